@@ -1,0 +1,1 @@
+"""Security policy-as-code for IoT fleets."""

@@ -1,0 +1,1 @@
+"""The only I/O: SQL, Git, key files, clock."""

@@ -1,0 +1,1 @@
+"""Evidence to facts: what can be believed of what a device says (RFC 9334)."""

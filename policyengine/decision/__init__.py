@@ -1,0 +1,1 @@
+"""Bundle and facts to a Decision; pure and replayable."""

@@ -1,0 +1,18 @@
+"""The root of every error that policyengine raises on purpose."""
+
+from __future__ import annotations
+
+
+class PolicyEngineError(Exception):
+    """Something the caller can act on: a stable `code`, a sentence, and structured `fields`.
+
+    Subclasses set `code`; HTTP statuses and exit codes are mapped in one place each (api/problems.py, cli/exits.py).
+    The sentence is lowercase, has no full stop, and puts user input in backticks.
+    """
+
+    code = "fault.internal"
+
+    def __init__(self, message: str, **fields: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fields = fields

@@ -1,0 +1,1 @@
+"""Policy repository bytes to a compiled Bundle, or every diagnostic at once."""

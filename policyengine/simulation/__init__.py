@@ -1,0 +1,1 @@
+"""Devices with real keys and real evidence, for tests and the demo."""
