@@ -1,0 +1,35 @@
+"""What all tests share: where third-party vectors are, and that a skip is loud (a failure under NO_SKIP=1)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Path:
+    """The folder of third-party vectors; skips loudly when it is not there."""
+    found = Path(os.environ.get("POLICYENGINE_VECTORS", ROOT.parent / "shared" / "vectors"))
+    if not found.is_dir():
+        pytest.skip(f"third-party vectors are not at {found}; set POLICYENGINE_VECTORS")
+    return found
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    if skipped:
+        terminalreporter.section(f"{len(skipped)} SKIPPED: these behaviours were not proved here", sep="!")
+        for report in skipped:
+            terminalreporter.line(f"{report.nodeid}: {report.longrepr[2]}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter is not None else []
+    if skipped and os.environ.get("NO_SKIP") == "1" and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
