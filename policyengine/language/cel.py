@@ -1,0 +1,206 @@
+"""Conditions in CEL: text in, typed expression IR out, or all problems at once with their places.
+
+cel-expr-python parses and type-checks; it never sees a device's facts (docs/adr/0004-cel-front-end.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from cel_expr_python import cel
+from google.protobuf.descriptor_pool import DescriptorPool
+
+from policyengine.language.cel_checked import UnreadableExpressionError, read_checked
+from policyengine.language.cel_checks import problems_of
+from policyengine.language.cel_descriptors import descriptors
+from policyengine.language.cel_functions import STANDARD_FUNCTIONS, VERSION_FUNCTIONS, Function
+from policyengine.language.cel_messages import MAX_PROBLEMS, Vocabulary, problems_in
+from policyengine.language.cel_names import NOW, PARAMS, Names
+from policyengine.language.cel_problems import CelProblem, ConditionError
+from policyengine.language.cel_text import LET, LET_NAME, SourceText, read_text, too_deep
+from policyengine.language.cel_translate import Translator
+from policyengine.language.cel_types import declared
+from policyengine.model.expression import Bind, Node, Variable, walk
+from policyengine.model.schema import FactSchema
+from policyengine.model.types import BOOL, DYN, TIMESTAMP, Type
+
+__all__ = ["CelProblem", "Compiled", "ConditionError", "Environment", "PlainEnvironment"]
+
+# All of the CEL standard that works on JSON-shaped values; cel-cpp knows these libraries by these names only.
+_LIBRARIES = ("bindings", "encoders", "lists", "math", "optional", "regex", "sets", "strings", "two-var-comprehensions")
+_CONFIGURATION = "name: policyengine\nextensions:\n" + "".join(f"- name: {name}\n" for name in _LIBRARIES)
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """A compiled text: its IR (with the lets it uses as Bind nodes around it) and the text itself.
+
+    Offsets count characters of `text`; inside a Bind of `let.NAME`, characters of that let's text.
+    """
+
+    node: Node
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """What a policy's conditions may name: the facts, `now`, the policy's params, and its lets so far.
+
+    Make one with `Environment.for_facts`, and derive the others from it: they share its descriptors.
+    """
+
+    schema: FactSchema
+    params: Mapping[str, Type]
+    lets: Mapping[str, Node]
+    _pool: DescriptorPool = field(repr=False)
+
+    @classmethod
+    def for_facts(cls, schema: FactSchema, params: Mapping[str, Type] = _EMPTY) -> Environment:
+        """Return the environment of `schema`; raises UnsupportedFactTypeError for a type that cannot be checked."""
+        return cls(schema=schema, params=params, lets=_EMPTY, _pool=descriptors(schema))
+
+    def with_params(self, params: Mapping[str, Type]) -> Environment:
+        """Return this environment with these params instead, and no lets."""
+        return replace(self, params=params, lets=_EMPTY)
+
+    def with_let(self, name: str, text: str) -> Environment:
+        """Return this environment with one more let, which may use those before it; raises ConditionError."""
+        return replace(self, lets={**self.lets, name: self._compiled(text)})
+
+    def with_untyped_let(self, name: str) -> Environment:
+        """Return this environment with a let that did not compile, so that its uses are not reported as well."""
+        return replace(self, lets={**self.lets, name: Variable(name=f"{LET}.{name}", type=DYN)})
+
+    def compile(self, text: str) -> Compiled:
+        """Return `text` compiled, of any type; raises ConditionError with all problems."""
+        return Compiled(node=self._with_lets(self._compiled(text)), text=text)
+
+    def condition(self, text: str) -> Compiled:
+        """Return `text` compiled; raises ConditionError with all problems, and where its type is not bool."""
+        compiled = self.compile(text)
+        if compiled.node.type != BOOL:
+            raise ConditionError([_not_bool(compiled.node)])
+        return compiled
+
+    def _compiled(self, text: str) -> Node:
+        source = read_text(text)
+        if own := [token for token in source.tokens if token.text == LET_NAME]:
+            message = f"fact `{LET_NAME}` is not declared"
+            raise ConditionError([CelProblem(offset=at.start, code="cel.unknown-fact", message=message) for at in own])
+        parsed = _checked(self._checker, source, self._vocabulary)
+        return _translated(parsed, source, self._names)
+
+    def _with_lets(self, node: Node) -> Node:
+        for name in reversed(tuple(self.lets)):
+            bound = f"{LET}.{name}"
+            if any(isinstance(each, Variable) and each.name == bound for each in walk(node)):
+                node = Bind(name=bound, value=self.lets[name], body=node, type=node.type, offset=node.offset)
+        return node
+
+    @cached_property
+    def _names(self) -> Names:
+        return Names(facts=frozenset(self.schema.roots))
+
+    @cached_property
+    def _checker(self) -> Any:
+        variables = {name: spec.type for name, spec in self.schema.roots.items()}
+        variables |= {f"{PARAMS}.{name}": kind for name, kind in self.params.items()}
+        variables |= {f"{LET_NAME}.{name}": node.type for name, node in self.lets.items()}
+        return _checker({**variables, NOW: TIMESTAMP}, VERSION_FUNCTIONS, pool=self._pool)
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        names = {NOW, *(f"{PARAMS}.{name}" for name in self.params), *(f"{LET}.{name}" for name in self.lets)}
+        functions = STANDARD_FUNCTIONS | {function.name for function in VERSION_FUNCTIONS}
+        return Vocabulary(schema=self.schema, names=frozenset(names), functions=functions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlainEnvironment:
+    """CEL without facts: variables of the caller's, for conformance runs and tools. Any result type will do."""
+
+    variables: Mapping[str, Type]
+    functions: tuple[Function, ...] = ()
+    container: str = ""
+
+    def compile(self, text: str) -> Compiled:
+        """Return `text` type-checked; raises ConditionError with all problems."""
+        source = read_text(text)
+        return Compiled(node=self._translated(_checked(self._checker, source, self._vocabulary), source), text=text)
+
+    def parse(self, text: str) -> Compiled:
+        """Return `text` without type check: names resolve as they would at run time; raises ConditionError."""
+        source = read_text(text)
+        return Compiled(node=self._translated(_parsed(self._checker, source, self._vocabulary), source), text=text)
+
+    def _translated(self, expression: Any, source: SourceText) -> Node:
+        return _translated(expression, source, Names(variables=frozenset(self.variables), container=self.container))
+
+    @cached_property
+    def _checker(self) -> Any:
+        return _checker(self.variables, self.functions, container=self.container)
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        functions = STANDARD_FUNCTIONS | {function.name for function in self.functions}
+        schema = FactSchema(roots=_EMPTY, structs=_EMPTY)
+        return Vocabulary(schema=schema, names=frozenset(self.variables), functions=functions)
+
+
+def _checker(
+    variables: Mapping[str, Type],
+    functions: tuple[Function, ...],
+    *,
+    pool: DescriptorPool | None = None,
+    container: str = "",
+) -> Any:
+    declarations = [cel.FunctionDecl(each.name, [_overload(form) for form in each.overloads]) for each in functions]
+    return cel.NewEnv(
+        pool,
+        config=cel.NewEnvConfigFromYaml(_CONFIGURATION),
+        variables={name: declared(kind) for name, kind in variables.items()},
+        functions=declarations,
+        container=container or None,
+    )
+
+
+def _overload(form: Any) -> Any:
+    parameters = [declared(kind) for kind in form.parameters]
+    return cel.Overload(form.id, return_type=declared(form.result), parameters=parameters, is_member=form.member)
+
+
+def _checked(checker: Any, source: SourceText, vocabulary: Vocabulary) -> Any:
+    try:
+        return read_checked(checker.compile(source.with_let_renamed()).serialize())
+    except UnreadableExpressionError as cause:
+        raise ConditionError([too_deep(0)]) from cause
+    except RuntimeError as cause:  # what the binding makes of absl::Status
+        raise ConditionError(problems_in(str(cause), source, vocabulary)) from cause
+
+
+def _parsed(checker: Any, source: SourceText, vocabulary: Vocabulary) -> Any:
+    try:
+        return read_checked(checker.compile(source.text, disable_check=True).serialize())
+    except UnreadableExpressionError as cause:
+        raise ConditionError([too_deep(0)]) from cause
+    except RuntimeError as cause:
+        raise ConditionError(problems_in(str(cause), source, vocabulary)) from cause
+
+
+def _translated(expression: Any, source: SourceText, names: Names) -> Node:
+    translator = Translator(expression, source, names)
+    node = translator.translate()
+    if problems := translator.problems or list(problems_of(node)):
+        raise ConditionError(problems[:MAX_PROBLEMS])
+    return node
+
+
+def _not_bool(node: Node) -> CelProblem:
+    message = f"condition is of type {node.type.kind.value}, not bool"
+    advice = "compare it with something, such as `boot.svn >= 3`"
+    return CelProblem(offset=node.offset, code="cel.not-bool", message=message, help=advice)
