@@ -1,0 +1,265 @@
+"""What one transaction may record: values that a service makes and a store carries out, all of it or nothing.
+
+Each change guards itself: it names the state it was decided on, and is refused with ConflictError when that has moved.
+Changes in one commit batch do not see each other's refusals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from policyengine.model.ids import DeviceId, Digest
+from policyengine.services.records import (
+    Activation,
+    ApiToken,
+    BundleRecord,
+    CertificateRecord,
+    CertificateStatus,
+    DecisionRecord,
+    Device,
+    DeviceState,
+    EnrolmentToken,
+    Restriction,
+    SecurityEvent,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """Content that its digest names: shared facts, priors, bundles."""
+
+    digest: Digest
+    kind: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictRow:
+    """What one rule under one binding says from this decision on."""
+
+    rule: str
+    binding: str | None
+    result: str
+    reason: str
+    mode: str
+    action: str
+    failing_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """The device's first state: registry row to operational, and the one-time credential that is used up."""
+
+    device: Device
+    token_hash: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpentNonce:
+    """An unbound nonce, kept until it would have expired anyway."""
+
+    nonce_hash: bytes
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusChange:
+    """A certificate goes on hold, comes back, or is revoked."""
+
+    issuer: str
+    serial: str
+    expected: CertificateStatus
+    status: CertificateStatus
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordDecision:
+    """A check-in's or sweep's outcome. `expected_version` None: the device had no state (enrolment).
+
+    `decision` and `verdicts` are None when nothing changed; `key_peers` asks for the re-decision of devices pinned to
+    the same key. Refused when the state's version moved, the floor is not below `state.floor` (check-in), the one-time
+    token or unbound nonce is spent, or the certificate's reservation is no longer open.
+    """
+
+    state: DeviceState
+    expected_version: int | None
+    spends_nonce: bool
+    decision: DecisionRecord | None
+    verdicts: tuple[VerdictRow, ...] | None
+    documents: tuple[Document, ...]
+    salt: bytes
+    enrolment: Enrolment | None = None
+    spent: SpentNonce | None = None
+    certificate: CertificateRecord | None = None
+    status: StatusChange | None = None
+    recheck_peers: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReserveCertificate:
+    """The durable record that precedes a signature: serial, digest of what will be signed, and the decision behind it."""
+
+    issuer: str
+    serial: str
+    device_id: DeviceId
+    decision_id: Digest
+    tbs_sha256: bytes
+    profile: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbortReservation:
+    """A reservation whose certificate will never leave."""
+
+    issuer: str
+    serial: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbortOrphans:
+    """All open reservations become aborted; carried out at start, before the first check-in."""
+
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSecurityEvent:
+    """Count `event`, or add it when its hour has none of that code on that device."""
+
+    event: SecurityEvent
+    salt: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """The author and subject of an administrative change; becomes an audit event and a log leaf."""
+
+    actor: str
+    at: datetime
+    action: str
+    subject: str
+    detail: Mapping[str, object]
+    salt: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportDevices:
+    """Announce devices; refused as a whole when one id is already held by another vendor, model or serial."""
+
+    devices: tuple[Device, ...]
+    act: Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnouncePending:
+    """A device that proved a vendor identity but that nobody announced waits for a person."""
+
+    device: Device
+    act: Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeLifecycle:
+    """Admit a pending device or retire one; refused unless the registry still says `expected`."""
+
+    device: Device
+    expected: str
+    act: Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restrict:
+    """Put a person's tier on a device, or lift it (None), and hold or release its certificate accordingly."""
+
+    device_id: DeviceId
+    restriction: Restriction | None
+    state: DeviceState
+    expected_version: int
+    status: StatusChange | None
+    act: Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateEnrolmentToken:
+    """Keep the hash of a one-time token."""
+
+    token: EnrolmentToken
+    act: Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreBundle:
+    """Publish a bundle: its bytes and where they come from. Publishing it again changes nothing."""
+
+    record: BundleRecord
+    document: Document
+    act: Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivateBundle:
+    """Make a bundle the one in force; refused unless `activation.generation` follows the current one."""
+
+    activation: Activation
+    act: Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetCertificateStatus:
+    """A person revokes, holds or releases a certificate."""
+
+    change: StatusChange
+    act: Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateApiToken:
+    """Keep an API token's hash, role and scope."""
+
+    token: ApiToken
+    act: Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeApiToken:
+    """End an API token now."""
+
+    id: str
+    at: datetime
+    act: Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TouchApiToken:
+    """Remember when a token was last used; written at most once a minute."""
+
+    id: str
+    at: datetime
+
+
+Change = (
+    RecordDecision
+    | ReserveCertificate
+    | AbortReservation
+    | AbortOrphans
+    | RecordSecurityEvent
+    | ImportDevices
+    | AnnouncePending
+    | ChangeLifecycle
+    | Restrict
+    | CreateEnrolmentToken
+    | StoreBundle
+    | ActivateBundle
+    | SetCertificateStatus
+    | CreateApiToken
+    | RevokeApiToken
+    | TouchApiToken
+)

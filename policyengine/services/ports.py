@@ -1,0 +1,231 @@
+"""What the use cases need from outside; adapters implement these, tests bring fakes.
+
+Reads are synchronous and see only committed rows. Writes go through one Writer: a change is durable when `submit` or
+`apply` returns, and left no trace when it raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from policyengine.model.decision import Tier
+from policyengine.model.ids import DeviceId, Digest
+from policyengine.services.changes import Change
+from policyengine.services.records import (
+    Activation,
+    ApiToken,
+    AuditEvent,
+    BundleRecord,
+    CertificateRecord,
+    CertificateStatus,
+    DecisionRecord,
+    Device,
+    DeviceState,
+    DeviceView,
+    EnrolmentToken,
+    Lifecycle,
+    Page,
+    SecurityEvent,
+    TimelineEntry,
+    Verdict,
+)
+
+MAX_PAGE = 500  # rows of one list answer; a page stays well below a megabyte of JSON
+DEFAULT_PAGE = 100
+
+
+class Clock(Protocol):
+    """The time of day."""
+
+    def now(self) -> datetime:
+        """Return the current time as aware UTC."""
+        ...
+
+
+class Entropy(Protocol):
+    """Unpredictable bytes."""
+
+    def draw(self, size: int) -> bytes:
+        """Return `size` bytes from a cryptographic source."""
+        ...
+
+
+class Writer(Protocol):
+    """The one way to change what is stored."""
+
+    async def submit(self, change: Change) -> None:
+        """Return once `change` is committed.
+
+        Raises ConflictError when its guard no longer holds (nothing of it is stored), UnavailableError when storage
+        cannot take it or the queue is full.
+        """
+        ...
+
+    def apply(self, change: Change) -> None:
+        """Do as `submit` does, blocking: for command line, sweeps and administrative requests."""
+        ...
+
+
+class ResultSigner(Protocol):
+    """The key that signs attestation results; never a CA key."""
+
+    def sign(self, claims: Mapping[str, object]) -> str:
+        """Return `claims` as a compact JWS (ES256) whose header names the key."""
+        ...
+
+    def jwks(self) -> Mapping[str, object]:
+        """Return the public keys as a JWK Set (RFC 7517), for `/.well-known/jwks.json`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRequest:
+    """Where a page starts (the `next` of the one before) and how many items it has at most."""
+
+    cursor: str | None = None
+    limit: int = DEFAULT_PAGE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFilter:
+    """Which devices a list shows; None and empty mean any. `models` is also how a viewer's scope is applied."""
+
+    models: frozenset[str] | None = None
+    tier: Tier | None = None
+    lifecycle: Lifecycle | None = None
+    site: str | None = None
+    zone: str | None = None
+    text: str | None = None  # prefix of the id
+
+
+class CheckInReads(Protocol):
+    """What check-ins and sweeps read."""
+
+    def view_by_tag(self, tag: bytes) -> DeviceView | None:
+        """Return the device whose nonce tag (first 16 bytes of SHA-256 of its id) is `tag`."""
+        ...
+
+    def views_by_serial(self, vendor: str, serial: str) -> tuple[DeviceView, ...]:
+        """Return the devices registered under a vendor's serial number; more than one is a conflict."""
+        ...
+
+    def view(self, device_id: DeviceId) -> DeviceView | None:
+        """Return the device called `device_id`."""
+        ...
+
+    def key_reuse(self, thumbprint: str, *, beside: DeviceId) -> int:
+        """Return how many devices are pinned to a key, not counting `beside`."""
+        ...
+
+    def spent_by(self, nonce_hash: bytes) -> DeviceId | None:
+        """Return the device that spent an unbound nonce."""
+        ...
+
+    def enrolment_token(self, token_hash: bytes) -> EnrolmentToken | None:
+        """Return the one-time token with that hash."""
+        ...
+
+    def expired(self, now: datetime, limit: int) -> tuple[DeviceId, ...]:
+        """Return devices whose decision has ended at `now` or was asked to be made again, longest ago first."""
+        ...
+
+    def document(self, digest: Digest) -> bytes | None:
+        """Return the content that `digest` names."""
+        ...
+
+    def activation(self) -> Activation | None:
+        """Return which bundle is in force."""
+        ...
+
+    def bundle(self, digest: Digest) -> BundleRecord | None:
+        """Return a published bundle's record."""
+        ...
+
+
+class AuditReads(Protocol):
+    """What people, programs and auditors read. `models` None: the whole fleet."""
+
+    def devices(self, where: DeviceFilter, page: PageRequest) -> Page[tuple[Device, DeviceState | None]]:
+        """Return devices by id."""
+        ...
+
+    def tiers(self, models: frozenset[str] | None) -> Mapping[str, Mapping[str, int]]:
+        """Return how many operational devices of each model are in each tier."""
+        ...
+
+    def state_of_decision(self, decision_id: Digest) -> DeviceState | None:
+        """Return the state whose current decision this is."""
+        ...
+
+    def decision(self, decision_id: Digest) -> DecisionRecord | None:
+        """Return a decision that changed something."""
+        ...
+
+    def decisions(self, device_id: DeviceId, page: PageRequest) -> Page[DecisionRecord]:
+        """Return a device's decisions that changed something, newest first."""
+        ...
+
+    def decision_at(self, device_id: DeviceId, at: datetime) -> DecisionRecord | None:
+        """Return the last decision made at or before `at`."""
+        ...
+
+    def all_decisions(self) -> Iterator[DecisionRecord]:
+        """Yield every stored decision, oldest first."""
+        ...
+
+    def all_states(self) -> Iterator[DeviceState]:
+        """Yield every device's state, by id."""
+        ...
+
+    def verdicts(self, device_id: DeviceId, at: datetime | None) -> tuple[Verdict, ...]:
+        """Return what the rules said of a device at a moment; None: now."""
+        ...
+
+    def timeline(self, device_id: DeviceId, page: PageRequest) -> Page[TimelineEntry]:
+        """Return what happened to a device, newest first."""
+        ...
+
+    def bundles(self, page: PageRequest) -> Page[BundleRecord]:
+        """Return published bundles, newest first."""
+        ...
+
+    def certificates(
+        self, page: PageRequest, *, device_id: DeviceId | None, status: CertificateStatus | None, models: frozenset[str] | None
+    ) -> Page[CertificateRecord]:
+        """Return certificates, newest first."""
+        ...
+
+    def certificate(self, serial: str) -> CertificateRecord | None:
+        """Return a certificate by serial number, lowercase hex without leading zeros."""
+        ...
+
+    def rule_counts(self, at: datetime | None, models: frozenset[str] | None) -> Mapping[str, Mapping[str, int]]:
+        """Return for each rule how many devices it judged with each result."""
+        ...
+
+    def security_events(self, page: PageRequest, *, device_id: DeviceId | None) -> Page[SecurityEvent]:
+        """Return security events, newest first."""
+        ...
+
+    def audit_events(self, page: PageRequest) -> Page[AuditEvent]:
+        """Return administrative acts, newest first."""
+        ...
+
+    def api_token(self, token_id: str) -> ApiToken | None:
+        """Return an API token's record."""
+        ...
+
+    def api_tokens(self) -> tuple[ApiToken, ...]:
+        """Return all API tokens, newest first."""
+        ...
+
+    def ping(self) -> None:
+        """Return when storage answers; raises UnavailableError."""
+        ...
+
+
+class Store(CheckInReads, AuditReads, Writer, Protocol):
+    """All of storage."""

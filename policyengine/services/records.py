@@ -1,0 +1,265 @@
+"""Values that storage keeps and services read; times are aware UTC, keys and hashes are raw bytes or `sha256:` names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Generic, TypeVar
+
+from policyengine.model.decision import Tier
+from policyengine.model.ids import DeviceId, Digest
+from policyengine.model.policy import Phase
+
+
+T = TypeVar("T")
+
+
+class Lifecycle(Enum):
+    """Where a device stands in the registry."""
+
+    EXPECTED = "expected"
+    PENDING = "pending"
+    OPERATIONAL = "operational"
+    RETIRED = "retired"
+
+
+class CertificateStatus(Enum):
+    """What our CA says of a certificate; `hold` can end, `revoked` cannot."""
+
+    GOOD = "good"
+    HOLD = "hold"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One row of the registry: what operators know of a device, and how far it has come."""
+
+    id: DeviceId
+    vendor: str
+    model: str
+    serial: str
+    device_class: str | None = None
+    hw_version: str | None = None
+    site: str | None = None
+    zone: str | None = None
+    labels: Mapping[str, str]
+    criticality: str | None = None
+    lifecycle: Lifecycle
+    created_at: datetime
+    updated_at: datetime
+    enrolled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restriction:
+    """A tier that a person put on a device; the stricter of it and the decision's tier takes effect."""
+
+    tier: Tier
+    reason: str
+    actor: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceState:
+    """What the last check-in (or sweep) left: one row a device, written every time.
+
+    `version` counts writes and guards each one; `floor` is the issue time of the last spent nonce in microseconds.
+    `facts_shared` names a content-addressed document; `facts_own` are the bytes of what only this device has.
+    """
+
+    device_id: DeviceId
+    version: int
+    floor: int
+    key_spki: bytes
+    key_thumbprint: str
+    identity_kind: str
+    anchor: str | None
+    tier: Tier
+    decided_tier: Tier
+    decision_id: Digest
+    document_digest: Digest
+    decided_at: datetime
+    phase: Phase
+    bundle: Digest
+    generation: int
+    facts_digest: Digest
+    facts_shared: Digest
+    facts_own: bytes
+    input_prior: Digest | None
+    prior: Digest
+    verdicts: bytes
+    valid_until: datetime | None
+    last_seen: datetime
+    restriction: Restriction | None = None
+    request_digest: bytes | None = None
+    reply: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateRecord:
+    """A certificate our CA issued, its place in the device's lineage, and the decision that allowed it."""
+
+    issuer: str
+    serial: str
+    device_id: DeviceId
+    decision_id: Digest
+    profile: str
+    tier: Tier
+    lineage: int
+    replaces: str | None
+    key_thumbprint: str
+    not_before: datetime
+    not_after: datetime
+    certificate: bytes
+    status: CertificateStatus
+    status_reason: str | None
+    status_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceView:
+    """Everything one check-in needs, from one read."""
+
+    device: Device
+    state: DeviceState | None
+    certificate: CertificateRecord | None
+    key_reuse: int
+    identity_duplicates: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One rule on one device under one binding, over a half-open interval (`valid_to` None: still so)."""
+
+    device_id: DeviceId
+    rule: str
+    binding: str | None
+    result: str
+    reason: str
+    mode: str
+    action: str
+    bundle: Digest
+    decision_id: Digest
+    failing_since: datetime | None
+    valid_from: datetime
+    valid_to: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRecord:
+    """A stored decision: its document byte for byte, and the inputs that give it again."""
+
+    decision_id: Digest
+    device_id: DeviceId
+    decided_at: datetime
+    phase: Phase
+    tier: Tier
+    decided_tier: Tier
+    previous_tier: Tier | None
+    bundle: Digest
+    facts_digest: Digest
+    facts_shared: Digest
+    facts_own: bytes
+    prior: Digest | None
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleRecord:
+    """A published bundle; `generation` is set on the one that is active."""
+
+    digest: Digest
+    commit: str | None
+    published_at: datetime
+    published_by: str
+    generation: int | None = None
+    activated_at: datetime | None = None
+    activated_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activation:
+    """Which bundle every worker must use; `generation` only ever rises."""
+
+    generation: int
+    digest: Digest
+    activated_at: datetime
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityEvent:
+    """Something that was not believed. Repeats of one code on one device in one hour are one event with a count."""
+
+    id: str
+    code: str
+    device_id: DeviceId | None
+    check: str | None
+    detail: str
+    first_at: datetime
+    last_at: datetime
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent:
+    """An administrative act and who did it; `index` is its place in the log."""
+
+    index: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    detail: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiToken:
+    """A person's or program's API token, without its secret."""
+
+    id: str
+    name: str
+    role: str
+    party: str | None
+    models: tuple[str, ...] | None
+    created_at: datetime
+    created_by: str
+    expires_at: datetime
+    last_used: datetime | None
+    revoked_at: datetime | None
+    secret_hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolmentToken:
+    """A one-time token for one device of the registry, without its secret."""
+
+    token_hash: bytes
+    device_id: DeviceId
+    key_thumbprint: str | None
+    created_at: datetime
+    created_by: str
+    expires_at: datetime
+    redeemed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineEntry:
+    """Something that happened to a device: `kind` is decision, certificate, security, act or lifecycle."""
+
+    at: datetime
+    kind: str
+    summary: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """Some items and the cursor of the next page (None: no more)."""
+
+    items: tuple[T, ...]
+    next: str | None
