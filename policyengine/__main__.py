@@ -1,0 +1,6 @@
+"""`python -m policyengine`."""
+
+from policyengine.cli.main import run
+
+if __name__ == "__main__":
+    run()
