@@ -1,1 +1,1 @@
-"""X.509 and certificate authorities over two ports; knows no device policy, no HTTP, no SQL."""
+"""X.509 and certification authorities over two ports (Signer, Ledger); knows no device policy, no HTTP, no SQL."""

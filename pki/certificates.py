@@ -1,0 +1,196 @@
+"""Certificates as bytes and as facts: bounded reading, exact fields, and what policies may know of one."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.utils import CryptographyDeprecationWarning
+
+from pki import der, keys
+from pki.errors import DerError, PathError
+from pki.signatures import algorithm_name
+
+MAX_CERTIFICATE_BYTES = 64 * 1024  # ML-DSA-87 leaves are 7 kB; the rest is room for long SAN lists of web certificates
+MAX_BUNDLE_CERTIFICATES = 64  # a vendor's whole hierarchy in one file is under ten
+MAX_SAN = 256  # facts are bounded lists
+MAX_SERIAL_OCTETS = 20  # RFC 5280 section 4.1.2.2
+MAX_NAME_TEXT = 1024
+
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_CONTROL = re.compile("[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawCertificate:
+    """The exact encodings of a v2 or v3 certificate's fields (RFC 5280 section 4.1)."""
+
+    serial: bytes
+    algorithm: bytes
+    outer_algorithm: bytes
+    issuer: bytes
+    validity: der.Element
+    subject: bytes
+    spki: bytes
+
+
+def raw_certificate(encoded: bytes) -> RawCertificate:
+    """Return the fields of a DER certificate; raises DerError, also for version 1, which has no version field."""
+    outer = der.children(der.whole(encoded, der.SEQUENCE).content)
+    if len(outer) != 3 or outer[0].tag != der.SEQUENCE:
+        raise DerError("a certificate has three parts")
+    fields = der.children(outer[0].content)
+    if len(fields) < 7 or fields[0].tag != 0xA0 or fields[1].tag != der.INTEGER:
+        raise DerError("certificate is not of version 3", code="der.version")
+    return RawCertificate(
+        serial=fields[1].content,
+        algorithm=fields[2].encoded,
+        outer_algorithm=outer[1].encoded,
+        issuer=fields[3].encoded,
+        validity=fields[4],
+        subject=fields[5].encoded,
+        spki=fields[6].encoded,
+    )
+
+
+def load_certificate(encoded: bytes) -> x509.Certificate:
+    """Return a DER certificate that is well formed in every field and extension.
+
+    Raises PathError `path.malformed` for bytes that are not one version 3 certificate with a positive serial.
+    """
+    if len(encoded) > MAX_CERTIFICATE_BYTES:
+        raise PathError(f"certificate is larger than {MAX_CERTIFICATE_BYTES} bytes", code="path.malformed")
+    try:
+        raw = raw_certificate(encoded)
+        _check_raw(raw)
+        certificate = x509.load_der_x509_certificate(encoded)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # odd encodings are judged by our checks
+            _touch(certificate)
+    except DerError as cause:
+        raise PathError(f"certificate cannot be read: {cause.message}", code="path.malformed") from cause
+    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as cause:
+        raise PathError("certificate cannot be read", code="path.malformed") from cause
+    return certificate
+
+
+def _check_raw(raw: RawCertificate) -> None:
+    if raw.algorithm != raw.outer_algorithm:  # RFC 5280 section 4.1.1.2
+        raise DerError("the two signature algorithms differ")
+    serial = int.from_bytes(raw.serial, "big", signed=True)
+    if serial <= 0 or len(raw.serial) > MAX_SERIAL_OCTETS:
+        raise DerError("serial number is not positive and at most 20 octets")
+
+
+def _touch(certificate: x509.Certificate) -> None:
+    """Read the lazily parsed parts now, so that nothing later can fail on them."""
+    _ = (certificate.subject, certificate.issuer, certificate.version)
+    _ = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+    for extension in certificate.extensions:
+        _ = extension.value
+
+
+def split_certificates(data: bytes) -> tuple[bytes, ...]:
+    """Return the DER of every certificate in `data`, which is PEM (one or more) or one DER certificate.
+
+    Raises PathError `path.malformed` for none, or for more than MAX_BUNDLE_CERTIFICATES.
+    """
+    if not data.lstrip().startswith(b"-----BEGIN") and b"-----BEGIN" not in data:
+        return (data,)
+    blocks = _PEM.findall(data)
+    if not 1 <= len(blocks) <= MAX_BUNDLE_CERTIFICATES:
+        raise PathError(f"file holds {len(blocks)} certificates", code="path.malformed")
+    try:
+        return tuple(x509.load_pem_x509_certificate(block).public_bytes(Encoding.DER) for block in blocks)
+    except ValueError as cause:
+        raise PathError("certificate cannot be read", code="path.malformed") from cause
+
+
+def thumbprint(certificate: x509.Certificate) -> str:
+    """Return the `sha256:` thumbprint of its public key, read from the exact bytes; raises DerError."""
+    return keys.thumbprint(raw_certificate(certificate.public_bytes(Encoding.DER)).spki)
+
+
+def certificate_facts(certificate: x509.Certificate) -> dict[str, object]:
+    """Return the facts of group `cert` that a certificate itself gives; `profile` and `status` are the registry's.
+
+    Times are aware datetimes, the serial is lowercase hex, alternative names carry their kind (`dns:`, `uri:`...).
+    """
+    key_type, key_bits = key_description(certificate)
+    facts: dict[str, object] = {
+        "subject": name_text(certificate.subject),
+        "issuer": name_text(certificate.issuer),
+        "serial": f"{certificate.serial_number:x}",
+        "not_before": certificate.not_valid_before_utc,
+        "not_after": certificate.not_valid_after_utc,
+        "key_type": key_type,
+        "signature_algorithm": algorithm_name(certificate),
+        "san": alternative_names(certificate.extensions),
+        "key_thumbprint": thumbprint(certificate),
+    }
+    if key_bits is not None:
+        facts["key_bits"] = key_bits
+    return facts
+
+
+def key_description(holder: x509.Certificate | x509.CertificateSigningRequest) -> tuple[str, int | None]:
+    """Return (type, bits) of the key inside; an unreadable one is `unknown`."""
+    try:
+        return keys.described(holder.public_key())
+    except (ValueError, UnsupportedAlgorithm):
+        return "unknown", None
+
+
+def name_text(name: x509.Name) -> str:
+    """Return an RFC 4514 string, most significant first as written, control characters escaped, bounded."""
+    return printable(",".join(rdn.rfc4514_string() for rdn in name.rdns))
+
+
+def printable(text: str) -> str:
+    """Return `text` with control characters and lone surrogates as `\\u....`, cut at MAX_NAME_TEXT characters."""
+    return _CONTROL.sub(lambda match: f"\\u{ord(match.group()):04x}", text)[:MAX_NAME_TEXT]
+
+
+def alternative_names(extensions: x509.Extensions) -> tuple[str, ...]:
+    """Return up to MAX_SAN subject alternative names, each with its kind in front."""
+    try:
+        san = extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(printable(general_name_text(name)) for name in list(san.value)[:MAX_SAN])
+
+
+_KINDS: dict[type[x509.GeneralName], str] = {
+    x509.DNSName: "dns",
+    x509.UniformResourceIdentifier: "uri",
+    x509.RFC822Name: "email",
+}
+
+
+def general_name_text(name: x509.GeneralName) -> str:
+    """Return a GeneralName with its kind: `dns:`, `uri:`, `email:`, `ip:`, `dn:`, `rid:` or `other:<oid>:<hex>`."""
+    if isinstance(name, x509.DNSName | x509.UniformResourceIdentifier | x509.RFC822Name):
+        return f"{_KINDS[type(name)]}:{name.value}"
+    if isinstance(name, x509.DirectoryName):
+        return f"dn:{name_text(name.value)}"
+    if isinstance(name, x509.OtherName):
+        return f"other:{name.type_id.dotted_string}:{name.value.hex()}"
+    if isinstance(name, x509.IPAddress):
+        address: IPv4Address | IPv6Address | IPv4Network | IPv6Network = name.value
+        return f"ip:{address}"
+    return f"rid:{name.value.dotted_string}" if isinstance(name, x509.RegisteredID) else "unknown:"
+
+
+def same_key(first: x509.Certificate, second: x509.Certificate) -> bool:
+    """Return whether two certificates are for one public key."""
+    return spki(first) == spki(second)
+
+
+def spki(certificate: x509.Certificate) -> bytes:
+    """Return the SubjectPublicKeyInfo as `cryptography` encodes it; raises ValueError for an unreadable key."""
+    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

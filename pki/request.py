@@ -1,0 +1,102 @@
+"""Certification requests: parsed, bounded, and believed only for the key whose possession they prove.
+
+What a request asks for (subject, alternative names, extensions) is shown to policies as facts of group `csr` and never
+reaches a certificate; that comes from the profile alone.
+"""
+
+from __future__ import annotations
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from pki import der
+from pki.certificates import alternative_names, name_text
+from pki.errors import DerError, IssuanceError, RequestError
+from pki.keys import SubjectKey, spki_of, subject_key
+from pki.ports import Signer
+from pki.signatures import SignatureRefusedError, check_signature, verify_request
+
+MAX_REQUEST_BYTES = 16 * 1024  # room for attestation evidence in an attribute; more belongs in a check-in
+_POSSESSION = b"policyengine: the holder of this key asks for a certificate\x00"
+_SEAL = object()
+
+
+class ProvenKey:
+    """A public key whose holder proved possession; made by `parse_request` and `held_key` only."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: SubjectKey, *, seal: object) -> None:
+        if seal is not _SEAL:
+            raise IssuanceError("possession of the key was not proven", code="issue.unproven")
+        self.key = key
+
+
+class ProvenRequest(ProvenKey):
+    """A certification request with a valid self-signature; `subject` and `san` are what it asked for, as text."""
+
+    __slots__ = ("san", "subject")
+
+    def __init__(self, key: SubjectKey, *, subject: str, san: tuple[str, ...], seal: object) -> None:
+        super().__init__(key, seal=seal)
+        self.subject = subject
+        self.san = san
+
+
+def parse_request(encoded: bytes) -> ProvenRequest:
+    """Return a DER PKCS#10 request whose key is on the allow-list and signed it (RFC 2986).
+
+    Raises RequestError (`csr.malformed`, `csr.oversized`, `csr.possession`) or KeyRefusedError (`key.*`).
+    """
+    if len(encoded) > MAX_REQUEST_BYTES:
+        raise RequestError(f"request is larger than {MAX_REQUEST_BYTES} bytes", code="csr.oversized")
+    key = subject_key(_key_info(encoded))
+    try:
+        request = x509.load_der_x509_csr(encoded)
+        verify_request(request, request.public_key())
+        asked, names = name_text(request.subject), alternative_names(request.extensions)
+    except SignatureRefusedError as cause:
+        raise RequestError("request does not prove possession of its key", code="csr.possession") from cause
+    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as cause:
+        raise RequestError("request cannot be read") from cause
+    return ProvenRequest(key, subject=asked, san=names, seal=_SEAL)
+
+
+def _key_info(encoded: bytes) -> bytes:
+    """Return the exact SubjectPublicKeyInfo of a request: CertificationRequestInfo's third field."""
+    try:
+        outer = der.children(der.whole(encoded, der.SEQUENCE).content)
+        fields = der.children(outer[0].content) if len(outer) == 3 and outer[0].tag == der.SEQUENCE else ()
+    except DerError as cause:
+        raise RequestError(f"request cannot be read: {cause.message}") from cause
+    if len(fields) < 3:
+        raise RequestError("request has no public key")
+    return fields[2].encoded
+
+
+def held_key(signer: Signer) -> ProvenKey:
+    """Return the signer's key, proven by a signature it makes now.
+
+    Raises KeyRefusedError for a key off the list, RequestError `csr.possession` if the two halves do not match.
+    """
+    spki = spki_of(signer.public_key)
+    oid = der.children(der.whole(signer.algorithm.identifier, der.SEQUENCE).content)[0]
+    challenge = _POSSESSION + spki
+    try:
+        check_signature(
+            signer.public_key, oid=_dotted(oid.encoded), signature=signer.sign(challenge), data=challenge
+        )
+    except (InvalidSignature, SignatureRefusedError) as cause:
+        raise RequestError("signer does not hold the key it shows", code="csr.possession") from cause
+    return ProvenKey(subject_key(spki), seal=_SEAL)
+
+
+def csr_facts(request: ProvenRequest) -> dict[str, object]:
+    """Return the facts of group `csr`; names are what the device asked for, never what it gets."""
+    return {
+        "key_type": request.key.type.value,
+        "key_bits": request.key.bits,
+        "key_thumbprint": request.key.thumbprint,
+        "subject": request.subject,
+        "san": request.san,
+    }
