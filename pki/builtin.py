@@ -9,6 +9,7 @@ from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from pki import names
+from pki.errors import ProfileError
 from pki.keys import KeyType
 from pki.profile import CaTerms, KeyUsageBit, Terms, Use, digest_of
 
@@ -36,8 +37,10 @@ def root_terms() -> Terms:
 def issuing_terms(*, domains: tuple[str, ...], addresses: tuple[Address, ...]) -> Terms:
     """Return the terms of a fleet's issuing CA: no CA below it, dNSNames under `domains` only, these addresses only.
 
-    Raises NameRefusedError if a domain is no dNSName.
+    Raises NameRefusedError if a domain is no dNSName, ProfileError if there is none.
     """
+    if not domains:
+        raise ProfileError("an issuing CA is bound to at least one domain", code="profile.domains")
     return _terms(
         "builtin/issuing",
         lifetime=ISSUING_LIFETIME,

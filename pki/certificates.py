@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 import warnings
 from dataclasses import dataclass
@@ -17,12 +19,13 @@ from pki.errors import DerError, PathError
 from pki.signatures import algorithm_name
 
 MAX_CERTIFICATE_BYTES = 64 * 1024  # ML-DSA-87 leaves are 7 kB; the rest is room for long SAN lists of web certificates
-MAX_BUNDLE_CERTIFICATES = 64  # a vendor's whole hierarchy in one file is under ten
+MAX_BUNDLE_CERTIFICATES = 1024  # every CA a fleet has ever known; building a path reads only those whose names fit
 MAX_SAN = 256  # facts are bounded lists
 MAX_SERIAL_OCTETS = 20  # RFC 5280 section 4.1.2.2
 MAX_NAME_TEXT = 1024
 
-_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
+_EC_PUBLIC_KEY = der.oid("1.2.840.10045.2.1")
 _CONTROL = re.compile("[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 
 
@@ -85,6 +88,9 @@ def _check_raw(raw: RawCertificate) -> None:
     serial = int.from_bytes(raw.serial, "big", signed=True)
     if serial <= 0 or len(raw.serial) > MAX_SERIAL_OCTETS:
         raise DerError("serial number is not positive and at most 20 octets")
+    algorithm = der.children(der.whole(raw.spki, der.SEQUENCE).content)[0]
+    if algorithm.content.startswith(_EC_PUBLIC_KEY) and algorithm.content[len(_EC_PUBLIC_KEY) :][:1] != b"\x06":
+        raise DerError("elliptic curve is not named")  # RFC 5480 section 2.1.1; spelt-out curves hide CVE-2020-0601
 
 
 def _touch(certificate: x509.Certificate) -> None:
@@ -106,9 +112,9 @@ def split_certificates(data: bytes) -> tuple[bytes, ...]:
     if not 1 <= len(blocks) <= MAX_BUNDLE_CERTIFICATES:
         raise PathError(f"file holds {len(blocks)} certificates", code="path.malformed")
     try:
-        return tuple(x509.load_pem_x509_certificate(block).public_bytes(Encoding.DER) for block in blocks)
-    except ValueError as cause:
-        raise PathError("certificate cannot be read", code="path.malformed") from cause
+        return tuple(base64.b64decode(b"".join(block.split()), validate=True) for block in blocks)
+    except binascii.Error as cause:
+        raise PathError("certificate is not well-formed PEM", code="path.malformed") from cause
 
 
 def thumbprint(certificate: x509.Certificate) -> str:

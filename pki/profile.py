@@ -80,32 +80,63 @@ class TierSource(Protocol):
     """One tier's differences, as the policy compiler gives them; None: as the profile says."""
 
     @property
-    def lifetime(self) -> timedelta | None: ...
+    def lifetime(self) -> timedelta | None:
+        """How long a certificate lives."""
+        ...
+
     @property
-    def eku(self) -> tuple[str, ...] | None: ...
+    def eku(self) -> tuple[str, ...] | None:
+        """Extended key usages by name."""
+        ...
 
 
 class ProfileSource(Protocol):
     """A CertificateProfile document, as the policy compiler gives it."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The document's name."""
+        ...
+
     @property
-    def key(self) -> tuple[str, ...]: ...
+    def key(self) -> tuple[str, ...]:
+        """Key types allowed, by name."""
+        ...
+
     @property
-    def lifetime(self) -> timedelta: ...
+    def lifetime(self) -> timedelta:
+        """How long a certificate lives."""
+        ...
+
     @property
-    def renew_at(self) -> float: ...
+    def renew_at(self) -> float:
+        """The share of the lifetime after which to renew."""
+        ...
+
     @property
-    def subject(self) -> str: ...
+    def subject(self) -> str:
+        """The subject template."""
+        ...
+
     @property
-    def san_dns(self) -> tuple[str, ...]: ...
+    def san_dns(self) -> tuple[str, ...]:
+        """dNSName templates."""
+        ...
+
     @property
-    def san_uri(self) -> tuple[str, ...]: ...
+    def san_uri(self) -> tuple[str, ...]:
+        """URI templates."""
+        ...
+
     @property
-    def eku(self) -> tuple[str, ...]: ...
+    def eku(self) -> tuple[str, ...]:
+        """Extended key usages by name."""
+        ...
+
     @property
-    def tiers(self) -> Mapping[str, TierSource]: ...
+    def tiers(self) -> Mapping[str, TierSource]:
+        """Differences per tier that issues."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,12 +80,9 @@ def held_key(signer: Signer) -> ProvenKey:
     Raises KeyRefusedError for a key off the list, RequestError `csr.possession` if the two halves do not match.
     """
     spki = spki_of(signer.public_key)
-    oid = der.children(der.whole(signer.algorithm.identifier, der.SEQUENCE).content)[0]
     challenge = _POSSESSION + spki
     try:
-        check_signature(
-            signer.public_key, oid=_dotted(oid.encoded), signature=signer.sign(challenge), data=challenge
-        )
+        check_signature(signer.public_key, oid=signer.algorithm.oid, signature=signer.sign(challenge), data=challenge)
     except (InvalidSignature, SignatureRefusedError) as cause:
         raise RequestError("signer does not hold the key it shows", code="csr.possession") from cause
     return ProvenKey(subject_key(spki), seal=_SEAL)
@@ -96,7 +93,6 @@ def csr_facts(request: ProvenRequest) -> dict[str, object]:
     return {
         "key_type": request.key.type.value,
         "key_bits": request.key.bits,
-        "key_thumbprint": request.key.thumbprint,
         "subject": request.subject,
         "san": request.san,
     }

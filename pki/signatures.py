@@ -11,23 +11,24 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, paddin
 
 from pki import der
 from pki.errors import KeyRefusedError, PkiError
-from pki.keys import PublicKey, require_sound_rsa
+from pki.keys import require_sound_rsa
 
 BELIEVED_CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
-_ML_DSA = {
+_MlDsaKey = mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
+_ML_DSA: dict[str, type[_MlDsaKey]] = {  # RFC 9881
     "2.16.840.1.101.3.4.3.17": mldsa.MLDSA44PublicKey,
     "2.16.840.1.101.3.4.3.18": mldsa.MLDSA65PublicKey,
     "2.16.840.1.101.3.4.3.19": mldsa.MLDSA87PublicKey,
 }
-_ECDSA = {  # RFC 5758 section 3.2
-    "1.2.840.10045.4.3.2": hashes.SHA256,
-    "1.2.840.10045.4.3.3": hashes.SHA384,
-    "1.2.840.10045.4.3.4": hashes.SHA512,
+_ECDSA: dict[str, ec.ECDSA] = {  # RFC 5758 section 3.2
+    "1.2.840.10045.4.3.2": ec.ECDSA(hashes.SHA256()),
+    "1.2.840.10045.4.3.3": ec.ECDSA(hashes.SHA384()),
+    "1.2.840.10045.4.3.4": ec.ECDSA(hashes.SHA512()),
 }
-_RSA_PKCS1 = {  # RFC 8017 appendix A.2.4
-    "1.2.840.113549.1.1.11": hashes.SHA256,
-    "1.2.840.113549.1.1.12": hashes.SHA384,
-    "1.2.840.113549.1.1.13": hashes.SHA512,
+_RSA_PKCS1: dict[str, hashes.HashAlgorithm] = {  # RFC 8017 appendix A.2.4
+    "1.2.840.113549.1.1.11": hashes.SHA256(),
+    "1.2.840.113549.1.1.12": hashes.SHA384(),
+    "1.2.840.113549.1.1.13": hashes.SHA512(),
 }
 _RSA_PSS = "1.2.840.113549.1.1.10"
 _ED25519 = "1.3.101.112"
@@ -41,15 +42,20 @@ class SignatureAlgorithm(Enum):
     ED25519 = "ed25519"
 
     @property
+    def oid(self) -> str:
+        """The algorithm's dotted OID."""
+        return _OIDS[self]
+
+    @property
     def identifier(self) -> bytes:
         """The AlgorithmIdentifier, without parameters (RFC 5758 section 3.2, RFC 8410 section 3)."""
-        return _IDENTIFIERS[self]
+        return der.sequence(der.oid(self.oid))
 
 
-_IDENTIFIERS = {
-    SignatureAlgorithm.ECDSA_P256: der.sequence(der.oid("1.2.840.10045.4.3.2")),
-    SignatureAlgorithm.ECDSA_P384: der.sequence(der.oid("1.2.840.10045.4.3.3")),
-    SignatureAlgorithm.ED25519: der.sequence(der.oid(_ED25519)),
+_OIDS = {
+    SignatureAlgorithm.ECDSA_P256: "1.2.840.10045.4.3.2",
+    SignatureAlgorithm.ECDSA_P384: "1.2.840.10045.4.3.3",
+    SignatureAlgorithm.ED25519: _ED25519,
 }
 
 
@@ -59,7 +65,7 @@ class SignatureRefusedError(PkiError):
     code = "signature.invalid"
 
 
-def algorithm_for(key: PublicKey) -> SignatureAlgorithm:
+def algorithm_for(key: object) -> SignatureAlgorithm:
     """Return the one algorithm an authority with this key signs with; raises KeyRefusedError `key.type`."""
     if isinstance(key, ed25519.Ed25519PublicKey):
         return SignatureAlgorithm.ED25519
@@ -73,7 +79,7 @@ def algorithm_for(key: PublicKey) -> SignatureAlgorithm:
 def algorithm_name(signed: x509.Certificate | x509.CertificateSigningRequest) -> str:
     """Return the signature algorithm's usual name, or its dotted OID."""
     oid = signed.signature_algorithm_oid
-    known = oid._name  # noqa: SLF001 - cryptography's only way to the registered name
+    known = oid._name
     return oid.dotted_string if known == "Unknown OID" else known
 
 
@@ -113,7 +119,7 @@ def check_signature(
     if oid in _ECDSA and isinstance(key, ec.EllipticCurvePublicKey):
         if key.curve.name not in BELIEVED_CURVES:
             raise SignatureRefusedError(f"curve `{key.curve.name}` is not believed", code="signature.key")
-        key.verify(signature, data, ec.ECDSA(_ECDSA[oid]()))
+        key.verify(signature, data, _ECDSA[oid])
     elif oid == _ED25519 and isinstance(key, ed25519.Ed25519PublicKey):
         key.verify(signature, data)
     elif isinstance(key, rsa.RSAPublicKey) and (oid in _RSA_PKCS1 or pss):
@@ -140,7 +146,7 @@ def _verify_rsa(
     if pss:
         key.verify(signature, data, *pss)
     else:
-        key.verify(signature, data, padding.PKCS1v15(), _RSA_PKCS1[oid]())
+        key.verify(signature, data, padding.PKCS1v15(), _RSA_PKCS1[oid])
 
 
 def _pss(signed: _Signed, oid: str) -> tuple[padding.PSS, hashes.HashAlgorithm] | None:

@@ -1,0 +1,168 @@
+"""Path validation for device identities: explicit anchors, explicit time, bounded work (RFC 5280 section 6).
+
+Own rules, because those at hand are for web servers: a device certificate needs no alternative name, may be valid
+until 99991231235959Z, and its CAs use constraints that web validators refuse. In order:
+
+1. read the certificate, the anchors and the intermediates; what cannot be read is no part of a path
+2. find paths whose every signature verifies (pki.paths), at most MAX_SIGNATURE_CHECKS of them
+3. hold each path to every rule (pki.path_rules)
+4. if CRLs are given, every certificate below the anchor must be covered and not revoked (pki.crls)
+
+`validate_path` returns a path or raises; `examine_path` is its twin for people and lists every check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from cryptography import x509
+
+from pki import crls as revocation
+from pki.errors import PathError
+from pki.path_rules import RULES, Leaf, PathRules, Question
+from pki.paths import Node, Search, by_subject, node, readable
+
+MAX_PATHS = 16  # complete paths examined; more means somebody built a maze
+DEVICE_LEAF = PathRules()
+ANY_LEAF = PathRules(leaf=Leaf.ANY)
+
+Certificate = bytes | x509.Certificate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One check of a path: its id, its clause, what was expected, and what was seen when it failed."""
+
+    id: str
+    result: Literal["pass", "fail"]
+    clause: str
+    expected: str
+    seen: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidatedPath:
+    """A path that holds: `chain` is leaf first, anchor last. Made by `validate_path` only."""
+
+    leaf: x509.Certificate
+    chain: tuple[x509.Certificate, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def anchor(self) -> x509.Certificate:
+        """The trust anchor the path ends in."""
+        return self.chain[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathReport:
+    """What was found, accepted or not; `chain` is empty when no path reaches an anchor."""
+
+    accepted: bool
+    chain: tuple[x509.Certificate, ...]
+    checks: tuple[Check, ...]
+
+
+def validate_path(
+    leaf: Certificate,
+    *,
+    intermediates: Iterable[Certificate],
+    anchors: Iterable[Certificate],
+    at: datetime,
+    rules: PathRules = DEVICE_LEAF,
+    crls: Sequence[x509.CertificateRevocationList] = (),
+) -> ValidatedPath:
+    """Return the first path from `leaf` to one of `anchors` that keeps every rule at `at` (aware).
+
+    Validity includes both of its ends, to the second, as RFC 5280 says; unlike the product's own limits. Raises
+    PathError whose code is the first failed check: `path.anchor`, `path.signature`, `path.validity`...
+    """
+    report = examine_path(leaf, intermediates=intermediates, anchors=anchors, at=at, rules=rules, crls=crls)
+    if not report.accepted:
+        failed = next(check for check in report.checks if check.result == "fail")
+        raise PathError(f"certificate path is refused: {failed.seen}", code=failed.id, checks=report.checks)
+    return ValidatedPath(leaf=report.chain[0], chain=report.chain, checks=report.checks)
+
+
+def examine_path(
+    leaf: Certificate,
+    *,
+    intermediates: Iterable[Certificate],
+    anchors: Iterable[Certificate],
+    at: datetime,
+    rules: PathRules = DEVICE_LEAF,
+    crls: Sequence[x509.CertificateRevocationList] = (),
+) -> PathReport:
+    """Return every check of the best path; never raises for what the certificates say.
+
+    The best path is the first accepted one, else the one with the fewest failed checks.
+    """
+    try:
+        start = node(leaf)
+        search = Search(
+            intermediates=by_subject(readable(intermediates)),
+            anchors=by_subject(readable(anchors)),
+            max_depth=rules.max_depth,
+        )
+        return _best(start, search, rules, crls, at)
+    except PathError as refused:
+        return PathReport(accepted=False, chain=(), checks=(_stopped(refused),))
+
+
+def _stopped(refused: PathError) -> Check:
+    expected = _STOPPED.get(refused.code, "a path within the limits")
+    return Check(id=refused.code, result="fail", clause="RFC 5280 section 6.1", expected=expected, seen=refused.message)
+
+
+_STOPPED = {
+    "path.malformed": "one DER certificate of version 3",
+    "path.budget": "a path that is found and checked within the limits of work",
+}
+
+
+def _best(
+    start: Node, search: Search, rules: PathRules, crls: Sequence[x509.CertificateRevocationList], at: datetime
+) -> PathReport:
+    best: PathReport | None = None
+    for tried, path in enumerate(search.paths(start)):
+        if tried >= MAX_PATHS:
+            raise PathError(f"more than {MAX_PATHS} paths lead to an anchor", code="path.budget")
+        report = _judge(Question(path=path, rules=rules, at=at), crls)
+        if report.accepted:
+            return report
+        if best is None or _failures(report) < _failures(best):
+            best = report
+    return best or PathReport(accepted=False, chain=(), checks=(_no_path(search),))
+
+
+def _failures(report: PathReport) -> int:
+    return sum(check.result == "fail" for check in report.checks)
+
+
+def _judge(question: Question, crls: Sequence[x509.CertificateRevocationList]) -> PathReport:
+    checks = [
+        _check("path.anchor", "RFC 5280 section 6.1.1 (d)", "a chain of names to a given anchor", None),
+        _check("path.signature", "RFC 5280 section 6.1.3 (a)(1)", "every signature, in an accepted algorithm", None),
+        *(_check(rule.id, rule.citation, rule.expected, rule.check(question)) for rule in RULES),
+    ]
+    if crls:
+        seen = revocation.revocation_seen(question.path, crls, at=question.at)
+        checks.append(_check("path.revocation", "RFC 5280 section 6.3", "covered by a current CRL, not revoked", seen))
+    accepted = all(check.result == "pass" for check in checks)
+    return PathReport(accepted=accepted, chain=tuple(each.certificate for each in question.path), checks=tuple(checks))
+
+
+def _check(name: str, clause: str, expected: str, seen: str | None) -> Check:
+    return Check(id=name, result="pass" if seen is None else "fail", clause=clause, expected=expected, seen=seen)
+
+
+def _no_path(search: Search) -> Check:
+    if search.too_deep:
+        return _check("path.depth", "RFC 5280 section 6.1", "a chain within the depth limit", "a longer chain")
+    if search.refused is not None:
+        expected = "every signature, in an accepted algorithm"
+        return _check("path.signature", "RFC 5280 section 6.1.3 (a)(1)", expected, search.refused.message)
+    return _check("path.anchor", "RFC 5280 section 6.1.1 (d)", "a chain of names to a given anchor", "no such chain")
