@@ -1,0 +1,90 @@
+"""Diagnostics: what is wrong in a policy repository, where, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from enum import Enum
+
+
+class Level(Enum):
+    """How much a diagnostic matters: only an ERROR keeps a bundle from being built."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostic:
+    """One thing to fix. `line` and `column` count from 1 in characters; `code` is listed in language/codes.py."""
+
+    file: str
+    line: int
+    column: int
+    code: str
+    severity: Level
+    message: str
+    help: str = ""
+
+    @property
+    def order(self) -> tuple[str, int, int, str, str]:
+        """The place of this diagnostic in a report: by file, line, column, code, message."""
+        return (self.file, self.line, self.column, self.code, self.message)
+
+
+@dataclass(slots=True)
+class Report:
+    """Collects diagnostics while a tree is compiled, so that all mistakes are shown at once."""
+
+    found: list[Diagnostic] = field(default_factory=list)
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        """Remember `diagnostic`."""
+        self.found.append(diagnostic)
+
+    def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
+        """Remember all of `diagnostics`."""
+        self.found.extend(diagnostics)
+
+
+def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Return `diagnostics` without repetitions, sorted by file, line, column and code."""
+    return tuple(sorted(dict.fromkeys(diagnostics), key=lambda one: one.order))
+
+
+def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
+    """Return whether any of `diagnostics` keeps the tree from compiling."""
+    return any(one.severity is Level.ERROR for one in diagnostics)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return "did you mean `x`?" for the closest of `known`, or the known words if they are few, or nothing."""
+    candidates = sorted(known)
+    close = get_close_matches(word[:128], candidates, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    if 0 < len(candidates) <= 12:
+        return "known: " + ", ".join(f"`{one}`" for one in candidates)
+    return ""
+
+
+def as_text(diagnostic: Diagnostic) -> str:
+    """Return `file:line:column: error[code] message`, with the help on a line of its own."""
+    head = f"{diagnostic.file}:{diagnostic.line}:{diagnostic.column}: {diagnostic.severity.value}[{diagnostic.code}]"
+    text = f"{head} {diagnostic.message}"
+    return f"{text}\n  help: {diagnostic.help}" if diagnostic.help else text
+
+
+def as_document(diagnostic: Diagnostic) -> dict[str, object]:
+    """Return the JSON shape of `policyengine check --output json`."""
+    return {
+        "file": diagnostic.file,
+        "line": diagnostic.line,
+        "column": diagnostic.column,
+        "code": diagnostic.code,
+        "severity": diagnostic.severity.value,
+        "message": diagnostic.message,
+        "help": diagnostic.help,
+    }
