@@ -1,0 +1,75 @@
+"""The keys and certification authorities a verifier trusts (RFC 9334 section 4.1), prepared once for many uses."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from policyengine.attestation.errors import TrustAnchorError
+
+PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
+
+MAX_ANCHORS = 64  # every key of the right type is tried, because nothing in evidence may choose one; so they are few
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedKey:
+    """A public key that may have signed evidence, with its `sha256:` SubjectPublicKeyInfo thumbprint.
+
+    `kind` is the curve by its RFC 9053 name (`P-256`, `Ed25519`), or what else the key is.
+    """
+
+    key: PublicKey
+    kind: str = field(init=False)
+    thumbprint: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Compute what every verification needs."""
+        object.__setattr__(self, "kind", _kind(self.key))
+        object.__setattr__(self, "thumbprint", thumbprint(self.key))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustAnchors:
+    """Public keys that sign evidence themselves, and certificates that paths may end at.
+
+    `certificates` are trust anchors for chains only; the key of a certificate signs evidence only if it is in `keys`.
+    Raises TrustAnchorError for more than MAX_ANCHORS of either.
+    """
+
+    keys: tuple[PublicKey, ...] = ()
+    certificates: tuple[x509.Certificate, ...] = ()
+    signers: Mapping[str, tuple[TrustedKey, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Sort the keys by kind."""
+        if max(len(self.keys), len(self.certificates)) > MAX_ANCHORS:
+            raise TrustAnchorError(f"more than {MAX_ANCHORS} trust anchors of one kind")
+        object.__setattr__(self, "signers", signers_of(self.keys))
+
+
+def signers_of(keys: tuple[PublicKey, ...]) -> Mapping[str, tuple[TrustedKey, ...]]:
+    """Return `keys` by kind, in order and without repetition."""
+    trusted = {signer.thumbprint: signer for signer in (TrustedKey(key=key) for key in keys)}.values()
+    kinds = {signer.kind for signer in trusted}
+    return {kind: tuple(signer for signer in trusted if signer.kind == kind) for kind in kinds}
+
+
+def thumbprint(key: PublicKey) -> str:
+    """Return the name of a key everywhere in the product: `sha256:` over its SubjectPublicKeyInfo."""
+    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return "sha256:" + hashlib.sha256(spki).hexdigest()
+
+
+_CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
+
+
+def _kind(key: PublicKey) -> str:
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return _CURVES.get(key.curve.name, key.curve.name)
+    return "Ed25519" if isinstance(key, ed25519.Ed25519PublicKey) else "RSA"

@@ -1,0 +1,276 @@
+"""COSE_Sign1 (RFC 9052) as evidence needs it: one message, one signature, the algorithm under the signature.
+
+`read_sign1` turns bytes into a message or raises; `check_sign1` judges it. In order:
+
+1. `cose.tag`: the message is tagged 18 (section 4.2).
+2. `cose.headers`: no label stands in both headers (section 3), so that nothing unprotected overrides what is signed.
+3. `cose.crit`: a `crit` list is protected, sound, and lists only labels we understand (section 3.1).
+4. `cose.alg`: the algorithm is in the *protected* header and on the profile's list (section 3.1; RFC 9053 section 2).
+5. `cose.key-type`: a trusted key is of the one type and curve of that algorithm (RFC 9053 section 2).
+6. `cose.signature`: one of those keys made the signature, of exactly the length of that algorithm.
+
+A key identifier is never read: it could only choose among keys that are all tried anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import cbor2
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
+
+from policyengine.attestation import cbor
+from policyengine.attestation.anchors import PublicKey, TrustedKey
+from policyengine.attestation.checks import Check, Requirement, described
+from policyengine.attestation.errors import MalformedEvidenceError
+
+SIGN1 = 18
+# CBOR tags of RFC 9052 table 1 and RFC 8392: named when they stand where 18 should.
+_ENVELOPES = {16: "COSE_Encrypt0", 17: "COSE_Mac0", 61: "CWT", 96: "COSE_Encrypt", 97: "COSE_Mac", 98: "COSE_Sign"}
+_ALG, _CRIT, _X5CHAIN = 1, 2, 33
+_UNDERSTOOD = frozenset({_ALG, _CRIT, 3, 4, _X5CHAIN})  # content type and kid: understood as hints that decide nothing
+MAX_CHAIN = 8  # pyca/cryptography's default depth; a deeper chain is refused, not followed
+
+TAG = Requirement(id="cose.tag", clause="RFC 9052 section 4.2", expected="tag 18 (COSE_Sign1)")
+HEADERS = Requirement(id="cose.headers", clause="RFC 9052 section 3", expected="no label in both headers")
+CRIT = Requirement(
+    id="cose.crit", clause="RFC 9052 section 3.1", expected="protected crit with labels that are present and understood"
+)
+ALG = Requirement(id="cose.alg", clause="RFC 9052 section 3.1", expected="an allowed algorithm in the protected header")
+KEY_TYPE = Requirement(
+    id="cose.key-type", clause="RFC 9053 section 2", expected="a trusted key of the type and curve of the algorithm"
+)
+SIGNATURE = Requirement(id="cose.signature", clause="RFC 9052 section 4.4", expected="a signature by a trusted key")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Algorithm:
+    """A signature algorithm (RFC 9053 section 2) with the one kind of key we let it use; `size` is in bytes."""
+
+    id: int
+    name: str
+    kind: str
+    size: int
+    ecdsa: ec.ECDSA | None
+
+
+ES256 = Algorithm(id=-7, name="ES256", kind="P-256", size=64, ecdsa=ec.ECDSA(SHA256()))
+ES384 = Algorithm(id=-35, name="ES384", kind="P-384", size=96, ecdsa=ec.ECDSA(SHA384()))
+ES512 = Algorithm(id=-36, name="ES512", kind="P-521", size=132, ecdsa=ec.ECDSA(SHA512()))
+EDDSA = Algorithm(id=-8, name="EdDSA", kind="Ed25519", size=64, ecdsa=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sign1:
+    """A COSE_Sign1 message whose parts have their types; nothing of it is believed yet."""
+
+    tag: int | None
+    protected: bytes
+    headers: Mapping[Any, Any]
+    unprotected: Mapping[Any, Any]
+    payload: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignEnvelope:
+    """Another COSE message where a COSE_Sign1 should be."""
+
+    tag: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """The checks of a message. `signer` is None unless the signature of that trusted key verified."""
+
+    checks: tuple[Check, ...]
+    signer: TrustedKey | None
+    algorithm: Algorithm | None
+
+
+_read_envelope = cbor.reader(SIGN1, *_ENVELOPES)
+_read_header = cbor.reader()
+_EMPTY: Mapping[Any, Any] = MappingProxyType({})
+
+
+def read_sign1(evidence: bytes) -> Sign1 | ForeignEnvelope:
+    """Return the message in `evidence`, tagged or not; raises MalformedEvidenceError `cbor.*` or `cose.structure`."""
+    item = _read_envelope(evidence)
+    tag = None
+    if type(item) is cbor2.CBORTag:
+        tag, item = item.tag, item.value
+        if tag != SIGN1:
+            return ForeignEnvelope(tag=tag)
+    if not isinstance(item, list | tuple) or len(item) != 4:
+        raise _structure("a COSE_Sign1 is an array of four")
+    protected, unprotected, payload, signature = item
+    if not (type(protected) is type(payload) is type(signature) is bytes) or not _is_map(unprotected):
+        raise _structure("the four are bytes, a map, attached bytes and bytes")
+    return Sign1(
+        tag=tag,
+        protected=protected,
+        headers=_protected_map(protected),
+        unprotected=unprotected,
+        payload=payload,
+        signature=signature,
+    )
+
+
+def _protected_map(protected: bytes) -> Mapping[Any, Any]:
+    if not protected:  # RFC 9052 section 3: an empty map is a zero-length string
+        return _EMPTY
+    headers: Mapping[Any, Any] = _read_header(protected)
+    if not _is_map(headers):
+        raise _structure("the protected header is a map")
+    return headers
+
+
+def _is_map(value: object) -> bool:
+    return type(value) is dict or type(value) is cbor2.frozendict
+
+
+def _structure(reason: str) -> MalformedEvidenceError:
+    return MalformedEvidenceError("cose.structure", reason)
+
+
+def check_sign1(
+    message: Sign1 | ForeignEnvelope,
+    *,
+    signers: Mapping[str, tuple[TrustedKey, ...]],
+    algorithms: Mapping[int, Algorithm],
+    signature: Requirement = SIGNATURE,
+) -> Signed:
+    """Return the outcome of steps 1 to 6; `algorithms` is the profile's allow-list by COSE id, `signers` is by kind."""
+    if isinstance(message, ForeignEnvelope):
+        seen = f"tag {message.tag} ({_ENVELOPES[message.tag]})"
+        rest = (HEADERS, CRIT, ALG, KEY_TYPE, signature)
+        checks = (TAG.failed(seen), *(requirement.unreached for requirement in rest))
+        return Signed(checks=checks, signer=None, algorithm=None)
+    algorithm = _algorithm(message, algorithms)
+    candidates = signers.get(algorithm.kind, ()) if algorithm else ()
+    signer = _signer(message, algorithm, candidates) if algorithm and candidates else None
+    checks = (
+        TAG.passed if message.tag == SIGN1 else TAG.failed("no tag"),
+        _headers(message),
+        _crit(message),
+        ALG.passed if algorithm else ALG.failed(_alg_seen(message)),
+        _key_type(algorithm, candidates, signers),
+        _signature(message, algorithm, candidates, signer, signature),
+    )
+    return Signed(checks=checks, signer=signer, algorithm=algorithm)
+
+
+def _algorithm(message: Sign1, algorithms: Mapping[int, Algorithm]) -> Algorithm | None:
+    label = message.headers.get(_ALG)
+    return algorithms.get(label) if type(label) is int else None
+
+
+def _alg_seen(message: Sign1) -> str:
+    if _ALG in message.headers:
+        return described(message.headers[_ALG])
+    return "only an unprotected algorithm" if _ALG in message.unprotected else "absent"
+
+
+def _headers(message: Sign1) -> Check:
+    if not message.unprotected:
+        return HEADERS.passed
+    twice = message.headers.keys() & message.unprotected.keys()
+    return HEADERS.failed(f"label {described(next(iter(twice)))} in both") if twice else HEADERS.passed
+
+
+def _crit(message: Sign1) -> Check:
+    if _CRIT in message.unprotected:
+        return CRIT.failed("crit in the unprotected header")
+    if _CRIT not in message.headers:
+        return CRIT.absent
+    labels = message.headers[_CRIT]
+    if not isinstance(labels, list | tuple) or not labels:
+        return CRIT.failed(described(labels))
+    for label in labels:
+        if type(label) not in {int, str} or label not in message.headers or label not in _UNDERSTOOD:
+            return CRIT.failed(f"label {described(label)}")
+    return CRIT.passed
+
+
+def _key_type(
+    algorithm: Algorithm | None, candidates: tuple[TrustedKey, ...], signers: Mapping[str, tuple[TrustedKey, ...]]
+) -> Check:
+    if algorithm is None:
+        return KEY_TYPE.unreached
+    if candidates:
+        return KEY_TYPE.passed
+    return KEY_TYPE.failed(f"{algorithm.name}, and trusted keys: {', '.join(sorted(signers)) or 'none'}")
+
+
+def _signature(
+    message: Sign1,
+    algorithm: Algorithm | None,
+    candidates: tuple[TrustedKey, ...],
+    signer: TrustedKey | None,
+    requirement: Requirement,
+) -> Check:
+    if signer:
+        return requirement.passed
+    if algorithm is None or not candidates:
+        return requirement.unreached
+    if len(message.signature) != algorithm.size:
+        return requirement.failed(f"{len(message.signature)} bytes, {algorithm.name} has {algorithm.size}")
+    return requirement.failed(f"no trusted key made this signature ({len(candidates)} tried)")
+
+
+def _signer(message: Sign1, algorithm: Algorithm, candidates: tuple[TrustedKey, ...]) -> TrustedKey | None:
+    """Return the candidate whose signature this is (RFC 9052 section 4.4), or None."""
+    if len(message.signature) != algorithm.size:
+        return None
+    signed = signature_input(message.protected if message.headers else b"", message.payload)
+    wire = message.signature if algorithm.ecdsa is None else _der_signature(message.signature)
+    return next((each for each in candidates if _made(each.key, wire, signed, algorithm)), None)
+
+
+def signature_input(protected: bytes, payload: bytes) -> bytes:
+    """Return the Sig_structure of RFC 9052 section 4.4 in deterministic encoding, without external data."""
+    return cbor2.dumps(("Signature1", protected, b"", payload))
+
+
+def _der_signature(raw: bytes) -> bytes:
+    half = len(raw) // 2  # RFC 9053 section 2.1: r and s, each as long as the curve's order
+    return encode_dss_signature(int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big"))
+
+
+def _made(key: PublicKey, wire: bytes, signed: bytes, algorithm: Algorithm) -> bool:
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey) and algorithm.ecdsa is not None:
+            key.verify(wire, signed, algorithm.ecdsa)
+        elif isinstance(key, ed25519.Ed25519PublicKey) and algorithm.ecdsa is None:
+            key.verify(wire, signed)
+        else:
+            return False
+    except InvalidSignature:
+        return False
+    return True
+
+
+def x5chain(message: Sign1) -> tuple[bytes, ...]:
+    """Return the certificates of the protected x5chain header, leaf first, in DER (RFC 9360 section 2); () without one.
+
+    One certificate stands alone, several in an array of two or more. Raises MalformedEvidenceError `cose.x5chain` for
+    another form, or for more than MAX_CHAIN certificates.
+    """
+    value = message.headers.get(_X5CHAIN)
+    if value is None:
+        return ()
+    if type(value) is bytes:
+        return (value,)
+    if (
+        not isinstance(value, list | tuple)
+        or not 2 <= len(value) <= MAX_CHAIN
+        or {type(each) for each in value} != {bytes}
+    ):
+        raise MalformedEvidenceError("cose.x5chain", f"x5chain is neither one certificate nor 2 to {MAX_CHAIN}")
+    return tuple(value)
