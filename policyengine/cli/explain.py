@@ -1,0 +1,67 @@
+"""`policyengine explain`: a rule in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from policyengine.services.rule_explanation import Application, RuleExplanation
+
+
+class ExplainOutput(Enum):
+    """How the explanation is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def explain(
+    rule: Annotated[str, typer.Argument(help="owner/policy#rule, or its end if only one rule has it.", metavar="RULE")],
+    policies: Annotated[Path, typer.Option(help="The policy repository.", metavar="DIR")] = Path("policies"),
+    output: Annotated[ExplainOutput, typer.Option(help="Text or JSON.")] = ExplainOutput.TABLE,
+) -> None:
+    """Say in words what a rule asks for, what it reads, when it cannot say, who owns it, and where it acts."""
+    from policyengine.cli.compiled import compiled_bundle
+    from policyengine.services.rule_explanation import explain_rule
+
+    bundle, _ = compiled_bundle(policies)
+    explanation = explain_rule(bundle, rule)
+    if output is ExplainOutput.JSON:
+        typer.echo(json.dumps(asdict(explanation), indent=2, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(_lines(explanation)))
+
+
+def _lines(explanation: RuleExplanation) -> Iterator[str]:
+    yield f"{explanation.rule}  ({explanation.place})"
+    yield explanation.title
+    yield ""
+    yield from _block("requires", [explanation.require])
+    yield from _block("of", [explanation.applies_to])
+    yield from _block("when", [", ".join(explanation.phases)])
+    yield from _block("reads", [f"{fact.path} ({fact.type}): {fact.meaning}" for fact in explanation.reads])
+    yield from _block("unknown if", explanation.unknown_when)
+    yield from _block("then it", [explanation.on_unknown])
+    yield from _block("acts by", [_application(one) for one in explanation.applications] or ["no binding: only recorded"])
+    yield from _block("says", [explanation.message])
+    yield from _block("remedy", [explanation.remediation])
+    yield from _block("owner", [f"{explanation.owner}, severity {explanation.severity}"])
+    yield from _block("waivers", [explanation.waivers])
+    yield from _block("controls", [f"{name}  {title}" for name, title in explanation.controls.items()])
+
+
+def _block(label: str, texts: Iterable[str]) -> Iterator[str]:
+    for position, text in enumerate(texts):
+        yield f"  {'' if position else label:<12}{text}"
+
+
+def _application(application: Application) -> str:
+    params = "".join(f", {name} = {value}" for name, value in application.params.items())
+    return f"{application.binding}: {application.mode} {application.action}, {application.where}{params}"
