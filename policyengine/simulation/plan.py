@@ -67,24 +67,29 @@ class PlannedDevice:
 
 
 def plan_fleet(
-    fleet: Fleet, reference_values: Sequence[ReferenceValues], *, serial_prefixes: Mapping[str, str], count: int
+    fleet: Fleet,
+    reference_values: Sequence[ReferenceValues],
+    *,
+    models: Sequence[str],
+    serial_prefixes: Mapping[str, str],
+    count: int,
 ) -> tuple[PlannedDevice, ...]:
-    """Return `count` devices spread over the models that have releases; the first model carries the misbehaving ones.
+    """Return `count` devices spread over `models` that have releases; the first of them has the misbehaving ones.
 
     `serial_prefixes` gives the serial prefix of each vendor, such as `AC-`. Raises CannotPlanError.
     """
-    releases = {name: _releases(name, reference_values) for name in fleet.models}
-    models = [model for name, model in sorted(fleet.models.items()) if releases[name]]
-    if not models or count < MIN_DEVICES:
+    releases = {name: _releases(name, reference_values) for name in models}
+    known = [fleet.models[name] for name in models if name in fleet.models and releases[name]]
+    if not known or count < MIN_DEVICES:
         raise CannotPlanError(f"cannot plan {count} devices: need at least {MIN_DEVICES} and a model with a release")
-    scenarios = _scenarios(count, len(models))
+    scenarios = _scenarios(count, len(known))
     return tuple(
         _planned(
             fleet,
-            models[index % len(models)],
-            releases[models[index % len(models)].name],
+            known[index % len(known)],
+            releases[known[index % len(known)].name],
             index=index,
-            prefix=serial_prefixes.get(models[index % len(models)].vendor, ""),
+            prefix=serial_prefixes.get(known[index % len(known)].vendor, ""),
             scenario=scenarios[index],
         )
         for index in range(count)

@@ -1,0 +1,134 @@
+"""What one simulated device sends: real keys, real signatures; pure, so that a test can hold it still."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from policyengine.simulation.plan import PlannedDevice, Scenario
+from policyengine.simulation.pop import make_pop
+from policyengine.simulation.psa import SoftwareComponent, make_psa_token
+
+POP_TYPE = "application/vnd.policyengine.pop+cose"
+PSA_TYPE = 'application/eat+cwt; eat_profile="tag:psacertified.org,2023:psa#tfm"'
+SECURED = 0x3000  # RFC 9783 section 4.3.1
+RECOVERABLE_DEBUG = 0x5000  # RFC 9783 section 4.3.1: recoverable PSA RoT debug
+
+Entropy = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedDevice:
+    """A planned device with its keys. `chain` is its IDevID, leaf first, DER."""
+
+    planned: PlannedDevice
+    identity_key: ec.EllipticCurvePrivateKey
+    operational_key: ec.EllipticCurvePrivateKey
+    stray_key: ec.EllipticCurvePrivateKey  # what `wrong-key` signs with and `foreign-csr` asks for
+    chain: tuple[bytes, ...]
+
+
+def new_key(entropy: Entropy) -> ec.EllipticCurvePrivateKey:
+    """Return a P-256 key made of `entropy` (FIPS 186-5 appendix A.2.1, extra bits)."""
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    scalar = int.from_bytes(entropy(40), "big") % (order - 1) + 1
+    return ec.derive_private_key(scalar, ec.SECP256R1())
+
+
+def enrolment(device: SimulatedDevice, nonce: bytes) -> Mapping[str, object]:
+    """Return the body of a first check-in: proof of possession of the IDevID key, PSA token, certificate request."""
+    asked = _requested_key(device)
+    claimed = challenge(nonce, _spki(device.operational_key))
+    pop = make_pop(device.identity_key, device.chain, claimed)
+    return _body(nonce, ((POP_TYPE, pop), (PSA_TYPE, _token(device, claimed))), csr=_request(device, asked))
+
+
+def check_in(device: SimulatedDevice, nonce: bytes) -> Mapping[str, object]:
+    """Return the body of a later check-in: the PSA token alone, signed by the key the server has pinned."""
+    return _body(nonce, ((PSA_TYPE, _token(device, nonce)),), csr=None)
+
+
+def renewal(device: SimulatedDevice, nonce: bytes) -> Mapping[str, object]:
+    """Return the body of a later check-in that also asks for a new certificate."""
+    claimed = challenge(nonce, _spki(device.operational_key))
+    return _body(nonce, ((PSA_TYPE, _token(device, claimed)),), csr=_request(device, device.operational_key))
+
+
+def challenge(nonce: bytes, spki: bytes) -> bytes:
+    """Return what a device attests over when it asks for a certificate for the key `spki` (DESIGN section 8)."""
+    return hashlib.sha256(b"policyengine csr v1" + nonce + hashlib.sha256(spki).digest()).digest()
+
+
+def _requested_key(device: SimulatedDevice) -> ec.EllipticCurvePrivateKey:
+    foreign = device.planned.scenario is Scenario.FOREIGN_CSR
+    return device.stray_key if foreign else device.operational_key
+
+
+def _token(device: SimulatedDevice, nonce: bytes) -> bytes:
+    scenario = device.planned.scenario
+    spki = _spki(device.identity_key)
+    return make_psa_token(
+        device.stray_key if scenario is Scenario.WRONG_KEY else device.identity_key,
+        nonce=nonce,
+        implementation_id=hashlib.sha256(device.planned.model.encode()).digest(),
+        instance_id=b"\x01" + hashlib.sha256(spki).digest(),
+        lifecycle=RECOVERABLE_DEBUG if scenario is Scenario.DEBUG else SECURED,
+        software=_software(device.planned),
+        boot_seed=hashlib.sha256(b"boot" + spki).digest(),
+    )
+
+
+def _software(planned: PlannedDevice) -> Sequence[SoftwareComponent]:
+    components = [
+        SoftwareComponent(
+            type=component.name,
+            version=planned.release.version,
+            measurement=bytes.fromhex(component.sha256),
+            signer_id=hashlib.sha256(planned.vendor.encode()).digest(),
+        )
+        for component in planned.release.components
+    ]
+    if planned.scenario is Scenario.TAMPERED:
+        components[-1] = SoftwareComponent(
+            type=components[-1].type,
+            version=components[-1].version,
+            measurement=hashlib.sha256(b"implant").digest(),
+            signer_id=components[-1].signer_id,
+        )
+    return components
+
+
+def _request(device: SimulatedDevice, key: ec.EllipticCurvePrivateKey) -> bytes:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, device.planned.device_id)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.DER)
+
+
+def _body(nonce: bytes, evidence: Sequence[tuple[str, bytes]], *, csr: bytes | None) -> Mapping[str, object]:
+    body: dict[str, object] = {
+        "nonce": _text(nonce),
+        "evidence": [{"type": kind, "value": _text(value)} for kind, value in evidence],
+        "reported": _REPORTED,
+    }
+    return body if csr is None else {**body, "csr": _text(csr)}
+
+
+_REPORTED = {
+    "net": {"open_ports": [443, 8883], "protocols": ["https", "mqtts"], "tls_min": "1.2", "mud_conformant": True},
+    "config": {"default_credentials": False, "debug_services": [], "auto_update": True, "log_enabled": True},
+}
+
+
+def _spki(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _text(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
