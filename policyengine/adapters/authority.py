@@ -1,0 +1,222 @@
+"""The authority on disk: a fleet's hierarchy, made once by a logged ceremony and opened at every start.
+
+    root.key root.pem          move root.key to a safe after the ceremony: nothing opens it again
+    issuing.key issuing.pem    the fleet's issuing CA: path length 0, bound to the fleet's domains
+    results.key results.pem    signs attestation results (EAR); never a CA key
+    tls.key tls.pem            the server's; the chain stands in the file, leaf first
+    ceremony.jsonl             every reservation and signature of the above
+
+The directory appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+
+from cryptography import x509
+
+from pki.authority import Authority, Order, issue, issuer_of
+from pki.builtin import result_signer_terms, tls_server_terms
+from pki.certificates import load_certificate, split_certificates
+from pki.hierarchy import CEREMONY, Founding, found
+from pki.keys import KeyType
+from pki.profile import Terms
+from pki.request import held_key
+from pki.reservation import Registrar
+from pki.software import PrivateKey, SoftwareSigner
+from pki.tbs import SERIAL_ENTROPY
+from policyengine.adapters.ceremony import CeremonyLog
+from policyengine.adapters.keyfile import generate, open_key, open_signer, sync_directory, write_key
+from policyengine.errors import PolicyEngineError
+
+DIRECTORY = "keys/ca"  # below the data directory
+RENEWAL = "ceremony:renew-services"
+
+Entropy = Callable[[int], bytes]
+
+
+class AuthorityExistsError(PolicyEngineError):
+    """There is an authority already; a second one would orphan every device of the first."""
+
+    code = "authority.exists"
+
+
+class AuthorityMissingError(PolicyEngineError):
+    """The directory does not hold an authority, or not a whole one."""
+
+    code = "authority.missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetNames:
+    """Whose hierarchy it is: the fleet's name, its devices' domains, and the server's hosts (names or addresses)."""
+
+    fleet: str
+    domains: tuple[str, ...]
+    hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """The hosts that are names."""
+        return tuple(host for host in self.hosts if _address(host) is None)
+
+    @property
+    def host_addresses(self) -> tuple[IPv4Address | IPv6Address, ...]:
+        """The hosts that are addresses."""
+        return tuple(found for host in self.hosts if (found := _address(host)) is not None)
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAuthority:
+    """What a server needs of it: the issuing authority, the certificates, the results key, the server's TLS files."""
+
+    directory: Path
+    authority: Authority
+    root: x509.Certificate
+    issuing: x509.Certificate
+    results_key: PrivateKey
+    results_certificate: x509.Certificate
+
+    @property
+    def chain(self) -> tuple[x509.Certificate, ...]:
+        """What stands above a device's certificate: issuing CA, root."""
+        return self.issuing, self.root
+
+    @property
+    def tls_chain(self) -> Path:
+        """The server's certificate and its issuer, PEM."""
+        return self.directory / "tls.pem"
+
+    @property
+    def tls_key(self) -> Path:
+        """The server's key, encrypted PEM under the same passphrase."""
+        return self.directory / "tls.key"
+
+
+def create_authority(directory: Path, *, passphrase: bytes, names: FleetNames, now: datetime, entropy: Entropy) -> None:
+    """Run the founding ceremony and leave its files in `directory`.
+
+    Raises AuthorityExistsError if the directory is there, NameRefusedError for a name no certificate may carry,
+    PassphraseError, OSError.
+    """
+    if directory.exists():
+        raise AuthorityExistsError(f"`{directory}` exists and is not overwritten")
+    directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".ceremony-") as work:
+        _ceremony(Path(work) / "ca", passphrase=passphrase, names=names, now=now, entropy=entropy)
+        (Path(work) / "ca").rename(directory)
+        sync_directory(directory.parent)
+
+
+def _ceremony(work: Path, *, passphrase: bytes, names: FleetNames, now: datetime, entropy: Entropy) -> None:
+    work.mkdir(mode=0o700)
+    registrar = Registrar()
+    ledger = CeremonyLog(work / "ceremony.jsonl", registrar, now=now)
+    keys = {name: generate(KeyType.P256) for name in ("root", "issuing", "results", "tls")}
+    for name, key in keys.items():
+        write_key(work / f"{name}.key", key, passphrase=passphrase, entropy=entropy)
+    hierarchy = found(
+        Founding(
+            fleet_name=names.fleet,
+            domains=(*names.domains, *names.host_names),
+            addresses=names.host_addresses,
+            now=now,
+        ),
+        root=SoftwareSigner(keys["root"]),
+        issuing=SoftwareSigner(keys["issuing"]),
+        ledger=ledger,
+        registrar=registrar,
+        entropy=entropy,
+    )
+    (work / "root.pem").write_text(hierarchy.root.pem)
+    (work / "issuing.pem").write_text(hierarchy.issuing.pem)
+    services = _Services(authority=hierarchy.authority, ledger=ledger, now=now, entropy=entropy, by=CEREMONY)
+    services.certify(work / "results.pem", keys["results"], result_signer_terms(), fleet=names.fleet)
+    hosts = tls_server_terms(hosts=names.host_names, addresses=names.host_addresses)
+    services.certify(work / "tls.pem", keys["tls"], hosts, fleet=names.fleet, chain=hierarchy.issuing.pem)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Services:
+    """The issuing CA at work for our own servers: no device and no policy is concerned."""
+
+    authority: Authority
+    ledger: CeremonyLog
+    now: datetime
+    entropy: Entropy
+    by: str
+
+    def certify(self, path: Path, key: PrivateKey, terms: Terms, *, fleet: str, chain: str = "") -> None:
+        """Write the certificate for `key`, and `chain` after it, replacing what was there in one step."""
+        order = Order(
+            terms=terms, key=held_key(SoftwareSigner(key)), fields={"fleet.name": fleet}, authorization=self.by
+        )
+        issued = issue(self.authority, self.ledger, order, now=self.now, entropy=self.entropy(SERIAL_ENTROPY))
+        fresh = path.with_name(f".{path.name}.new")
+        fresh.write_text(issued.pem + chain)
+        fresh.replace(path)
+
+
+def open_authority(directory: Path, *, passphrase: bytes, registrar: Registrar) -> StoredAuthority:
+    """Return the authority in `directory`; it signs only what `registrar` says is durable.
+
+    Raises AuthorityMissingError, KeyFileError, PassphraseError, PathError, IssuanceError `issue.signer`.
+    """
+    issuing = _certificate(directory / "issuing.pem")
+    signer = open_signer(directory / "issuing.key", passphrase=passphrase)
+    return StoredAuthority(
+        directory=directory,
+        authority=Authority(issuer=issuer_of(issuing), signer=signer, registrar=registrar),
+        root=_certificate(directory / "root.pem"),
+        issuing=issuing,
+        results_key=open_key(directory / "results.key", passphrase=passphrase),
+        results_certificate=_certificate(directory / "results.pem"),
+    )
+
+
+def _certificate(path: Path) -> x509.Certificate:
+    try:
+        return load_certificate(split_certificates(path.read_bytes())[0])
+    except FileNotFoundError as cause:
+        raise AuthorityMissingError(f"`{path}` is missing") from cause
+
+
+def renew_services(
+    directory: Path, *, passphrase: bytes, names: FleetNames, now: datetime, entropy: Entropy
+) -> tuple[str, ...]:
+    """Return which of `results` and `tls` had passed half of its life and was certified again; call it at start.
+
+    Only the issuing CA's key is opened. Raises what `open_authority` and issuing raise.
+    """
+    registrar = Registrar()
+    stored = open_authority(directory, passphrase=passphrase, registrar=registrar)
+    ledger = CeremonyLog(directory / "ceremony.jsonl", registrar, now=now)
+    services = _Services(authority=stored.authority, ledger=ledger, now=now, entropy=entropy, by=RENEWAL)
+    renewed = []
+    if _is_due(stored.results_certificate, now):
+        services.certify(directory / "results.pem", stored.results_key, result_signer_terms(), fleet=names.fleet)
+        renewed.append("results")
+    if _is_due(_certificate(stored.tls_chain), now):
+        key = open_key(stored.tls_key, passphrase=passphrase)
+        terms = tls_server_terms(hosts=names.host_names, addresses=names.host_addresses)
+        chain = (directory / "issuing.pem").read_text()
+        services.certify(stored.tls_chain, key, terms, fleet=names.fleet, chain=chain)
+        renewed.append("tls")
+    return tuple(renewed)
+
+
+def _is_due(certificate: x509.Certificate, now: datetime) -> bool:
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return now >= start + (end - start) / 2
