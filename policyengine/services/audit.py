@@ -1,4 +1,4 @@
-"""Answers for auditors: decisions, why they are so, what would have to change, and proof that they can be made again."""
+"""Answers for auditors: decisions, why they are so, what would have to change, and that they come out the same again."""
 
 from __future__ import annotations
 

@@ -54,6 +54,7 @@ class Enrolment:
 
     device: Device
     token_hash: bytes | None
+    key_reuse: int  # devices that had this key when it was decided; another one since then refuses the change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +102,7 @@ class RecordDecision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReserveCertificate:
-    """The durable record that precedes a signature: serial, digest of what will be signed, and the decision behind it."""
+    """The durable record that precedes a signature: serial, digest of what is to be signed, decision behind it."""
 
     issuer: str
     serial: str
@@ -110,6 +111,7 @@ class ReserveCertificate:
     tbs_sha256: bytes
     profile: str
     at: datetime
+    salt: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

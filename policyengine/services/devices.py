@@ -10,7 +10,15 @@ from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId
 from policyengine.services.actors import Principal
 from policyengine.services.ports import DeviceFilter, PageRequest
-from policyengine.services.records import CertificateRecord, DecisionRecord, Device, DeviceState, Page, TimelineEntry, Verdict
+from policyengine.services.records import (
+    CertificateRecord,
+    DecisionRecord,
+    Device,
+    DeviceState,
+    Page,
+    TimelineEntry,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +59,9 @@ class IssuedToken:
 class Devices:
     """Everything people do with devices. A viewer with `models` sees only those; the rest answers as missing."""
 
-    def list(self, viewer: Principal, where: DeviceFilter, page: PageRequest) -> Page[tuple[Device, DeviceState | None]]:
+    def list(
+        self, viewer: Principal, where: DeviceFilter, page: PageRequest
+    ) -> Page[tuple[Device, DeviceState | None]]:
         """Return devices by id, at most `page.limit` (bounded by MAX_PAGE)."""
         raise NotImplementedError
 

@@ -23,7 +23,7 @@ class InvalidRequestError(ServiceError):
 
 
 class RefusedError(ServiceError):
-    """Well-formed and not believed, or believed and not entitled (HTTP 403); `fields["check"]` names the failed check."""
+    """Well-formed and not believed, or not entitled (HTTP 403); `fields["check"]` names the failed check."""
 
     code = "request.refused"
 

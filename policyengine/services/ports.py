@@ -193,7 +193,12 @@ class AuditReads(Protocol):
         ...
 
     def certificates(
-        self, page: PageRequest, *, device_id: DeviceId | None, status: CertificateStatus | None, models: frozenset[str] | None
+        self,
+        page: PageRequest,
+        *,
+        device_id: DeviceId | None,
+        status: CertificateStatus | None,
+        models: frozenset[str] | None,
     ) -> Page[CertificateRecord]:
         """Return certificates, newest first."""
         ...

@@ -1,4 +1,4 @@
-"""Values that storage keeps and services read; times are aware UTC, keys and hashes are raw bytes or `sha256:` names."""
+"""Values that storage keeps and services read; times are aware UTC, digests are `sha256:` names, keys are DER."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Generic, TypeVar
 from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId, Digest
 from policyengine.model.policy import Phase
-
 
 T = TypeVar("T")
 

@@ -1,0 +1,227 @@
+"""Carrying out administrative changes; each checks its guard before it writes and leaves an audit event."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import insert as insert_into
+
+from policyengine.adapters.sql import tables
+from policyengine.adapters.sql.batch import Batch
+from policyengine.adapters.sql.codec import raw
+from policyengine.adapters.sql.recording import demand_status, moved
+from policyengine.adapters.sql.rows import device_of, device_row, restriction_text
+from policyengine.services.changes import (
+    AbortOrphans,
+    AbortReservation,
+    ActivateBundle,
+    AnnouncePending,
+    ChangeLifecycle,
+    CreateApiToken,
+    CreateEnrolmentToken,
+    ImportDevices,
+    RecordSecurityEvent,
+    Restrict,
+    RevokeApiToken,
+    SetCertificateStatus,
+    StoreBundle,
+    TouchApiToken,
+)
+from policyengine.services.errors import ConflictError
+from policyengine.services.moments import micros
+from policyengine.services.records import Device
+
+_device = tables.device.c
+_state = tables.device_state.c
+_certificate = tables.certificate.c
+_event = tables.security_event.c
+
+
+def import_devices(batch: Batch, change: ImportDevices) -> None:
+    """Add devices that are new; raises ConflictError when an id stands for another device already."""
+    new = [device for device in change.devices if _is_new(batch, device)]
+    for device in new:
+        batch.connection.execute(insert_into(tables.device), device_row(device))
+    if new:
+        batch.act(change.act)
+
+
+def _is_new(batch: Batch, device: Device) -> bool:
+    row = batch.connection.execute(select(tables.device).where(_device.id == device.id)).first()
+    if row is None:
+        return True
+    held = device_of(row._mapping)
+    if (held.vendor, held.model, held.serial) != (device.vendor, device.model, device.serial):
+        raise ConflictError(f"device `{device.id}` is registered with other data", code="registry.conflict")
+    return False
+
+
+def announce_pending(batch: Batch, change: AnnouncePending) -> None:
+    """Add a device that waits for a person; one that waits already stays as it is."""
+    found = batch.connection.execute(
+        select(_device.id).where(_device.vendor == change.device.vendor, _device.serial == change.device.serial)
+    ).first()
+    if found is None and _is_new(batch, change.device):
+        batch.connection.execute(insert_into(tables.device), device_row(change.device))
+        batch.act(change.act)
+
+
+def change_lifecycle(batch: Batch, change: ChangeLifecycle) -> None:
+    """Set a device's place in its life; check-ins in flight are sent back by the new version."""
+    device = change.device
+    touched = batch.connection.execute(
+        update(tables.device)
+        .where(_device.id == device.id, _device.lifecycle == change.expected)
+        .values(lifecycle=device.lifecycle.value, updated_at=micros(device.updated_at))
+    ).rowcount
+    if touched != 1:
+        raise moved(device.id)
+    batch.connection.execute(
+        update(tables.device_state).where(_state.device_id == device.id).values(version=_state.version + 1)
+    )
+    batch.act(change.act)
+
+
+def restrict(batch: Batch, change: Restrict) -> None:
+    """Set or lift a person's tier on a device."""
+    if change.status is not None:
+        demand_status(batch.connection, change.status)
+    state = change.state
+    touched = batch.connection.execute(
+        update(tables.device_state)
+        .where(_state.device_id == change.device_id, _state.version == change.expected_version)
+        .values(version=state.version, tier=int(state.tier), restriction=restriction_text(change.restriction))
+    ).rowcount
+    if touched != 1:
+        raise moved(change.device_id)
+    if change.status is not None:
+        batch.status(change.status, seed=change.act.salt)
+    batch.act(change.act)
+
+
+def create_enrolment_token(batch: Batch, change: CreateEnrolmentToken) -> None:
+    """Keep a one-time token's hash."""
+    token = change.token
+    row = {
+        "token_hash": token.token_hash,
+        "device_id": token.device_id,
+        "key_thumbprint": token.key_thumbprint,
+        "created_at": micros(token.created_at),
+        "created_by": token.created_by,
+        "expires_at": micros(token.expires_at),
+        "redeemed_at": None,
+    }
+    batch.connection.execute(insert_into(tables.enrolment_token), row)
+    batch.act(change.act)
+
+
+def store_bundle(batch: Batch, change: StoreBundle) -> None:
+    """Keep a bundle; one that is kept already stays as it was first published."""
+    record = change.record
+    table = tables.bundle
+    if batch.connection.execute(select(table.c.digest).where(table.c.digest == raw(record.digest))).first() is not None:
+        return
+    batch.document(change.document)
+    row = {
+        "digest": raw(record.digest),
+        "commit_id": record.commit,
+        "published_at": micros(record.published_at),
+        "published_by": record.published_by,
+    }
+    batch.connection.execute(insert_into(table), row)
+    batch.act(change.act)
+
+
+def activate_bundle(batch: Batch, change: ActivateBundle) -> None:
+    """Put a bundle in force as the next generation; raises ConflictError when another came first."""
+    activation = change.activation
+    latest = batch.connection.execute(select(func.max(tables.activation.c.generation))).scalar_one()
+    if activation.generation != (latest or 0) + 1:
+        raise ConflictError("another bundle was activated in the meantime", code="bundle.generation", current=latest)
+    row = {
+        "generation": activation.generation,
+        "digest": raw(activation.digest),
+        "activated_at": micros(activation.activated_at),
+        "actor": activation.actor,
+    }
+    batch.connection.execute(insert_into(tables.activation), row)
+    batch.act(change.act)
+
+
+def set_certificate_status(batch: Batch, change: SetCertificateStatus) -> None:
+    """Revoke, hold or release a certificate."""
+    demand_status(batch.connection, change.change)
+    batch.status(change.change, seed=change.act.salt)
+    batch.act(change.act)
+
+
+def abort_reservation(batch: Batch, change: AbortReservation) -> None:
+    """Close one open reservation as aborted."""
+    key = (_certificate.issuer == change.issuer) & (_certificate.serial == change.serial)
+    _abort(batch, key=key & (_certificate.state == "reserved"), change=change)
+
+
+def abort_orphans(batch: Batch, change: AbortOrphans) -> None:
+    """Close every open reservation as aborted: after a crash nobody will complete it."""
+    _abort(batch, key=_certificate.state == "reserved", change=change)
+
+
+def _abort(batch: Batch, *, key: ColumnElement[bool], change: AbortReservation | AbortOrphans) -> None:
+    closed = {"state": "aborted", "closed_at": micros(change.at), "close_reason": change.reason}
+    batch.connection.execute(update(tables.certificate).where(key).values(closed))
+
+
+def record_security_event(batch: Batch, change: RecordSecurityEvent) -> None:
+    """Add the event, or count it when its hour has one already; only the first one is a leaf."""
+    event = change.event
+    last = {"last_at": micros(event.last_at), "detail": event.detail, "count": _event.count + 1}
+    touched = batch.connection.execute(update(tables.security_event).where(_event.id == event.id).values(last)).rowcount
+    if touched:
+        return
+    row = {
+        "id": event.id,
+        "code": event.code,
+        "device_id": event.device_id,
+        "check_id": event.check,
+        "detail": event.detail,
+        "first_at": micros(event.first_at),
+        "last_at": micros(event.last_at),
+        "count": 1,
+    }
+    batch.connection.execute(insert_into(tables.security_event), row)
+    record = {"code": event.code, "device": event.device_id, "check": event.check, "id": event.id}
+    batch.leaf("security", at_us=micros(event.first_at), record=record, seed=change.salt)
+
+
+def create_api_token(batch: Batch, change: CreateApiToken) -> None:
+    """Keep an API token's hash and scope."""
+    token = change.token
+    row = {
+        "id": token.id,
+        "name": token.name,
+        "role": token.role,
+        "party": token.party,
+        "models": None if token.models is None else "\n".join(token.models),
+        "created_at": micros(token.created_at),
+        "created_by": token.created_by,
+        "expires_at": micros(token.expires_at),
+        "last_used": None,
+        "revoked_at": None,
+        "secret_hash": token.secret_hash,
+    }
+    batch.connection.execute(insert_into(tables.api_token), row)
+    batch.act(change.act)
+
+
+def revoke_api_token(batch: Batch, change: RevokeApiToken) -> None:
+    """End an API token."""
+    table = tables.api_token
+    live = (table.c.id == change.id) & table.c.revoked_at.is_(None)
+    if batch.connection.execute(update(table).where(live).values(revoked_at=micros(change.at))).rowcount != 1:
+        raise ConflictError("the token is revoked already", code="token.revoked")
+    batch.act(change.act)
+
+
+def touch_api_token(batch: Batch, change: TouchApiToken) -> None:
+    """Remember when a token was last used."""
+    table = tables.api_token
+    batch.connection.execute(update(table).where(table.c.id == change.id).values(last_used=micros(change.at)))

@@ -1,0 +1,163 @@
+"""What people, programs and auditors read of devices, decisions and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, Row, Select, desc, func, literal, or_, select, tuple_
+from sqlalchemy.exc import SQLAlchemyError
+
+from policyengine.adapters.sql import tables
+from policyengine.adapters.sql.checkin_reads import view_of, view_select
+from policyengine.adapters.sql.codec import raw
+from policyengine.adapters.sql.paging import cursor_of, number, page_of, parts_of, raw_hex
+from policyengine.adapters.sql.rows import decision_of, state_of, verdict_of
+from policyengine.adapters.sql.timeline import read_timeline
+from policyengine.model.decision import Tier
+from policyengine.model.ids import DeviceId, Digest
+from policyengine.services.errors import UnavailableError
+from policyengine.services.moments import micros
+from policyengine.services.ports import DeviceFilter, PageRequest
+from policyengine.services.records import DecisionRecord, Device, DeviceState, Page, TimelineEntry, Verdict
+
+_device = tables.device.c
+_state = tables.device_state.c
+_decision = tables.decision.c
+_verdict = tables.verdict.c
+
+
+class SqlAuditReads:
+    """The part of the AuditReads port that is about devices and decisions."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def _all(self, clause: Select[Any]) -> list[Row[Any]]:
+        with self._engine.connect() as connection:
+            return list(connection.execute(clause).all())
+
+    def devices(self, where: DeviceFilter, page: PageRequest) -> Page[tuple[Device, DeviceState | None]]:
+        """Return devices by id."""
+        clause = view_select().where(*_conditions(where)).order_by(_device.id).limit(page.limit + 1)
+        if page.cursor is not None:
+            clause = clause.where(_device.id > parts_of(page.cursor, 1)[0])
+        rows = [view_of(row) for row in self._all(clause)]
+        found = page_of(rows, page.limit, lambda view: cursor_of(view.device.id))
+        return Page(items=tuple((view.device, view.state) for view in found.items), next=found.next)
+
+    def tiers(self, models: frozenset[str] | None) -> Mapping[str, Mapping[str, int]]:
+        """Return how many operational devices of each model are in each tier."""
+        clause = (
+            select(_device.model, _state.tier, func.count())
+            .join(tables.device_state, _state.device_id == _device.id)
+            .where(*_in_models(models))
+            .group_by(_device.model, _state.tier)
+        )
+        counts: dict[str, dict[str, int]] = {}
+        for row in self._all(clause):
+            counts.setdefault(row[0], {})[Tier(row[1]).name.lower()] = row[2]
+        return counts
+
+    def state_of_decision(self, decision_id: Digest) -> DeviceState | None:
+        """Return the state whose current decision this is."""
+        rows = self._all(select(tables.device_state).where(_state.decision_id == raw(decision_id)))
+        return state_of(rows[0]._mapping) if rows else None
+
+    def decision(self, decision_id: Digest) -> DecisionRecord | None:
+        """Return a decision that changed something."""
+        rows = self._all(select(tables.decision).where(_decision.decision_id == raw(decision_id)))
+        return decision_of(rows[0]._mapping) if rows else None
+
+    def decisions(self, device_id: DeviceId, page: PageRequest) -> Page[DecisionRecord]:
+        """Return a device's decisions that changed something, newest first."""
+        clause = select(tables.decision).where(_decision.device_id == device_id)
+        if page.cursor is not None:
+            at, decision_id = parts_of(page.cursor, 2)
+            place = tuple_(_decision.decided_at, _decision.decision_id)
+            clause = clause.where(place < tuple_(literal(number(at)), literal(raw_hex(decision_id))))
+        ordered = clause.order_by(desc(_decision.decided_at), desc(_decision.decision_id)).limit(page.limit + 1)
+        rows = [decision_of(row._mapping) for row in self._all(ordered)]
+        return page_of(rows, page.limit, lambda row: cursor_of(str(micros(row.decided_at)), row.decision_id[7:]))
+
+    def decision_at(self, device_id: DeviceId, at: datetime) -> DecisionRecord | None:
+        """Return the last decision that changed something, made at or before `at`."""
+        clause = (
+            select(tables.decision)
+            .where(_decision.device_id == device_id, _decision.decided_at <= micros(at))
+            .order_by(desc(_decision.decided_at))
+            .limit(1)
+        )
+        rows = self._all(clause)
+        return decision_of(rows[0]._mapping) if rows else None
+
+    def all_decisions(self) -> Iterator[DecisionRecord]:
+        """Yield every stored decision, oldest first."""
+        clause = select(tables.decision).order_by(_decision.decided_at, _decision.decision_id)
+        with self._engine.connect() as connection:
+            for row in connection.execution_options(yield_per=500).execute(clause):
+                yield decision_of(row._mapping)
+
+    def all_states(self) -> Iterator[DeviceState]:
+        """Yield every device's state, by id."""
+        with self._engine.connect() as connection:
+            rows = connection.execution_options(yield_per=500).execute(
+                select(tables.device_state).order_by(_state.device_id)
+            )
+            for row in rows:
+                yield state_of(row._mapping)
+
+    def verdicts(self, device_id: DeviceId, at: datetime | None) -> tuple[Verdict, ...]:
+        """Return what the rules said of a device at a moment; None: now."""
+        clause = select(tables.verdict).where(_verdict.device_id == device_id, *_valid_at(at))
+        rows = self._all(clause.order_by(_verdict.rule, _verdict.binding))
+        return tuple(verdict_of(row._mapping) for row in rows)
+
+    def rule_counts(self, at: datetime | None, models: frozenset[str] | None) -> Mapping[str, Mapping[str, int]]:
+        """Return for each rule how many devices it judged with each result."""
+        clause = (
+            select(_verdict.rule, _verdict.result, func.count(func.distinct(_verdict.device_id)))
+            .join(tables.device, _device.id == _verdict.device_id)
+            .where(*_valid_at(at), *_in_models(models))
+            .group_by(_verdict.rule, _verdict.result)
+        )
+        counts: dict[str, dict[str, int]] = {}
+        for row in self._all(clause):
+            counts.setdefault(row[0], {})[row[1]] = row[2]
+        return counts
+
+    def timeline(self, device_id: DeviceId, page: PageRequest) -> Page[TimelineEntry]:
+        """Return what happened to a device, newest first."""
+        return read_timeline(self._all, device_id, page)
+
+    def ping(self) -> None:
+        """Return when storage answers; raises UnavailableError."""
+        try:
+            self._all(select(tables.log_head.c.size))
+        except SQLAlchemyError as cause:
+            raise UnavailableError("storage does not answer", code="store.unavailable") from cause
+
+
+def _conditions(where: DeviceFilter) -> list[ColumnElement[bool]]:
+    wanted: list[ColumnElement[bool]] = _in_models(where.models)
+    equal = {_device.site: where.site, _device.zone: where.zone}
+    wanted.extend(column == value for column, value in equal.items() if value is not None)
+    if where.tier is not None:
+        wanted.append(_state.tier == int(where.tier))
+    if where.lifecycle is not None:
+        wanted.append(_device.lifecycle == where.lifecycle.value)
+    if where.text:
+        wanted.append(_device.id.startswith(where.text, autoescape=True))
+    return wanted
+
+
+def _in_models(models: frozenset[str] | None) -> list[ColumnElement[bool]]:
+    return [] if models is None else [_device.model.in_(sorted(models))]
+
+
+def _valid_at(at: datetime | None) -> list[ColumnElement[bool]]:
+    if at is None:
+        return [_verdict.valid_to.is_(None)]
+    at_us = micros(at)
+    return [_verdict.valid_from <= at_us, or_(_verdict.valid_to.is_(None), _verdict.valid_to > at_us)]

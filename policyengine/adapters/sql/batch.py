@@ -1,0 +1,165 @@
+"""One transaction of many changes: rows are gathered, leaves get their places, and everything is written at the end."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, Dialect, literal_column, select
+
+from policyengine.adapters.sql import tables
+from policyengine.adapters.sql.codec import packed, raw
+from policyengine.adapters.sql.rows import CERTIFICATE_COLUMNS, STATE_COLUMNS, certificate_row
+from policyengine.adapters.sql.statements import Params, Statement, insert_new, insert_row, settings, update_row
+from policyengine.model.canonical import canonical
+from policyengine.services.changes import Act, Document, StatusChange
+from policyengine.services.moments import micros
+from policyengine.services.records import CertificateRecord
+from policyengine.transparency.leaf import make_leaf, tree_hash
+
+MAX_KNOWN_DOCUMENTS = 4096  # digests remembered as stored; shared facts and priors of a large fleet are some hundreds
+
+
+class Statements:
+    """All statements of the write path, compiled once per process."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        head = select(tables.log_head.c.size).where(tables.log_head.c.id == literal_column("1")).with_for_update()
+        self.lock_head = Statement(head, dialect)
+        self.set_head = update_row(tables.log_head, dialect, keys=["id"], columns=["size"])
+        self.documents = insert_new(tables.document, dialect)
+        self.states = update_row(tables.device_state, dialect, keys=["device_id"], columns=STATE_COLUMNS)
+        self.current_certificate = update_row(
+            tables.device_state, dialect, keys=["device_id"], columns=["certificate_issuer", "certificate_serial"]
+        )
+        self.reservations = insert_row(tables.certificate, dialect)
+        self.certificates = update_row(
+            tables.certificate, dialect, keys=["issuer", "serial"], columns=CERTIFICATE_COLUMNS
+        )
+        self.statuses = update_row(
+            tables.certificate, dialect, keys=["issuer", "serial"], columns=["status", "status_reason", "status_at"]
+        )
+        self.decisions = insert_new(tables.decision, dialect)
+        self.closed_verdicts = update_row(
+            tables.verdict, dialect, keys=["device_id", "rule", "binding", "valid_from"], columns=["valid_to"]
+        )
+        self.verdicts = insert_row(tables.verdict, dialect)
+        self.spent = insert_row(tables.spent_nonce, dialect)
+        self.leaves = insert_row(tables.log_leaf, dialect)
+        self.audit = insert_row(tables.audit_event, dialect)
+
+
+_ORDER = (
+    "documents",
+    "states",
+    "reservations",
+    "certificates",
+    "current_certificate",
+    "statuses",
+    "decisions",
+    "closed_verdicts",
+    "verdicts",
+    "spent",
+    "audit",
+    "leaves",
+)
+
+
+class Batch:
+    """The transaction in progress.
+
+    INVARIANT: it starts by locking the log head, so that transactions of all processes happen one after the other and
+    leaf indexes have no gap.
+    """
+
+    def __init__(self, connection: Connection, statements: Statements, known: set[bytes]) -> None:
+        self.connection = connection
+        self.statements = statements
+        self._known = known
+        self._rows: dict[str, list[Params]] = defaultdict(list)
+        self._added: set[bytes] = set()
+        self._quiet: list[bytes] = []
+        self._quiet_at = 0
+        self._quiet_salt = b""
+        head = statements.lock_head.first(connection, {})
+        self._size: int = 0 if head is None else head[0]
+        self._start = self._size
+
+    def add(self, name: str, row: Params) -> None:
+        """Queue a row of the statement called `name`."""
+        self._rows[name].append(row)
+
+    def document(self, document: Document) -> None:
+        """Queue content, unless it is known to be stored."""
+        digest = raw(document.digest)
+        if digest in self._known or digest in self._added:
+            return
+        self._added.add(digest)
+        self.add("documents", {"digest": digest, "kind": document.kind, "body": packed(document.body)})
+
+    def leaf(self, kind: str, *, at_us: int, record: Mapping[str, object], seed: bytes) -> int:
+        """Queue a log leaf and return its index."""
+        leaf = make_leaf(index=self._size, at_us=at_us, kind=kind, record=record, seed=seed)
+        self._size += 1
+        row = {
+            "log_index": leaf.index,
+            "at": at_us,
+            "kind": kind,
+            "leaf_hash": leaf.leaf_hash,
+            "salt": leaf.salt,
+            "record": leaf.record,
+        }
+        self.add("leaves", row)
+        return leaf.index
+
+    def unchanged(self, decision: bytes, *, at_us: int, seed: bytes) -> None:
+        """Count a check-in that changed nothing; all of the batch share one leaf."""
+        self._quiet.append(decision)
+        self._quiet_at = at_us
+        self._quiet_salt = seed
+
+    def act(self, act: Act) -> None:
+        """Queue the audit event and the leaf of an administrative act."""
+        record = {"actor": act.actor, "action": act.action, "subject": act.subject, "detail": dict(act.detail)}
+        at_us = micros(act.at)
+        index = self.leaf("act", at_us=at_us, record=record, seed=act.salt)
+        row = {"log_index": index, "at": at_us, "actor": act.actor, "action": act.action, "subject": act.subject}
+        self.add("audit", row | {"detail": _json(act.detail)})
+
+    def certificate(self, record: CertificateRecord, *, seed: bytes) -> None:
+        """Queue the completion of a reservation; the certificate becomes the device's current one."""
+        keys = {"issuer": record.issuer, "serial": record.serial}
+        self.add("certificates", settings(certificate_row(record), keys=keys))
+        current = {"certificate_issuer": record.issuer, "certificate_serial": record.serial}
+        self.add("current_certificate", settings(current, keys={"device_id": record.device_id}))
+        fact = {**keys, "device": record.device_id, "decision": record.decision_id, "lineage": record.lineage}
+        self.leaf("certificate", at_us=micros(record.status_at), record=fact, seed=seed)
+
+    def status(self, change: StatusChange, *, seed: bytes) -> None:
+        """Queue a certificate's new status."""
+        keys = {"issuer": change.issuer, "serial": change.serial}
+        at_us = micros(change.at)
+        row = {"status": change.status.value, "status_reason": change.reason, "status_at": at_us}
+        self.add("statuses", settings(row, keys=keys))
+        fact = {**keys, "status": change.status.value, "reason": change.reason}
+        self.leaf("certificate-status", at_us=at_us, record=fact, seed=seed)
+
+    def flush(self) -> None:
+        """Write all queued rows, so that later reads of this transaction see them."""
+        for name in _ORDER:
+            statement: Statement = getattr(self.statements, name)
+            statement.many(self.connection, self._rows.pop(name, ()))
+
+    def finish(self) -> frozenset[bytes]:
+        """Write everything and the new log head; return the documents that are stored once this commits."""
+        if self._quiet:
+            record = {"count": len(self._quiet), "root": tree_hash(self._quiet).hex()}
+            self.leaf("check-ins", at_us=self._quiet_at, record=record, seed=self._quiet_salt)
+        self.flush()
+        if self._size != self._start:
+            self.statements.set_head.one(self.connection, settings({"size": self._size}, keys={"id": 1}))
+        return frozenset(self._added)
+
+
+def _json(value: Mapping[str, object]) -> str:
+    return canonical(dict(value)).decode()

@@ -1,0 +1,51 @@
+"""How values are written in columns: digests as 32 bytes, times as microseconds, content as zlib."""
+
+from __future__ import annotations
+
+import zlib
+from datetime import datetime
+
+from policyengine.model.ids import Digest
+from policyengine.services.moments import micros, moment
+
+MAX_BODY = 64 * 1024 * 1024  # a stored document never inflates beyond this; a larger one is damage or an attack
+
+
+def raw(digest: Digest) -> bytes:
+    """Return the 32 bytes of a digest."""
+    return bytes.fromhex(digest[7:])
+
+
+def raw_or_none(digest: Digest | None) -> bytes | None:
+    """Return the 32 bytes of a digest, or None."""
+    return None if digest is None else raw(digest)
+
+
+def named(content: bytes) -> Digest:
+    """Return the digest that 32 bytes stand for."""
+    return Digest("sha256:" + content.hex())
+
+
+def named_or_none(content: bytes | None) -> Digest | None:
+    """Return the digest that 32 bytes stand for, or None."""
+    return None if content is None else named(content)
+
+
+def time_or_none(value: int | None) -> datetime | None:
+    """Return the time that microseconds stand for, or None."""
+    return None if value is None else moment(value)
+
+
+def micros_or_none(value: datetime | None) -> int | None:
+    """Return a time as microseconds, or None."""
+    return None if value is None else micros(value)
+
+
+def packed(content: bytes) -> bytes:
+    """Return `content` compressed."""
+    return zlib.compress(content, 3)  # on decision documents, level 9 saves 4 % more for 3 times the work
+
+
+def unpacked(content: bytes) -> bytes:
+    """Return what `packed` was given, at most MAX_BODY bytes."""
+    return zlib.decompressobj().decompress(content, MAX_BODY)

@@ -1,0 +1,1 @@
+"""The Alembic chain; one linear history for SQLite and PostgreSQL."""

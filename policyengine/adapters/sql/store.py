@@ -1,0 +1,40 @@
+"""The whole store: reads on pooled connections, writes through the process's one writer."""
+
+from __future__ import annotations
+
+from policyengine.adapters.sql.audit_reads import SqlAuditReads
+from policyengine.adapters.sql.checkin_reads import SqlCheckInReads
+from policyengine.adapters.sql.engine import Engines, open_engines
+from policyengine.adapters.sql.migration import demand_current
+from policyengine.adapters.sql.record_reads import SqlRecordReads
+from policyengine.adapters.sql.writer import GroupWriter
+from policyengine.services.changes import Change
+
+
+class SqlStore(SqlCheckInReads, SqlAuditReads, SqlRecordReads):
+    """Implements the Store port of services."""
+
+    def __init__(self, engines: Engines) -> None:
+        super().__init__(engines.read)
+        self._engines = engines
+        self._writer = GroupWriter(engines.write)
+
+    async def submit(self, change: Change) -> None:
+        """Return once `change` is committed; raises ConflictError or UnavailableError, nothing stored."""
+        await self._writer.submit(change)
+
+    def apply(self, change: Change) -> None:
+        """Do as `submit` does, blocking the calling thread."""
+        self._writer.apply(change)
+
+    def close(self) -> None:
+        """Commit what is queued and close every connection."""
+        self._writer.close()
+        self._engines.dispose()
+
+
+def open_store(url: str) -> SqlStore:
+    """Return the store at `url`; raises UnavailableError unless its schema is the one this version serves."""
+    engines = open_engines(url)
+    demand_current(engines.read)
+    return SqlStore(engines)

@@ -1,0 +1,271 @@
+"""Every table. Times are microseconds since 1970 (BIGINT), digests raw SHA-256, JSON canonical text.
+
+INVARIANT: nothing here that SQLite or PostgreSQL alone could run; the migration chain creates exactly this metadata.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+device = Table(
+    "device",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tag", LargeBinary, nullable=False, unique=True),  # the 16 bytes by which a nonce names it
+    Column("vendor", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("serial", Text, nullable=False),
+    Column("device_class", Text),
+    Column("hw_version", Text),
+    Column("site", Text),
+    Column("zone", Text),
+    Column("labels", Text, nullable=False),
+    Column("criticality", Text),
+    Column("lifecycle", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("enrolled_at", BigInteger),
+    Index(None, "vendor", "serial"),
+    Index(None, "model", "id"),
+)
+
+device_state = Table(
+    "device_state",
+    metadata,
+    Column("device_id", Text, ForeignKey("device.id"), primary_key=True),
+    Column("version", BigInteger, nullable=False),  # counts writes; each write names the one it saw
+    Column("floor", BigInteger, nullable=False),  # issue time of the last spent nonce
+    Column("key_spki", LargeBinary, nullable=False),
+    Column("key_thumbprint", Text, nullable=False, index=True),
+    Column("identity_kind", Text, nullable=False),
+    Column("anchor", Text),
+    Column("tier", SmallInteger, nullable=False),
+    Column("decided_tier", SmallInteger, nullable=False),
+    Column("decision_id", LargeBinary, nullable=False, index=True),
+    Column("document_digest", LargeBinary, nullable=False),
+    Column("decided_at", BigInteger, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("bundle", LargeBinary, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("facts_digest", LargeBinary, nullable=False),
+    Column("facts_shared", LargeBinary, nullable=False),
+    Column("facts_own", LargeBinary, nullable=False),
+    Column("input_prior", LargeBinary),
+    Column("prior", LargeBinary, nullable=False),
+    Column("verdicts", LargeBinary, nullable=False),  # digest of what all rules say: equal means nothing changed
+    Column("valid_until", BigInteger, index=True),
+    Column("recheck_at", BigInteger, index=True),  # set by another device's change; decide again at once
+    Column("last_seen", BigInteger, nullable=False),
+    Column("restriction", Text),
+    Column("request_digest", LargeBinary),
+    Column("reply", LargeBinary),
+    Column("certificate_issuer", Text),
+    Column("certificate_serial", Text),
+)
+
+enrolment_token = Table(
+    "enrolment_token",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("device_id", Text, ForeignKey("device.id"), nullable=False, index=True),
+    Column("key_thumbprint", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("redeemed_at", BigInteger),
+)
+
+spent_nonce = Table(
+    "spent_nonce",
+    metadata,
+    Column("nonce_hash", LargeBinary, primary_key=True),
+    Column("device_id", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+verdict = Table(
+    "verdict",
+    metadata,
+    Column("device_id", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("binding", Text, nullable=False),  # empty: no binding matched
+    Column("valid_from", BigInteger, nullable=False),
+    Column("valid_to", BigInteger),  # half-open; null: still so
+    Column("result", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("bundle", LargeBinary, nullable=False),
+    Column("decision_id", LargeBinary, nullable=False),
+    Column("failing_since", BigInteger),
+    PrimaryKeyConstraint("device_id", "rule", "binding", "valid_from"),
+    Index(None, "rule", "valid_to"),
+)
+
+decision = Table(
+    "decision",
+    metadata,
+    Column("decision_id", LargeBinary, primary_key=True),
+    Column("device_id", Text, nullable=False),
+    Column("decided_at", BigInteger, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("tier", SmallInteger, nullable=False),
+    Column("decided_tier", SmallInteger, nullable=False),
+    Column("previous_tier", SmallInteger),
+    Column("bundle", LargeBinary, nullable=False),
+    Column("facts_digest", LargeBinary, nullable=False),
+    Column("facts_shared", LargeBinary, nullable=False),
+    Column("facts_own", LargeBinary, nullable=False),
+    Column("prior", LargeBinary),
+    Column("document", LargeBinary, nullable=False),  # zlib
+    Index(None, "device_id", "decided_at"),
+    Index(None, "decided_at", "decision_id"),
+)
+
+document = Table(
+    "document",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # zlib
+)
+
+bundle = Table(
+    "bundle",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("commit_id", Text),
+    Column("published_at", BigInteger, nullable=False, index=True),
+    Column("published_by", Text, nullable=False),
+)
+
+activation = Table(
+    "activation",
+    metadata,
+    Column("generation", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", LargeBinary, ForeignKey("bundle.digest"), nullable=False, index=True),
+    Column("activated_at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+)
+
+certificate = Table(
+    "certificate",
+    metadata,
+    Column("issuer", Text, nullable=False),
+    Column("serial", Text, nullable=False),
+    Column("state", Text, nullable=False, index=True),  # reserved, issued, aborted
+    Column("device_id", Text, nullable=False),
+    Column("decision_id", LargeBinary, nullable=False),
+    Column("tbs_sha256", LargeBinary, nullable=False),
+    Column("profile", Text, nullable=False),
+    Column("reserved_at", BigInteger, nullable=False, index=True),
+    Column("closed_at", BigInteger),
+    Column("close_reason", Text),
+    Column("tier", SmallInteger),
+    Column("lineage", Integer),
+    Column("replaces", Text),
+    Column("key_thumbprint", Text),
+    Column("not_before", BigInteger),
+    Column("not_after", BigInteger),
+    Column("certificate", LargeBinary),
+    Column("status", Text),
+    Column("status_reason", Text),
+    Column("status_at", BigInteger),
+    PrimaryKeyConstraint("issuer", "serial"),
+    UniqueConstraint("device_id", "lineage"),
+    Index(None, "serial"),
+)
+
+security_event = Table(
+    "security_event",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("code", Text, nullable=False),
+    Column("device_id", Text, index=True),
+    Column("check_id", Text),
+    Column("detail", Text, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False, index=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+api_token = Table(
+    "api_token",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("party", Text),
+    Column("models", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("last_used", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("secret_hash", LargeBinary, nullable=False),
+)
+
+audit_event = Table(
+    "audit_event",
+    metadata,
+    Column("log_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False, index=True),
+    Column("detail", Text, nullable=False),
+)
+
+log_leaf = Table(
+    "log_leaf",
+    metadata,
+    Column("log_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("leaf_hash", LargeBinary, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("record", LargeBinary, nullable=False),
+)
+
+log_head = Table(
+    "log_head",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("run_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("locked_until", BigInteger),
+    Column("done_at", BigInteger),
+    Column("error", Text),
+    Index(None, "done_at", "run_at"),
+)

@@ -1,0 +1,142 @@
+"""Group commit: one writer per process drains a queue into one transaction, and answers only after COMMIT.
+
+A batch is what gathered while the one before it was being committed, so nobody waits for a timer. A lost race refuses
+its own change only. A batch that fails as a whole (a poison change) is repeated one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Lock
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+
+from policyengine.adapters.sql.transaction import Answer, Transactions
+from policyengine.errors import PolicyEngineError
+from policyengine.services.changes import Change
+from policyengine.services.errors import ConflictError, UnavailableError
+
+MAX_BATCH = 256  # a commit of this many check-ins takes some 20 ms; more only adds latency
+MAX_QUEUE = 4096  # beyond it a reply would take seconds: refuse, and let the caller come back
+
+Failure = PolicyEngineError | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    change: Change
+    answer: Callable[[Failure], None]
+    loop: asyncio.AbstractEventLoop | None
+
+
+class GroupWriter:
+    """The writer of one process. Its one thread owns every write; COMMIT leaves the interpreter free meanwhile."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._transactions = Transactions(engine.dialect)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-writer")
+        self._lock = Lock()
+        self._queue: deque[_Waiting] = deque()
+        self._singles: deque[_Waiting] = deque()
+        self._busy = False
+
+    async def submit(self, change: Change) -> None:
+        """Return once `change` is committed; raises ConflictError or UnavailableError, nothing stored."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+
+        def answer(failure: Failure) -> None:
+            if not done.done():
+                done.set_result(None) if failure is None else done.set_exception(failure)
+
+        self._enqueue(_Waiting(change, answer, loop))
+        await done
+
+    def apply(self, change: Change) -> None:
+        """Do as `submit` does, blocking the calling thread."""
+        done: Future[None] = Future()
+
+        def answer(failure: Failure) -> None:
+            done.set_result(None) if failure is None else done.set_exception(failure)
+
+        self._enqueue(_Waiting(change, answer, None))
+        done.result()
+
+    def close(self) -> None:
+        """Return when everything queued is committed and the thread has ended."""
+        self._thread.shutdown(wait=True)
+
+    def _enqueue(self, waiting: _Waiting) -> None:
+        with self._lock:
+            if len(self._queue) >= MAX_QUEUE:
+                raise UnavailableError("too many changes are waiting", code="store.overloaded", retry_after=1)
+            self._queue.append(waiting)
+            start, self._busy = not self._busy, True
+        if start:
+            self._start_batch()
+
+    def _start_batch(self) -> None:
+        with self._lock:
+            batch = self._next_batch()
+            self._busy = bool(batch)
+        if batch:
+            future = self._thread.submit(self._commit, batch)
+            future.add_done_callback(lambda done: self._settle(batch, done))
+
+    def _next_batch(self) -> tuple[_Waiting, ...]:
+        if self._singles:
+            return (self._singles.popleft(),)
+        return tuple(self._queue.popleft() for _ in range(min(MAX_BATCH, len(self._queue))))
+
+    def _commit(self, batch: Sequence[_Waiting]) -> list[Answer]:
+        with self._engine.begin() as connection:
+            answers, documents = self._transactions.carry_out(connection, [waiting.change for waiting in batch])
+        self._transactions.committed(documents)
+        return answers
+
+    def _settle(self, batch: Sequence[_Waiting], done: Future[list[Answer]]) -> None:
+        fault = done.exception()
+        if fault is None:
+            _reply(batch, done.result())
+        elif len(batch) > 1 and not isinstance(fault, OperationalError):
+            self._singles.extend(batch)
+        else:
+            _reply(batch, [_failure(fault)] * len(batch))
+        self._start_batch()
+
+
+def _failure(fault: BaseException) -> PolicyEngineError:
+    if isinstance(fault, PolicyEngineError):
+        return fault
+    failure: PolicyEngineError
+    if isinstance(fault, IntegrityError):
+        failure = ConflictError("it contradicts what is stored", code="state.conflict")
+    elif isinstance(fault, SQLAlchemyError):
+        failure = UnavailableError("storage cannot take it now", code="store.unavailable")
+    else:
+        failure = UnavailableError("the change could not be carried out", code="store.fault")
+    failure.__cause__ = fault
+    return failure
+
+
+def _reply(batch: Sequence[_Waiting], failures: Sequence[Failure]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Waiting, Failure]]] = {}
+    for waiting, failure in zip(batch, failures, strict=True):
+        if waiting.loop is None:
+            waiting.answer(failure)
+        else:
+            by_loop.setdefault(waiting.loop, []).append((waiting, failure))
+    for loop, replies in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_reply_here, replies)
+
+
+def _reply_here(replies: Sequence[tuple[_Waiting, Failure]]) -> None:
+    for waiting, failure in replies:
+        waiting.answer(failure)
