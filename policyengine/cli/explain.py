@@ -49,7 +49,9 @@ def _lines(explanation: RuleExplanation) -> Iterator[str]:
     yield from _block("reads", [f"{fact.path} ({fact.type}): {fact.meaning}" for fact in explanation.reads])
     yield from _block("unknown if", explanation.unknown_when)
     yield from _block("then it", [explanation.on_unknown])
-    yield from _block("acts by", [_application(one) for one in explanation.applications] or ["no binding: only recorded"])
+    yield from _block(
+        "acts by", [_application(one) for one in explanation.applications] or ["no binding: only recorded"]
+    )
     yield from _block("says", [explanation.message])
     yield from _block("remedy", [explanation.remediation])
     yield from _block("owner", [f"{explanation.owner}, severity {explanation.severity}"])
@@ -60,6 +62,10 @@ def _lines(explanation: RuleExplanation) -> Iterator[str]:
 def _block(label: str, texts: Iterable[str]) -> Iterator[str]:
     for position, text in enumerate(texts):
         yield f"  {'' if position else label:<12}{text}"
+
+
+def _applications(explanation: RuleExplanation) -> list[str]:
+    return [_application(one) for one in explanation.applications] or ["no binding: it is only recorded"]
 
 
 def _application(application: Application) -> str:

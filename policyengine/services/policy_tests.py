@@ -52,7 +52,7 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TestReport:
+class PolicyTestReport:
     """What all policy tests of a repository said. `untested` are policies that no test is about."""
 
     cases: tuple[Case, ...]
@@ -78,7 +78,7 @@ class _Judged:
     decision: Decision
 
 
-def run_policy_tests(bundle: Bundle, digest: Digest, tests: Iterable[PolicyTest]) -> TestReport:
+def run_policy_tests(bundle: Bundle, digest: Digest, tests: Iterable[PolicyTest]) -> PolicyTestReport:
     """Return what every test says; waivers are judged at each test's own `now`."""
     cases: list[Case] = []
     gaps: list[Gap] = []
@@ -90,7 +90,7 @@ def run_policy_tests(bundle: Bundle, digest: Digest, tests: Iterable[PolicyTest]
         gaps.extend(_gaps(test, bench.policy, judged.values()))
         tested.add(test.policy)
     untested = tuple(sorted(set(bundle.policies) - tested))
-    return TestReport(cases=tuple(cases), gaps=tuple(gaps), untested=untested)
+    return PolicyTestReport(cases=tuple(cases), gaps=tuple(gaps), untested=untested)
 
 
 class _Bench:

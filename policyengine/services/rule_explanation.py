@@ -92,7 +92,9 @@ def explain_rule(bundle: Bundle, name: str) -> RuleExplanation:
 
 def _find(bundle: Bundle, name: str) -> tuple[Policy, Rule]:
     every = [(policy, rule) for policy in bundle.policies.values() for rule in policy.rules]
-    found = [(policy, rule) for policy, rule in every if name == rule.name or rule.name.endswith((f"/{name}", f"#{name}"))]
+    found = [
+        (policy, rule) for policy, rule in every if name == rule.name or rule.name.endswith((f"/{name}", f"#{name}"))
+    ]
     if len(found) == 1:
         return found[0]
     if not found:

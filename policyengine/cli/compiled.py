@@ -1,0 +1,36 @@
+"""A policy repository on disk, compiled for a command that only reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from policyengine.errors import PolicyEngineError
+
+if TYPE_CHECKING:
+    from policyengine.language.compiler import Compilation
+    from policyengine.model.ids import Digest
+    from policyengine.model.policy import Bundle
+
+
+class PoliciesInvalidError(PolicyEngineError):
+    """The policy repository does not compile."""
+
+    code = "policies.invalid"
+
+
+def compilation_of(directory: Path) -> Compilation:
+    """Return what the compiler says of `directory` now; raises what reading the tree raises."""
+    from policyengine.adapters.clock import SystemClock
+    from policyengine.adapters.tree import read_tree
+    from policyengine.language.compiler import compile_tree
+
+    return compile_tree(read_tree(directory), now=SystemClock().now())
+
+
+def compiled_bundle(directory: Path) -> tuple[Bundle, Digest]:
+    """Return the bundle that `directory` compiles to and its digest; raises PoliciesInvalidError."""
+    compilation = compilation_of(directory)
+    if compilation.bundle is None or compilation.digest is None:
+        raise PoliciesInvalidError(f"`{directory}` does not compile; run `policyengine check {directory}`")
+    return compilation.bundle, compilation.digest

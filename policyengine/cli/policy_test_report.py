@@ -1,0 +1,143 @@
+"""The report of `policyengine test` as a table, as JSON, and as JUnit XML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from xml.etree import ElementTree
+
+from policyengine.cli.columns import columns
+from policyengine.model.decision import FactSeen
+from policyengine.model.times import format_duration, format_timestamp
+from policyengine.services.policy_tests import Case, Gap, PolicyTestReport
+
+
+def as_table(report: PolicyTestReport) -> str:
+    """Return one line a policy, then everything that is wrong, then the totals."""
+    return "\n".join((_policies(report), *_failures(report), *_gaps(report), *_totals(report)))
+
+
+def _policies(report: PolicyTestReport) -> str:
+    names = dict.fromkeys(case.policy for case in report.cases)
+    return columns(("POLICY", "EXPECTED", "HELD"), [(name, *_counts(report, name)) for name in names])
+
+
+def _counts(report: PolicyTestReport, policy: str) -> tuple[str, str]:
+    cases = [case for case in report.cases if case.policy == policy]
+    return str(len(cases)), str(sum(case.passed for case in cases))
+
+
+def _failures(report: PolicyTestReport) -> Iterator[str]:
+    for case in report.failures:
+        reason = f" ({case.reason})" if case.reason else ""
+        yield f"\n{_place(case)}: {case.policy}, device `{case.fixture}`, {case.subject}"
+        yield f"  expected {case.expected}, seen {case.seen}{reason}"
+        for path, fact in sorted(case.facts.items()):
+            yield f"  {path} = {json.dumps(_plain(fact.value), ensure_ascii=False)} ({_provenance(fact)})"
+
+
+def _gaps(report: PolicyTestReport) -> Iterator[str]:
+    for gap in report.gaps:
+        yield f"\n{_place(gap)}: {gap.policy}, rule {gap.rule}\n  no device shows {_missing(gap)}"
+
+
+def _missing(gap: Gap) -> str:
+    return ", ".join(outcome.value for outcome in gap.missing)
+
+
+def _totals(report: PolicyTestReport) -> Iterator[str]:
+    if report.untested:
+        yield f"\nwithout a test: {', '.join(report.untested)}"
+    held = len(report.cases) - len(report.failures)
+    yield f"\n{held} held, {len(report.failures)} did not, {len(report.gaps)} rules not covered"
+
+
+def _place(item: Case | Gap) -> str:
+    return f"{item.place.file}:{item.place.line}"
+
+
+def _provenance(fact: FactSeen) -> str:
+    return f"{fact.source.name.lower()}, {format_timestamp(fact.observed_at)}"
+
+
+def as_json(report: PolicyTestReport) -> str:
+    """Return the report as one JSON document."""
+    document = {
+        "passed": len(report.cases) - len(report.failures),
+        "failed": len(report.failures),
+        "cases": [_case_document(case) for case in report.cases],
+        "coverage": [_gap_document(gap) for gap in report.gaps],
+        "untested": list(report.untested),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _case_document(case: Case) -> dict[str, object]:
+    return {
+        "test": case.test,
+        "policy": case.policy,
+        "device": case.fixture,
+        "subject": case.subject,
+        "expected": case.expected,
+        "seen": case.seen,
+        "reason": case.reason,
+        "passed": case.passed,
+        "facts": {path: _fact_document(fact) for path, fact in sorted(case.facts.items())},
+        "file": case.place.file,
+        "line": case.place.line,
+    }
+
+
+def _fact_document(fact: FactSeen) -> dict[str, object]:
+    observed_at = format_timestamp(fact.observed_at)
+    return {"value": _plain(fact.value), "source": fact.source.name.lower(), "observed_at": observed_at}
+
+
+def _gap_document(gap: Gap) -> dict[str, object]:
+    return {
+        "test": gap.test,
+        "policy": gap.policy,
+        "rule": gap.rule,
+        "missing": [outcome.value for outcome in gap.missing],
+        "file": gap.place.file,
+        "line": gap.place.line,
+    }
+
+
+def _plain(value: object) -> object:
+    """Return a fact's value as JSON has it."""
+    match value:
+        case datetime():
+            return format_timestamp(value)
+        case timedelta():
+            return format_duration(value)
+        case Mapping():
+            return {str(key): _plain(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_plain(inner) for inner in value]
+        case _:
+            return value
+
+
+def as_junit(report: PolicyTestReport) -> str:
+    """Return the report as JUnit XML: a case for each expectation and for each rule that stayed unseen."""
+    failed, total = len(report.failures) + len(report.gaps), len(report.cases) + len(report.gaps)
+    suite = ElementTree.Element("testsuite", name="policyengine test", tests=str(total), failures=str(failed))
+    for case in report.cases:
+        entry = _junit_case(suite, case.policy, f"{case.fixture} {case.subject}")
+        if not case.passed:
+            _junit_failure(entry, f"{_place(case)}: expected {case.expected}, seen {case.seen}")
+    for gap in report.gaps:
+        entry = _junit_case(suite, gap.policy, f"coverage of {gap.rule}")
+        _junit_failure(entry, f"{_place(gap)}: no device shows {_missing(gap)}")
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
+def _junit_case(suite: ElementTree.Element, policy: str, name: str) -> ElementTree.Element:
+    return ElementTree.SubElement(suite, "testcase", classname=policy, name=name)
+
+
+def _junit_failure(entry: ElementTree.Element, message: str) -> None:
+    ElementTree.SubElement(entry, "failure", message=message)
