@@ -14,12 +14,10 @@ from cryptography.x509.oid import NameOID
 
 from policyengine.simulation.plan import PlannedDevice, Scenario
 from policyengine.simulation.pop import make_pop
-from policyengine.simulation.psa import SoftwareComponent, make_psa_token
+from policyengine.simulation.psa import RECOVERABLE_DEBUG, SECURED, MeasuredComponent, instance_id_of, make_psa_token
 
 POP_TYPE = "application/vnd.policyengine.pop+cose"
 PSA_TYPE = 'application/eat+cwt; eat_profile="tag:psacertified.org,2023:psa#tfm"'
-SECURED = 0x3000  # RFC 9783 section 4.3.1
-RECOVERABLE_DEBUG = 0x5000  # RFC 9783 section 4.3.1: recoverable PSA RoT debug
 
 Entropy = Callable[[int], bytes]
 
@@ -73,36 +71,26 @@ def _requested_key(device: SimulatedDevice) -> ec.EllipticCurvePrivateKey:
 
 def _token(device: SimulatedDevice, nonce: bytes) -> bytes:
     scenario = device.planned.scenario
-    spki = _spki(device.identity_key)
     return make_psa_token(
         device.stray_key if scenario is Scenario.WRONG_KEY else device.identity_key,
         nonce=nonce,
         implementation_id=hashlib.sha256(device.planned.model.encode()).digest(),
-        instance_id=b"\x01" + hashlib.sha256(spki).digest(),
+        instance_id=instance_id_of(device.identity_key),
         lifecycle=RECOVERABLE_DEBUG if scenario is Scenario.DEBUG else SECURED,
         software=_software(device.planned),
-        boot_seed=hashlib.sha256(b"boot" + spki).digest(),
+        boot_seed=hashlib.sha256(b"boot" + _spki(device.identity_key)).digest(),
     )
 
 
-def _software(planned: PlannedDevice) -> Sequence[SoftwareComponent]:
-    components = [
-        SoftwareComponent(
-            type=component.name,
-            version=planned.release.version,
-            measurement=bytes.fromhex(component.sha256),
-            signer_id=hashlib.sha256(planned.vendor.encode()).digest(),
-        )
-        for component in planned.release.components
-    ]
+def _software(planned: PlannedDevice) -> Sequence[MeasuredComponent]:
+    signer = hashlib.sha256(planned.vendor.encode()).digest()
+    digests = [(component.name, bytes.fromhex(component.sha256)) for component in planned.release.components]
     if planned.scenario is Scenario.TAMPERED:
-        components[-1] = SoftwareComponent(
-            type=components[-1].type,
-            version=components[-1].version,
-            measurement=hashlib.sha256(b"implant").digest(),
-            signer_id=components[-1].signer_id,
-        )
-    return components
+        digests[-1] = (digests[-1][0], hashlib.sha256(b"implant").digest())
+    return [
+        MeasuredComponent(type=name, digest=digest, signer=signer, version=planned.release.version)
+        for name, digest in digests
+    ]
 
 
 def _request(device: SimulatedDevice, key: ec.EllipticCurvePrivateKey) -> bytes:
