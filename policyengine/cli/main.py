@@ -69,6 +69,9 @@ COMMANDS: dict[str, Entry] = {
         module="serve", attribute="serve", summary="Serve devices, people and auditors over TLS.", panel=_RUN
     ),
     "demo": Entry(module="demo", attribute="demo", summary="Run a whole simulated fleet on this machine.", panel=_RUN),
+    "simulate": Entry(
+        module="simulate", attribute="simulate", summary="Let simulated devices talk to a server.", panel=_RUN
+    ),
     "device": Entry(module="device", attribute="app", summary="List, import and release devices.", panel=_RUN),
     "token": Entry(
         module="token", attribute="app", summary="Create, list and revoke API tokens of people.", panel=_RUN

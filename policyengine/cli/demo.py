@@ -1,0 +1,154 @@
+"""`policyengine demo`: the whole product on one machine: policies, CA, server, and a fleet of simulated devices."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from policyengine.adapters.demo_site import DemoSite
+    from policyengine.cli.demo_steps import Server
+    from policyengine.simulation.plan import PlannedDevice
+
+ROUND_SECONDS = 7  # well inside the freshness of the demo's evidence, so that healthy devices stay fresh
+
+
+class Output(StrEnum):
+    """How the result is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End when every device has its tier; keep nothing.")] = False,
+    output: Annotated[Output, typer.Option(help="`json` prints one document and nothing else.")] = Output.TABLE,
+    devices: Annotated[int, typer.Option(help="How many devices to simulate.", min=20, max=2000)] = 200,
+    port: Annotated[int, typer.Option(help="Port of the server; 0: any free one.", min=0, max=65535)] = 0,
+    directory: Annotated[
+        Path | None, typer.Option(help="New folder to keep everything in; a temporary one unless given.")
+    ] = None,
+) -> None:
+    """Simulate a fleet against a real server with real keys and evidence, and show who ended where and why."""
+    from rich.console import Console
+
+    console = Console(stderr=output is Output.JSON, highlight=False)
+    with _folder(directory) as folder, _started(folder, console, devices=devices, port=port) as (site, server, plan):
+        run = _run_once if once else _run_on
+        run(site, server, plan, console, output)
+
+
+@contextmanager
+def _folder(directory: Path | None) -> Iterator[Path]:
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+        yield directory.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="policyengine-demo-") as temporary:
+        yield Path(temporary)
+
+
+@contextmanager
+def _started(
+    folder: Path, console: Console, *, devices: int, port: int
+) -> Iterator[tuple[DemoSite, Server, Sequence[PlannedDevice]]]:
+    from policyengine.adapters.demo_site import DemoSite
+    from policyengine.cli.demo_steps import announce, make_site, publish, running_server
+
+    site = DemoSite(directory=folder)
+    with console.status("writing policies of five parties, one commit each, and two vendors' test CAs"):
+        plan = make_site(site, devices=devices)
+    console.print(f"policies   {site.policies}")
+    with ExitStack() as running:
+        with console.status("starting the server: root and issuing CA, database, TLS"):
+            server = running.enter_context(running_server(site, port=port))
+        console.print(f"server     {server.url}")
+        console.print(f"bundle     {publish(server, site.policies)}")
+        announce(server, plan)
+        console.print(f"announced  {len(plan)} devices of {len({planned.model for planned in plan})} models")
+        yield site, server, plan
+
+
+def _run_once(site: DemoSite, server: Server, plan: Sequence[PlannedDevice], console: Console, output: Output) -> None:
+    from policyengine.cli.demo_steps import running_devices
+
+    with running_devices(site, server, rounds=1, every=0) as reports:
+        _watch_first_rounds(reports, plan, console)
+        for _ in reports:
+            pass  # to the end of the process, which then says how it ended
+    _show(server, plan, console, output)
+
+
+def _run_on(site: DemoSite, server: Server, plan: Sequence[PlannedDevice], console: Console, output: Output) -> None:
+    from policyengine.cli.demo_steps import running_devices
+
+    with running_devices(site, server, rounds=0, every=ROUND_SECONDS) as reports:
+        _watch_first_rounds(reports, plan, console)
+        _show(server, plan, console, output)
+        console.print(f"\ncommit a change in {site.policies} and it is put in force; Ctrl-C ends the demo")
+        try:
+            _put_commits_in_force(site, server, reports, console)
+        except KeyboardInterrupt:
+            console.print("stopping")
+
+
+def _watch_first_rounds(reports: Iterator[dict[str, Any]], plan: Sequence[PlannedDevice], console: Console) -> None:
+    from policyengine.cli.demo_steps import FRESH_SECONDS
+
+    _bar(reports, "enrolling", len(plan), console, until="enrolled")
+    with console.status(f"waiting {FRESH_SECONDS} s: evidence goes stale, and one device will stay silent"):
+        first = next(reports)
+    _bar(_again(first, reports), "checking in", len(plan), console, until="round-1")
+
+
+def _again(first: dict[str, Any], rest: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    yield first
+    yield from rest
+
+
+def _bar(reports: Iterator[dict[str, Any]], what: str, total: int, console: Console, *, until: str) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn(f"{what:10}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        for report in reports:
+            if report["event"] == until:
+                return
+            progress.advance(task)
+
+
+def _show(server: Server, plan: Sequence[PlannedDevice], console: Console, output: Output) -> None:
+    from policyengine.cli.demo_report import document, print_queries, print_table
+    from policyengine.cli.demo_steps import endings
+
+    found = endings(server, plan)
+    if output is Output.JSON:
+        typer.echo(document(found))
+        return
+    print_table(found, console)
+    print_queries(found, server, console)
+
+
+def _put_commits_in_force(site: DemoSite, server: Server, reports: Iterator[dict[str, Any]], console: Console) -> None:
+    from policyengine.adapters.git import head_commit
+    from policyengine.cli.compiled import PoliciesInvalidError
+    from policyengine.cli.demo_steps import publish
+
+    known = head_commit(site.policies)
+    for report in reports:
+        if report["event"] == "visit" or head_commit(site.policies) == known:
+            continue
+        known = head_commit(site.policies)
+        try:
+            console.print(f"in force   {publish(server, site.policies)} from commit {known}")
+        except PoliciesInvalidError as refused:
+            console.print(f"refused    {refused.message}; the bundle before stays in force")

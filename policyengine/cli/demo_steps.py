@@ -1,0 +1,212 @@
+"""The steps of the demo, each a plain function: make a site, start a server, publish, announce, watch, read back."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from policyengine.adapters.clock import SystemClock
+from policyengine.adapters.demo_site import DemoSite, write_plan, write_policies, write_vendor
+from policyengine.adapters.device_client import Answer, Connection
+from policyengine.adapters.entropy import SystemEntropy
+from policyengine.errors import PolicyEngineError
+from policyengine.simulation.documents import registry_entry
+from policyengine.simulation.fleet import found_vendor
+from policyengine.simulation.plan import PlannedDevice, plan_fleet
+
+FRESH_SECONDS = 20  # long enough to enrol 200 devices on a slow machine, short enough to watch one go stale
+MODELS = ("gw-200", "plc-9", "sn-40")
+SERIALS = {"vendor-acme": "AC-", "vendor-borealis": "BO-"}
+START_SECONDS = 60  # a first start makes keys and a database; it takes about two seconds
+STOP_SECONDS = 20
+PAGE = 500
+
+Say = Callable[[str], None]
+
+
+class DemoFailedError(PolicyEngineError):
+    """A step of the demo did not do what it should."""
+
+    code = "fault.demo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A running server of the demo, and a connection with its admin token."""
+
+    url: str
+    ca: Path
+    token: str
+    connection: Connection
+
+    def get(self, path: str) -> Any:
+        """Return the document or list at `path`; raises DemoFailedError unless the answer is 200."""
+        return _expect(self.connection.get(path), 200, path)
+
+    def post(self, path: str, document: Mapping[str, object]) -> Any:
+        """Return the answer to `document`; raises DemoFailedError unless it is 200 or 201."""
+        answer = self.connection.post(path, document)
+        return _expect(answer, 201 if answer.status == 201 else 200, path)
+
+
+def _expect(answer: Answer, status: int, path: str) -> Any:
+    if answer.status != status:
+        raise DemoFailedError(f"`{path}` answered {answer.status}: {json.dumps(answer.document)[:400]}")
+    return answer.document.get("items", answer.document)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """Where one device ended: its tier (or `refused`) and the rules or checks that say why."""
+
+    device_id: str
+    model: str
+    scenario: str
+    tier: str
+    reasons: tuple[str, ...]
+
+
+def make_site(site: DemoSite, *, devices: int) -> tuple[PlannedDevice, ...]:
+    """Write policies, vendors' test CAs and the plan of `devices` devices below the site, and return the plan."""
+    from policyengine.cli.compiled import compiled_bundle
+
+    now, entropy = SystemClock().now(), SystemEntropy().draw
+    vendors = {name: found_vendor(name, now=now, entropy=entropy) for name in SERIALS}
+    for ca in vendors.values():
+        write_vendor(site, ca)
+    write_policies(site, vendors, fresh=f"{FRESH_SECONDS}s")
+    bundle, _ = compiled_bundle(site.policies)
+    plan = plan_fleet(bundle.fleet, bundle.reference_values, models=MODELS, serial_prefixes=SERIALS, count=devices)
+    write_plan(site, plan)
+    return plan
+
+
+@contextmanager
+def running_server(site: DemoSite, *, port: int) -> Iterator[Server]:
+    """Run a server over the site's data directory for the length of the block; raises DemoFailedError."""
+    log = site.directory / "server.log"
+    arguments = ["serve", "--data", str(site.data), "--port", str(port)]
+    with log.open("wb") as output:
+        process = _command(arguments, stdout=output, stderr=output)
+        try:
+            yield _server(site, process, log)
+        finally:
+            _stop(process)
+
+
+def _server(site: DemoSite, process: subprocess.Popen[bytes], log: Path) -> Server:
+    announced = site.data / "server.json"
+    deadline = time.monotonic() + START_SECONDS
+    while not announced.is_file():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise DemoFailedError(f"the server did not start: {log.read_text(errors='replace')[-800:]}")
+        time.sleep(0.05)
+    url = json.loads(announced.read_text(encoding="utf-8"))["url"]
+    ca = site.data / "ca.pem"
+    token = (site.data / "admin.token").read_text(encoding="ascii").strip()
+    connection = Connection(url, ca_pem=ca.read_text(encoding="ascii"), token=token)
+    return Server(url=url, ca=ca, token=token, connection=connection)
+
+
+def publish(server: Server, policies: Path) -> str:
+    """Build the policy repository, publish the bundle, put it in force, and return its digest."""
+    from policyengine.adapters.git import head_commit
+    from policyengine.cli.compiled import compiled_bundle
+    from policyengine.language.bundle import BundleFile, encode_file
+
+    bundle, digest = compiled_bundle(policies)
+    file = BundleFile(bundle=bundle, digest=digest, commit=head_commit(policies), created_at=SystemClock().now())
+    server.post("/v1/bundles", json.loads(encode_file(file)))
+    return digest
+
+
+def announce(server: Server, plan: Sequence[PlannedDevice]) -> None:
+    """Announce the planned devices to the registry, as operations would."""
+    server.post("/v1/devices", {"devices": [registry_entry(planned) for planned in plan]})
+
+
+@contextmanager
+def running_devices(site: DemoSite, server: Server, *, rounds: int, every: float) -> Iterator[Iterator[dict[str, Any]]]:
+    """Run the devices in a process of their own and yield what they report, one dict a visit or round."""
+    arguments = [
+        *("simulate", "--site", str(site.directory), "--server", server.url, "--ca", str(server.ca)),
+        *("--quiet", str(FRESH_SECONDS + 1), "--every", str(every), "--rounds", str(rounds)),
+    ]
+    process = _command(arguments, stdout=subprocess.PIPE, stderr=None)
+    try:
+        yield _reports(process)
+    finally:
+        _stop(process)
+
+
+def _reports(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
+    if process.stdout is None:
+        return
+    for line in process.stdout:
+        yield json.loads(line)
+    if process.wait() != 0:
+        raise DemoFailedError(f"the simulated devices ended with exit code {process.returncode}")
+
+
+def endings(server: Server, plan: Sequence[PlannedDevice]) -> tuple[Ending, ...]:
+    """Return where every device ended, as the API tells it."""
+    refused = _refusals(server)
+    return tuple(_ending(server, planned, refused.get(planned.device_id, ())) for planned in plan)
+
+
+def _refusals(server: Server) -> dict[str, tuple[str, ...]]:
+    """Return the failed checks of security events, by device."""
+    found: dict[str, tuple[str, ...]] = {}
+    for event in server.get(f"/v1/security-events?limit={PAGE}"):
+        name = event["device_id"]
+        found[name] = (*found.get(name, ()), event["check"] or event["code"])
+    return found
+
+
+def _ending(server: Server, planned: PlannedDevice, refusals: tuple[str, ...]) -> Ending:
+    detail = server.get(f"/v1/devices/{planned.device_id}")
+    state = detail["state"]
+    reasons = refusals if state is None else tuple(_reason(verdict) for verdict in _telling(detail["verdicts"]))
+    return Ending(
+        device_id=planned.device_id,
+        model=planned.model,
+        scenario=planned.scenario.value,
+        tier="refused" if state is None else state["tier"],
+        reasons=reasons,
+    )
+
+
+def _telling(verdicts: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """Return the enforced verdicts that are not passes and ask for more than a notice."""
+    return [
+        verdict
+        for verdict in verdicts
+        if verdict["mode"] == "enforce" and verdict["result"] in ("fail", "unknown") and verdict["action"] != "notify"
+    ]
+
+
+def _reason(verdict: Mapping[str, str]) -> str:
+    return verdict["rule"]
+
+
+def _command(arguments: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - this program itself, no shell
+        [sys.executable, "-m", "policyengine", *arguments], stdin=subprocess.DEVNULL, **streams
+    )
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
