@@ -108,13 +108,15 @@ def examine_path(
             max_depth=rules.max_depth,
         )
         return _best(start, search, rules, crls, at)
-    except PathError as refused:
-        return PathReport(accepted=False, chain=(), checks=(_stopped(refused),))
+    except PathError as error:
+        return refused(error)
 
 
-def _stopped(refused: PathError) -> Check:
-    expected = _STOPPED.get(refused.code, "a path within the limits")
-    return Check(id=refused.code, result="fail", clause="RFC 5280 section 6.1", expected=expected, seen=refused.message)
+def refused(error: PathError) -> PathReport:
+    """Return the report of a validation that `error` stopped before any path was judged."""
+    expected = _STOPPED.get(error.code, "input that can be read")
+    check = Check(id=error.code, result="fail", clause="RFC 5280 section 6.1", expected=expected, seen=error.message)
+    return PathReport(accepted=False, chain=(), checks=(check,))
 
 
 _STOPPED = {

@@ -6,6 +6,10 @@ reaches a certificate; that comes from the profile alone.
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
+
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
@@ -17,7 +21,11 @@ from pki.ports import Signer
 from pki.signatures import SignatureRefusedError, check_signature, verify_request
 
 MAX_REQUEST_BYTES = 16 * 1024  # room for attestation evidence in an attribute; more belongs in a check-in
+MAX_REQUEST_NAMES = 64  # facts are bounded lists, and a cut list would hide a name from a policy
 _POSSESSION = b"policyengine: the holder of this key asks for a certificate\x00"
+_PEM = re.compile(
+    rb"-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----([A-Za-z0-9+/=\s]+)-----END (?:NEW )?CERTIFICATE REQUEST-----"
+)
 _SEAL = object()
 
 
@@ -59,7 +67,32 @@ def parse_request(encoded: bytes) -> ProvenRequest:
         raise RequestError("request does not prove possession of its key", code="csr.possession") from cause
     except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as cause:
         raise RequestError("request cannot be read") from cause
+    if len(names) > MAX_REQUEST_NAMES:
+        raise RequestError(f"request asks for more than {MAX_REQUEST_NAMES} names", code="csr.oversized")
     return ProvenRequest(key, subject=asked, san=names, seal=_SEAL)
+
+
+def is_request(data: bytes) -> bool:
+    """Return whether `data` is meant to be a request: PEM that says so, or DER that has a request's form."""
+    if b"-----BEGIN" in data:
+        return _PEM.search(data) is not None
+    try:
+        fields = der.children(der.children(der.whole(data, der.SEQUENCE).content)[0].content)
+    except (DerError, IndexError):
+        return False
+    # a request starts with a version INTEGER and then a name; a certificate with an explicit tag or a serial
+    return len(fields) in {3, 4} and fields[0].tag == der.INTEGER and fields[1].tag == der.SEQUENCE
+
+
+def request_der(data: bytes) -> bytes:
+    """Return the DER of a request in PEM or DER; raises RequestError for PEM that is not well formed."""
+    found = _PEM.search(data)
+    if found is None:
+        return data
+    try:
+        return base64.b64decode(b"".join(found.group(1).split()), validate=True)
+    except binascii.Error as cause:
+        raise RequestError("request is not well-formed PEM") from cause
 
 
 def _key_info(encoded: bytes) -> bytes:

@@ -1,0 +1,183 @@
+"""`policyengine pki`: judge a certificate path, explain a file, found an authority."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pki.chain import Check, PathReport
+    from pki.path_rules import PathRules
+
+MAX_FILE_BYTES = 64 * 1024 * 1024  # a CRL of a million entries
+
+app = typer.Typer(help="Verify certificate paths, inspect and create keys.", no_args_is_help=True, add_completion=False)
+
+
+class PkiOutput(Enum):
+    """How a verdict is printed."""
+
+    JSON = "json"
+    TABLE = "table"
+
+
+class Purpose(Enum):
+    """An extended key usage that every certificate of the path must allow."""
+
+    CLIENT_AUTH = "client-auth"
+    SERVER_AUTH = "server-auth"
+
+
+@app.command()
+def verify(
+    cert: Annotated[Path, typer.Argument(metavar="CERT", help="Certificate, PEM or DER; further ones are issuers.")],
+    anchors: Annotated[list[Path], typer.Option(help="Trust anchors, PEM or DER. Repeatable.")],
+    intermediates: Annotated[list[Path] | None, typer.Option(help="Issuers, PEM or DER. Repeatable.")] = None,
+    crls: Annotated[list[Path] | None, typer.Option(help="CRLs; then all of the path must be covered.")] = None,
+    at: Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339 time to judge at; default now.")] = None,
+    purpose: Annotated[Purpose | None, typer.Option(help="Extended key usage to ask for.")] = None,
+    output: Annotated[PkiOutput, typer.Option(help="JSON or a table.")] = PkiOutput.JSON,
+) -> None:
+    """Judge one certificate path: exit 0 accepted, 1 refused, 2 usage."""
+    from pki.certificates import split_certificates
+    from pki.chain import examine_path, refused
+    from pki.crls import load_crl
+    from pki.errors import PathError
+
+    trusted = [each for file in anchors for each in split_certificates(_read(file))]
+    between = [each for file in intermediates or () for each in split_certificates(_read(file))]
+    moment = _moment(at)
+    content, lists = _read(cert), [_read(file) for file in crls or ()]
+    try:
+        leaf, *issuers = split_certificates(content)
+        report = examine_path(
+            leaf,
+            intermediates=[*issuers, *between],
+            anchors=trusted,
+            at=moment,
+            rules=_rules(purpose),
+            crls=[load_crl(data) for data in lists],
+        )
+    except PathError as error:
+        report = refused(error)
+    _print(report, output)
+    if not report.accepted:
+        raise typer.Exit(1)
+
+
+def _rules(purpose: Purpose | None) -> PathRules:
+    from pki.path_rules import Leaf, PathRules
+    from pki.profile import Use
+
+    return PathRules(leaf=Leaf.ANY, purpose=Use(purpose.value).oid if purpose else None)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as cause:
+        raise typer.BadParameter(f"`{path}` cannot be read: {(cause.strerror or str(cause)).lower()}") from cause
+    if len(content) > MAX_FILE_BYTES:
+        raise typer.BadParameter(f"`{path}` is larger than {MAX_FILE_BYTES} bytes")
+    return content
+
+
+def _moment(text: str | None) -> datetime:
+    from policyengine.adapters.clock import SystemClock
+
+    if text is None:
+        return SystemClock().now()
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as cause:
+        raise typer.BadParameter(f"`{text}` is not an RFC 3339 time") from cause
+    if moment.tzinfo is None:
+        raise typer.BadParameter(f"`{text}` has no time zone; write `{text}Z` for UTC")
+    return moment
+
+
+def _print(report: PathReport, output: PkiOutput) -> None:
+    if output is PkiOutput.JSON:
+        typer.echo(json.dumps(_document(report), indent=2))
+        return
+    for check in report.checks:
+        typer.echo(_line(check))
+    typer.echo("accepted" if report.accepted else "refused")
+
+
+def _document(report: PathReport) -> dict[str, object]:
+    from pki.certificates import certificate_facts
+
+    chain = [{key: _plain(value) for key, value in certificate_facts(each).items()} for each in report.chain]
+    checks = [
+        {"id": check.id, "result": check.result, "clause": check.clause, "expected": check.expected, "seen": check.seen}
+        for check in report.checks
+    ]
+    return {"accepted": report.accepted, "chain": chain, "checks": checks}
+
+
+def _plain(value: object) -> object:
+    return f"{value:%Y-%m-%dT%H:%M:%SZ}" if isinstance(value, datetime) else value
+
+
+def _line(check: Check) -> str:
+    seen = f": {check.seen}" if check.seen else ""
+    return f"{check.result:4}  {check.id:28}  {check.clause:32}  {check.expected}{seen}"
+
+
+@app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Certificates or a request, PEM or DER.")],
+) -> None:
+    """Explain what a certificate or a certificate request says."""
+    from policyengine.adapters.clock import SystemClock
+
+    now = SystemClock().now()
+    for heading, lines in _explained(_read(file), now):
+        typer.echo(heading)
+        for name, meaning in lines:
+            typer.echo(f"  {name:18} {meaning}")
+
+
+def _explained(data: bytes, now: datetime) -> list[tuple[str, list[tuple[str, str]]]]:
+    from pki.certificates import split_certificates
+    from pki.errors import PathError
+    from pki.explain import explain_certificate, explain_request
+    from pki.request import is_request, parse_request, request_der
+
+    if is_request(data):
+        return [explain_request(parse_request(request_der(data)))]
+    try:
+        return [explain_certificate(each, now=now) for each in split_certificates(data)]
+    except PathError as cause:
+        raise typer.BadParameter(f"this is neither a certificate nor a request: {cause.message}") from cause
+
+
+@app.command()
+def init(
+    data: Annotated[Path, typer.Option(help="Data directory; keys go below it.")],
+    domain: Annotated[list[str], typer.Option(help="Domain of the devices' names. Repeatable.")],
+    fleet: Annotated[str, typer.Option(help="Name of the fleet, in every CA's subject.")] = "fleet",
+    host: Annotated[list[str] | None, typer.Option(help="Name or address of the server. Repeatable.")] = None,
+    passphrase_file: Annotated[Path | None, typer.Option(help="Passphrase of the keys; made if missing.")] = None,
+) -> None:
+    """Found an authority: offline root, issuing CA, keys for results and TLS."""
+    from policyengine.adapters.authority import DIRECTORY, FleetNames, create_authority
+    from policyengine.adapters.clock import SystemClock
+    from policyengine.adapters.entropy import SystemEntropy
+    from policyengine.adapters.keyfile import read_or_create_passphrase
+
+    draw = SystemEntropy().draw
+    secret = passphrase_file or data / "keys" / "passphrase"
+    names = FleetNames(fleet=fleet, domains=tuple(domain), hosts=tuple(host or ("localhost", "127.0.0.1", "::1")))
+    passphrase = read_or_create_passphrase(secret, entropy=draw)
+    create_authority(data / DIRECTORY, passphrase=passphrase, names=names, now=SystemClock().now(), entropy=draw)
+    typer.echo(f"authority of `{fleet}` founded in {data / DIRECTORY}")
+    typer.echo(f"move {data / DIRECTORY / 'root.key'} to a safe: nothing opens it again")
+    typer.echo(f"keys open with the passphrase in {secret}")
