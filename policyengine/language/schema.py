@@ -7,7 +7,7 @@ common.json; those are put in place once at load, which also halves the time of 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
 from typing import Any
@@ -101,16 +101,15 @@ def _resolved(schema: Any, shared: Mapping[str, Any]) -> Any:
         return [_resolved(item, shared) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    own = {key: _resolved(value, shared) for key, value in schema.items() if key != "$ref"}
+    own = {_strict(key): _resolved(value, shared) for key, value in schema.items() if key != "$ref"}
+    if isinstance(own.get("pattern"), str):
+        own["pattern"] = _strict(own["pattern"])
     if "$ref" not in schema:
         return own
     name = str(schema["$ref"]).removeprefix(_COMMON).removeprefix(_OWN)
     return {**_resolved(shared[name], shared), **own}
 
 
-def kinds_in(documents: tuple[Document, ...]) -> Iterator[tuple[str, Document]]:
-    """Yield each document that has a known kind, with it."""
-    for document in documents:
-        kind = kind_of(document)
-        if kind is not None:
-            yield kind, document
+def _strict(pattern: str) -> str:
+    r"""Return `pattern` with a final `$` that means the end, as in ECMA-262: Python's also matches before a last LF."""
+    return pattern[:-1] + r"\Z" if pattern.endswith("$") and pattern.startswith("^") else pattern

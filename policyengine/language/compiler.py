@@ -1,0 +1,155 @@
+"""The whole pipeline: the files of a policy repository -> a Bundle, or every diagnostic at once, sorted.
+
+1. read every YAML file and check each document's shape and place (documents.py); 2. compile fleet, parties, facts and
+controls: the surroundings; 3. compile policies, then what refers to them; 4. build the bundle if nothing is an error.
+
+A document that is refused in step 1 still lends its name, so that a reference to it is not reported as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from policyengine.language.binding_documents import Policies, read_binding
+from policyengine.language.bundle import encode
+from policyengine.language.catalog_documents import read_controls, read_facts
+from policyengine.language.cel import Environment
+from policyengine.language.diagnostics import Diagnostic, Report, has_errors, in_order
+from policyengine.language.documents import Documents, read_documents
+from policyengine.language.fleet_documents import check_vendors, read_fleet, read_party
+from policyengine.language.layout import check_owner, missing_files
+from policyengine.language.nodes import scalars, text
+from policyengine.language.page import Page
+from policyengine.language.policy_documents import policy_name, read_policy
+from policyengine.language.surroundings import Surroundings
+from policyengine.language.test_documents import read_policy_test
+from policyengine.language.trust_documents import read_anchors, read_profile, read_reference_values
+from policyengine.language.waiver_documents import read_waiver
+from policyengine.model.ids import Digest, PartyName, PolicyName, digest_of
+from policyengine.model.policy import Bundle, Party, Policy
+from policyengine.model.policy_test import PolicyTest
+from policyengine.model.schema import CORE_SCHEMA
+from policyengine.model.types import Type
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compilation:
+    """What came of a tree: a bundle and its digest, or neither and at least one diagnostic of severity error."""
+
+    bundle: Bundle | None
+    digest: Digest | None
+    diagnostics: tuple[Diagnostic, ...]
+    tests: tuple[PolicyTest, ...]
+
+
+def compile_tree(files: Mapping[str, bytes], *, now: datetime) -> Compilation:
+    """Return the bundle of `files` (path from the repository's root -> content), or all that is wrong with them.
+
+    `now` is aware UTC: waivers and trust anchors are judged by it. Never raises for what the files hold.
+    """
+    report = Report()
+    report.extend(missing_files(files))
+    documents = read_documents(files, report)
+    org_facts = read_facts(documents.of("FactSchema"))
+    around = _surroundings(documents, files, org_facts, now)
+    policies = _policies(documents, around)
+    known: Policies = {**{PolicyName(name): None for name in documents.refused_of("Policy")}, **policies}
+    bundle = _bundle(documents, around, policies, known, org_facts)
+    tests = [read_policy_test(page, around, known) for page in documents.of("PolicyTest")]
+    diagnostics = in_order(report.found)
+    good = None if has_errors(diagnostics) else bundle
+    return Compilation(
+        bundle=good,
+        digest=None if good is None else digest_of(encode(good)),
+        diagnostics=diagnostics,
+        tests=tuple(test for test in tests if test is not None),
+    )
+
+
+def _surroundings(
+    documents: Documents, files: Mapping[str, bytes], org_facts: Mapping[str, Type], now: datetime
+) -> Surroundings:
+    fleet = next((read_fleet(page) for page in documents.of("Fleet")), None)
+    parties: dict[str, Party | None] = dict.fromkeys(documents.refused_of("Party"))
+    parties |= {page.name: read_party(page, fleet) for page in documents.of("Party")}
+    for page in documents.of("Fleet"):
+        if fleet is not None and parties:
+            check_vendors(page, fleet, parties)
+    schema = CORE_SCHEMA.with_org(org_facts)
+    return Surroundings(
+        fleet=fleet,
+        parties=parties,
+        schema=schema,
+        environment=Environment.for_facts(schema),
+        controls=read_controls(documents.of("ControlCatalog")),
+        now=now,
+        files=files,
+    )
+
+
+def _policies(documents: Documents, around: Surroundings) -> dict[PolicyName, Policy]:
+    for page in (*documents.of("Policy"), *documents.of("Binding")):
+        check_owner(page, around)
+    return {policy_name(page): read_policy(page, around) for page in documents.of("Policy")}
+
+
+def _bundle(
+    documents: Documents,
+    around: Surroundings,
+    policies: Mapping[PolicyName, Policy],
+    known: Policies,
+    org_facts: Mapping[str, Type],
+) -> Bundle | None:
+    """Return everything that compiles, or None without a fleet; it is a bundle only if nothing was reported."""
+    bindings = _present(read_binding(page, around, known) for page in documents.of("Binding"))
+    _note_unbound(documents)
+    waivers = _present(read_waiver(page, around, known) for page in documents.of("Waiver"))
+    profiles = tuple(read_profile(page, around) for page in documents.of("CertificateProfile"))
+    _check_one_profile_each(documents)
+    anchors = tuple(one for page in documents.of("TrustAnchors") for one in read_anchors(page, around))
+    references = tuple(read_reference_values(page, around) for page in documents.of("ReferenceValues"))
+    if around.fleet is None:
+        return None
+    return Bundle(
+        fleet=around.fleet,
+        parties={PartyName(name): party for name, party in around.parties.items() if party is not None},
+        policies=policies,
+        bindings=tuple(sorted(bindings, key=lambda one: one.name)),
+        waivers=tuple(sorted(waivers, key=lambda one: one.name)),
+        profiles=tuple(sorted(profiles, key=lambda one: one.name)),
+        anchors=anchors,
+        reference_values=references,
+        controls=around.controls,
+        org_facts=org_facts,
+    )
+
+
+def _present(found: Iterable[_T | None]) -> tuple[_T, ...]:
+    return tuple(one for one in found if one is not None)
+
+
+def _note_unbound(documents: Documents) -> None:
+    """Say which policies nothing binds: they are evaluated in `audit`."""
+    if documents.refused_of("Binding"):
+        return
+    bound = {text(page.spec, "policy") for page in documents.of("Binding")}
+    for page in documents.of("Policy"):
+        if policy_name(page) not in bound:
+            advice = "write a Binding to apply it"
+            page.info(page.node("metadata", "name"), "policy.unbound", "no binding applies this policy", advice)
+
+
+def _check_one_profile_each(documents: Documents) -> None:
+    """Report models that two certificate profiles are for: nobody could say which one a device gets."""
+    first: dict[object, Page] = {}
+    for page in documents.of("CertificateProfile"):
+        for one in scalars(page.spec, "for"):
+            other = first.setdefault(one.value, page)
+            if other is not page:
+                message = f"model `{one.value}` already has the profile `{other.name}`"
+                page.error(one, "profile.overlap", message, "name each model in one profile only")

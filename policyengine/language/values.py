@@ -1,0 +1,146 @@
+"""Values of params and facts: YAML nodes checked against a type."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from policyengine.language.diagnostics import did_you_mean
+from policyengine.language.nodes import Fields, Items, Scalar, YamlNode
+from policyengine.language.page import Page
+from policyengine.model.schema import FactSchema, FieldSpec
+from policyengine.model.times import InvalidTimeError, parse_duration, parse_timestamp
+from policyengine.model.types import Kind, Type
+
+MAX_VERSION = 128  # characters, as in model/version.py
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_NAMES = {
+    Kind.BOOL: "`true` or `false`",
+    Kind.INT: "a whole number",
+    Kind.DOUBLE: "a number",
+    Kind.STRING: "text",
+    Kind.DURATION: "a duration such as `24h`",
+    Kind.TIMESTAMP: "a timestamp such as `2026-11-23T00:00:00Z`",
+    Kind.VERSION: "a version such as `4.2.1`, as text",
+    Kind.LIST: "a list",
+    Kind.MAP: "a mapping",
+    Kind.STRUCT: "a mapping",
+}
+
+
+def param_value(page: Page, node: YamlNode, kind: Type) -> object:
+    """Return the value at `node` as params hold it (times and versions as text); None, and a report, if ill-typed."""
+    if kind.kind is Kind.LIST:
+        return _list(page, node, kind)
+    value = _atom(page, node, kind)
+    is_time = isinstance(value, datetime | timedelta)
+    return node.value if is_time and isinstance(node, Scalar) else value
+
+
+def _list(page: Page, node: YamlNode, kind: Type) -> object:
+    if not isinstance(node, Items):
+        _wrong(page, node, kind)
+        return None
+    values = tuple(param_value(page, item, kind.parameters[0]) for item in node.items)
+    return None if None in values else values
+
+
+def fact_value(page: Page, node: YamlNode, spec: FieldSpec, schema: FactSchema) -> object:
+    """Return the value at `node` as Facts hold it (times parsed); None, and a report, if it is not of its type."""
+    kind = spec.type
+    if kind.kind is Kind.STRUCT:
+        return _mapping(page, node, kind, schema.structs[kind.name], schema)
+    if kind.kind is Kind.MAP:
+        value_of_any_key = FieldSpec(type=kind.parameters[1], meaning=spec.meaning)
+        keys = node.entries if isinstance(node, Fields) else ()
+        return _mapping(page, node, kind, dict.fromkeys(keys, value_of_any_key), schema)
+    if kind.kind is Kind.LIST:
+        return _fact_list(page, node, spec, schema)
+    return _atom(page, node, kind)
+
+
+def _fact_list(page: Page, node: YamlNode, spec: FieldSpec, schema: FactSchema) -> object:
+    if not isinstance(node, Items):
+        _wrong(page, node, spec.type)
+        return None
+    if spec.maximum is not None and len(node.items) > spec.maximum:
+        page.error(node, "value.too-many", f"a list of {len(node.items)} is longer than {spec.maximum}", "")
+        return None
+    element = FieldSpec(type=spec.type.parameters[0], meaning=spec.meaning)
+    values = tuple(fact_value(page, item, element, schema) for item in node.items)
+    return None if None in values else values
+
+
+def _mapping(page: Page, node: YamlNode, kind: Type, known: Mapping[str, FieldSpec], schema: FactSchema) -> object:
+    if not isinstance(node, Fields):
+        _wrong(page, node, kind)
+        return None
+    found: dict[str, object] = {}
+    for name, value in node.entries.items():
+        if name not in known:
+            advice = did_you_mean(name, known)
+            page.error(node.keys[name], "facts.undeclared", f"fact `{name}` is not declared here", advice)
+        else:
+            found[name] = fact_value(page, value, known[name], schema)
+    return found
+
+
+def _atom(page: Page, node: YamlNode, kind: Type) -> object:
+    if not isinstance(node, Scalar):
+        _wrong(page, node, kind)
+        return None
+    value = node.value
+    match kind.kind:
+        case Kind.BOOL if isinstance(value, bool):
+            return value
+        case Kind.INT if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        case Kind.DOUBLE if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        case Kind.STRING if isinstance(value, str):
+            return value
+        case Kind.VERSION if isinstance(value, str) and 0 < len(value) <= MAX_VERSION:
+            return value
+        case Kind.DURATION | Kind.TIMESTAMP if isinstance(value, str):
+            return _time(page, node, kind)
+        case _:
+            _wrong(page, node, kind)
+            return None
+
+
+def _time(page: Page, node: Scalar, kind: Type) -> object:
+    written = str(node.value)
+    try:
+        return parse_duration(written) if kind.kind is Kind.DURATION else moment(written)
+    except InvalidTimeError as problem:
+        page.error(node, "value.time", f"`{written[:80]}` is refused: {problem.message}", f"write {_NAMES[kind.kind]}")
+        return None
+
+
+def moment(written: str) -> datetime:
+    """Return the RFC 3339 timestamp `written`, or midnight UTC of a date; raises InvalidTimeError."""
+    if _DATE.fullmatch(written):
+        return parse_timestamp(f"{written}T00:00:00Z")
+    return parse_timestamp(written)
+
+
+def _wrong(page: Page, node: YamlNode, kind: Type) -> None:
+    if isinstance(node, Scalar) and isinstance(node.value, float | int) and kind.kind in (Kind.STRING, Kind.VERSION):
+        page.error(node, "value.type", f"`{node.value}` without quotes is not text", f'write "{node.value}" in quotes')
+        return
+    shown = f"`{str(node.value)[:80]}`" if isinstance(node, Scalar) else "this"
+    page.error(node, "value.type", f"{shown} is not {_NAMES[kind.kind]}", f"write {_NAMES[kind.kind]}")
+
+
+def duration_at(page: Page, node: YamlNode) -> timedelta:
+    """Return the duration at `node`; zero, and a report, when it cannot be one."""
+    found = _time(page, node, Type(kind=Kind.DURATION)) if isinstance(node, Scalar) else None
+    return found if isinstance(found, timedelta) else timedelta()
+
+
+def moment_at(page: Page, node: YamlNode) -> datetime:
+    """Return the moment at `node`; the end of time, and a report, when it cannot be one."""
+    found = _time(page, node, Type(kind=Kind.TIMESTAMP)) if isinstance(node, Scalar) else None
+    return found if isinstance(found, datetime) else datetime.max.replace(tzinfo=UTC)

@@ -1,0 +1,96 @@
+"""Kind Waiver: a dated exception, allowed only on the terms of the policy it is for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from policyengine.language.binding_documents import Policies, policy_at
+from policyengine.language.diagnostics import did_you_mean
+from policyengine.language.nodes import scalars, text, texts
+from policyengine.language.page import Page
+from policyengine.language.selection import intersection, selects_nothing
+from policyengine.language.selectors import selector_at
+from policyengine.language.surroundings import Surroundings, owner_of, party_at, party_names
+from policyengine.language.values import moment_at
+from policyengine.model.expression import facts_read
+from policyengine.model.ids import rule_name
+from policyengine.model.policy import Policy, Right, Selector, Waiver, WaiverTerms
+from policyengine.model.times import format_duration, format_timestamp
+
+
+def read_waiver(page: Page, around: Surroundings, policies: Policies) -> Waiver | None:
+    """Return the waiver, or None when its policy is not there or cannot be waived."""
+    owner_of(page, around)
+    where = selector_at(page, ("where",), around)
+    expires = moment_at(page, page.node("spec", "expires"))
+    _check_approvals(page, around)
+    policy = policy_at(page, policies)
+    if policy is None:
+        return None
+    if policy.waivers is None:
+        message = f"policy `{policy.name}` cannot be waived"
+        page.error(
+            page.node("spec", "policy"), "waiver.forbidden", message, "its owner must say `waivers:` on what terms"
+        )
+        return None
+    _check_life(page, expires, policy.waivers, around.now)
+    _check_agreed(page, policy.waivers)
+    _check_rules(page, policy)
+    _check_meets(page, where, policy, around)
+    return Waiver(
+        name=page.name,
+        policy=policy.name,
+        rules=frozenset(rule_name(policy.name, rule) for rule in texts(page.spec, "rules")),
+        where=where,
+        reason=text(page.spec, "reason") or "",
+        ticket=text(page.spec, "ticket") or "",
+        compensating_control=text(page.spec, "compensatingControl") or "",
+        approvals=party_names(texts(page.spec, "approvals")),
+        expires=expires,
+        unknown=policy.waivers.unknown,
+        place=page.place(page.root),
+    )
+
+
+def _check_approvals(page: Page, around: Surroundings) -> None:
+    """Report unknown approvers, and a waiver that no party with the right `waive` stands behind."""
+    approvers = [party_at(page, one, str(one.value), around) for one in scalars(page.spec, "approvals")]
+    if not any(party is None or Right.WAIVE in party.may for party in approvers):
+        advice = "have a party with that right approve it too"
+        page.error(page.node("spec", "approvals"), "waiver.no-right", "no approver has the right `waive`", advice)
+
+
+def _check_life(page: Page, expires: datetime, terms: WaiverTerms, now: datetime) -> None:
+    node = page.node("spec", "expires")
+    if expires <= now:  # half-open: at its very end a waiver has ended
+        advice = "remove the waiver, or have a new one signed"
+        page.error(node, "waiver.expired", f"the waiver ended at {format_timestamp(expires)}", advice)
+    elif expires - now > terms.maximum:
+        longest = format_duration(terms.maximum)
+        advice = f"let it end by {format_timestamp(now + terms.maximum)}"
+        page.error(node, "waiver.too-long", f"the waiver lasts longer than the {longest} its policy allows", advice)
+
+
+def _check_agreed(page: Page, terms: WaiverTerms) -> None:
+    missing = sorted(set(terms.approvals) - set(texts(page.spec, "approvals")))
+    if missing:
+        message = "the policy asks for approval by " + ", ".join(f"`{name}`" for name in missing)
+        page.error(page.node("spec", "approvals"), "waiver.approvals", message, "add them and have them sign")
+
+
+def _check_rules(page: Page, policy: Policy) -> None:
+    known = {rule.id: rule for rule in policy.rules}
+    for one in scalars(page.spec, "rules"):
+        rule = known.get(str(one.value))
+        if rule is None:
+            message = f"policy `{policy.name}` has no rule `{one.value}`"
+            page.error(one, "waiver.unknown-rule", message, did_you_mean(str(one.value), known))
+        elif any(path[0] == "identity" for path in facts_read(rule.require)):
+            advice = "replace the device or its identity; who a device is cannot be waived"
+            page.error(one, "waiver.identity", f"rule `{rule.id}` judges the device's identity", advice)
+
+
+def _check_meets(page: Page, where: Selector, policy: Policy, around: Surroundings) -> None:
+    if around.fleet is not None and selects_nothing(intersection(where, policy.select), around.fleet):
+        message = f"no device matches both this and the `select` of policy `{policy.name}`"
+        page.error(page.node("spec", "where"), "waiver.matches-nothing", message, "remove the waiver or mend `where`")
