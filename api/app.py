@@ -1,0 +1,86 @@
+"""The HTTP application: device protocol, people's API, problem documents and pages over one set of use cases."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from api.auth import leaves, permission_of
+from api.device_protocol import device_routes
+from api.edge import Edge
+from api.idempotency import Memory
+from api.metrics import Metrics
+from api.options import Options
+from api.pages import page_routes
+from api.problems import answer_for_code, problem, problem_of
+from api.routes import audit, bundles, certificates, decisions, devices, operation, policies, tokens
+from policyengine.errors import PolicyEngineError
+from policyengine.services.catalogue import Services
+
+DESCRIPTION = (
+    "Security policy as code for IoT fleets. Devices prove what they are and get a decision; people publish "
+    "policies and ask why. Errors are problem documents (RFC 9457) with a stable `code`."
+)
+
+ROUTERS = (devices, decisions, policies, bundles, certificates, audit, tokens, operation)
+
+
+def create_app(services: Services, *, options: Options) -> FastAPI:
+    """Return the application over `services`; raises UndeclaredRouteError when a route lacks a permission."""
+    app = FastAPI(
+        title="policyengine",
+        description=DESCRIPTION,
+        version="1",
+        docs_url=None,  # its page loads scripts from elsewhere, which the content security policy forbids
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # one spelling a path: `//v1/devices` is nothing, not a redirect
+    )
+    metrics = Metrics()
+    app.state.services = services
+    app.state.metrics = metrics
+    app.state.options = options
+    app.state.idempotency = Memory()
+    app.router.routes[:] = [
+        *device_routes(services, options=options, metrics=metrics),
+        *(route for module in ROUTERS for route in module.router.routes),
+        *page_routes(),
+    ]
+    _answer_errors_as_problems(app)
+    app.add_middleware(Edge, options=options, metrics=metrics)
+    for route in leaves(app.router.routes):
+        permission_of(route)
+    return app
+
+
+def _answer_errors_as_problems(app: FastAPI) -> None:
+    app.add_exception_handler(PolicyEngineError, _refused)
+    app.add_exception_handler(HTTPException, _not_served)
+    app.add_exception_handler(RequestValidationError, _misshapen)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    return problem_of(error, request_id=request.state.request_id)
+
+
+async def _not_served(request: Request, error: Exception) -> Response:
+    """Answer what the framework refuses: no such path, no such method."""
+    status = getattr(error, "status_code", 400)
+    headers = getattr(error, "headers", None) or {}
+    code = f"http.{status}"
+    return problem(answer_for_code(code), code=code, headers=headers, request_id=request.state.request_id)
+
+
+async def _misshapen(request: Request, error: Exception) -> Response:
+    """Answer a body or parameter that does not have its declared shape, with every place at once."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    errors = [{"path": ".".join(map(str, item["loc"])), "message": item["msg"].lower()} for item in found[:MAX_ERRORS]]
+    detail = f"{errors[0]['path']}: {errors[0]['message']}" if errors else None
+    code = "http.schema"
+    fields = {"errors": errors}
+    answer = answer_for_code(code)
+    return problem(answer, code=code, detail=detail, fields=fields, request_id=request.state.request_id)
+
+
+MAX_ERRORS = 50  # a request with 10,000 wrong devices is told the first of them

@@ -1,0 +1,150 @@
+"""Who may call what: every route declares one permission, and an application with one that does not cannot start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute, Mount, Route
+
+from policyengine.services.actors import PersonRole, Principal
+from policyengine.services.catalogue import Services
+from policyengine.services.errors import ForbiddenError, UnauthenticatedError
+
+BEARER = "bearer "
+
+MAX_TOKEN = 256  # ours have about 70 characters; more is not a token
+
+_EVERYONE = frozenset(PersonRole)
+_STAFF = frozenset({PersonRole.SECURITY, PersonRole.ENGINEERING, PersonRole.OPERATIONS})
+
+
+class Permission(Enum):
+    """What a route asks of its caller, and the roles that have it (an admin has all)."""
+
+    PUBLIC = ("public", frozenset[PersonRole]())  # anyone: it tells nothing that is not public
+    DEVICE = ("device", frozenset[PersonRole]())  # a device, which proves itself to the use case and not by a token
+    PAGE = ("page", _EVERYONE)  # a person with a session cookie, read only
+    READ = ("read", _EVERYONE)
+    OPERATE = ("operate", frozenset({PersonRole.OPERATIONS, PersonRole.SECURITY}))
+    PUBLISH = ("publish", _STAFF)
+    ACTIVATE = ("activate", frozenset({PersonRole.SECURITY}))
+    CERTIFY = ("certify", frozenset({PersonRole.SECURITY, PersonRole.OPERATIONS}))
+    REVOKE = ("revoke", frozenset({PersonRole.SECURITY}))
+    AUDIT = ("audit", frozenset({PersonRole.AUDITOR, PersonRole.SECURITY, PersonRole.OPERATIONS}))
+    MEASURE = ("measure", _STAFF | {PersonRole.AUDITOR})
+    ADMINISTER = ("administer", frozenset[PersonRole]())
+
+    def __init__(self, label: str, roles: frozenset[PersonRole]) -> None:
+        self.label = label
+        self.roles = roles
+
+    def check(self, actor: Principal) -> Principal:
+        """Return `actor`; raises ForbiddenError when its role does not have this permission."""
+        if actor.role is not PersonRole.ADMIN and actor.role not in self.roles:
+            raise ForbiddenError(f"role `{actor.role.value}` lacks permission `{self.label}`", permission=self.label)
+        return actor
+
+
+class Needs:
+    """A dependency that yields the caller when it has `permission`, and marks the route as declared."""
+
+    def __init__(self, permission: Permission) -> None:
+        self.permission = permission
+
+    def __call__(self, request: Request) -> Principal:
+        """Return the token's holder. Raises UnauthenticatedError (401) and ForbiddenError (403)."""
+        return self.permission.check(services_of(request).tokens.authenticate(bearer(request)))
+
+
+class Open:
+    """A dependency that marks a route as deliberately open to everyone."""
+
+    permission = Permission.PUBLIC
+
+    def __call__(self) -> None:
+        """Let everyone pass."""
+
+
+class DeviceRoute(Route):
+    """A plain Starlette route of a device protocol or public document; its callers carry no token."""
+
+    permission = Permission.DEVICE
+
+
+class PublicRoute(Route):
+    """A plain Starlette route that tells everyone the same."""
+
+    permission = Permission.PUBLIC
+
+
+class PageRoute(Route):
+    """A route of the read-only pages; the session cookie is checked by the page itself."""
+
+    permission = Permission.PAGE
+
+
+Reader = Annotated[Principal, Depends(Needs(Permission.READ))]
+Operator = Annotated[Principal, Depends(Needs(Permission.OPERATE))]
+Publisher = Annotated[Principal, Depends(Needs(Permission.PUBLISH))]
+Activator = Annotated[Principal, Depends(Needs(Permission.ACTIVATE))]
+Certifier = Annotated[Principal, Depends(Needs(Permission.CERTIFY))]
+Revoker = Annotated[Principal, Depends(Needs(Permission.REVOKE))]
+Auditor = Annotated[Principal, Depends(Needs(Permission.AUDIT))]
+Meter = Annotated[Principal, Depends(Needs(Permission.MEASURE))]
+Admin = Annotated[Principal, Depends(Needs(Permission.ADMINISTER))]
+
+
+def services_of(request: Request) -> Services:
+    """Return the use cases of this application."""
+    services: Services = request.app.state.services
+    return services
+
+
+Catalogue = Annotated[Services, Depends(services_of)]
+
+
+def bearer(request: Request) -> str:
+    """Return the bearer token of the one Authorization header (RFC 6750 section 2.1); raises UnauthenticatedError."""
+    values = request.headers.getlist("authorization")
+    if len(values) != 1 or not values[0].lower().startswith(BEARER):
+        raise UnauthenticatedError("say `Authorization: Bearer TOKEN`, once")
+    token = values[0][len(BEARER) :].strip()
+    if not token or len(token) > MAX_TOKEN:
+        raise UnauthenticatedError("this is no token of ours")
+    return token
+
+
+class UndeclaredRouteError(Exception):
+    """A programming error: a route without a permission."""
+
+
+def permission_of(route: BaseRoute) -> Permission:
+    """Return what `route` declares; raises UndeclaredRouteError when it declares nothing."""
+    if isinstance(route, APIRoute):
+        declared = {call.permission for call in _calls(route.dependant) if isinstance(call, Needs | Open)}
+        if len(declared) == 1:
+            return declared.pop()
+        raise UndeclaredRouteError(f"{route.path} declares {len(declared)} permissions")
+    permission = getattr(route, "permission", None)
+    if isinstance(permission, Permission):
+        return permission
+    raise UndeclaredRouteError(f"{getattr(route, 'path', route)} declares no permission")
+
+
+def leaves(routes: list[BaseRoute]) -> Iterator[BaseRoute]:
+    """Yield every route that can answer; an inner application is not looked into and must declare itself."""
+    for route in routes:
+        if isinstance(route, Mount):
+            raise UndeclaredRouteError(f"{route.path} is mounted; its routes would escape the table of permissions")
+        yield route
+
+
+def _calls(dependant: Dependant) -> Iterator[object]:
+    yield dependant.call
+    for inner in dependant.dependencies:
+        yield from _calls(inner)

@@ -1,0 +1,56 @@
+"""The certificate with which a device's TLS connection was made, wherever TLS ended.
+
+Embedded, the server's protocol class puts the DER into the request's state. Behind a proxy it comes as `Client-Cert`
+(RFC 9440), believed only from configured addresses; whoever reads it must look the device up again, because neither a
+handshake nor a header says what the device's state is now.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+
+from starlette.types import Scope
+
+from api.errors import BadHeaderError
+from api.options import Network
+
+STATE_KEY = "tls_client_der"
+
+MAX_CERTIFICATE = 16 * 1024  # ML-DSA-87 leaves have about 8 kB
+
+
+def peer_certificate(scope: Scope, *, trusted_proxies: tuple[Network, ...]) -> bytes | None:
+    """Return the DER of the client certificate, None when there is none.
+
+    A `Client-Cert` from a peer that is no configured proxy is as if it were not there. Raises BadHeaderError for two
+    values or for one that is not an RFC 8941 byte sequence (RFC 9440 section 2.1).
+    """
+    embedded: bytes | None = scope.get("state", {}).get(STATE_KEY)
+    if embedded is not None or not _from_proxy(scope, trusted_proxies):
+        return embedded
+    values = [value for name, value in scope["headers"] if name == b"client-cert"]
+    if len(values) > 1:
+        raise BadHeaderError("Client-Cert occurs more than once", header="Client-Cert")
+    return _byte_sequence(values[0]) if values else None
+
+
+def _from_proxy(scope: Scope, trusted: tuple[Network, ...]) -> bool:
+    client = scope.get("client")
+    if not trusted or not client:
+        return False
+    try:
+        address = ipaddress.ip_address(client[0])
+    except ValueError:
+        return False  # a Unix socket's peer has no address; name the proxy's network instead
+    return any(address in network for network in trusted)
+
+
+def _byte_sequence(value: bytes) -> bytes:
+    if len(value) > 2 * MAX_CERTIFICATE or not (value.startswith(b":") and value.endswith(b":") and len(value) > 2):
+        raise BadHeaderError("Client-Cert is not a byte sequence", header="Client-Cert")
+    try:
+        return base64.b64decode(value[1:-1], validate=True)
+    except binascii.Error as cause:
+        raise BadHeaderError("Client-Cert is not base64", header="Client-Cert") from cause

@@ -1,0 +1,138 @@
+"""What devices call: plain ASGI endpoints, bytes in and bytes out, because this is the hot path.
+
+Measured in docs/adr/0008-serving.md: a FastAPI route with models costs as much CPU as the signature check it carries.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import Receive, Scope, Send
+
+from api.auth import DeviceRoute, PublicRoute
+from api.client_certificate import peer_certificate
+from api.errors import UnsupportedContentTypeError
+from api.metrics import Metrics
+from api.options import Options
+from api.wire import read_challenge, read_checkin, write_bytes
+from policyengine.services.catalogue import Services
+from policyengine.services.errors import UnauthenticatedError
+
+JSON = b"application/json"
+PEM_CHAIN = "application/pem-certificate-chain"  # RFC 8555 section 9.1
+JWK_SET = "application/jwk-set+json"  # RFC 7517 section 8.5
+
+CA_BUNDLE_SECONDS = 3600  # a device may act on a roll-over an hour late; the old root is served far longer than that
+
+
+def device_routes(services: Services, *, options: Options, metrics: Metrics) -> list[BaseRoute]:
+    """Return the routes of the device protocol."""
+    return [
+        DeviceRoute("/v1/checkins", CheckInEndpoint(services, metrics), methods=["POST"], name="check_in"),
+        DeviceRoute("/v1/challenges", ChallengeEndpoint(services), methods=["POST"], name="challenge"),
+        DeviceRoute("/v1/self", SelfEndpoint(services, options), methods=["GET"], name="self"),
+        PublicRoute("/pki/ca-bundle", Document(services.ca_bundle, PEM_CHAIN), methods=["GET"], name="ca_bundle"),
+        PublicRoute(
+            "/.well-known/jwks.json",
+            Document(json.dumps(services.results.jwks()).encode(), JWK_SET),
+            methods=["GET"],
+            name="jwks",
+        ),
+    ]
+
+
+class CheckInEndpoint:
+    """`POST /v1/checkins`."""
+
+    def __init__(self, services: Services, metrics: Metrics) -> None:
+        self._checkins = services.checkins
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 200 with the decision, whatever its tier, once it is durable."""
+        reply = await self._checkins.check_in(read_checkin(await _json_body(scope, receive)))
+        self._metrics.checked_in(reply.tier.name.lower())
+        await _send_json(send, reply.body)
+
+
+class ChallengeEndpoint:
+    """`POST /v1/challenges`."""
+
+    def __init__(self, services: Services) -> None:
+        self._challenges = services.challenges
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 200 with a nonce; whether the device is known is not told."""
+        challenge = self._challenges.issue(read_challenge(await _body(scope, receive)))
+        answer = {"nonce": write_bytes(challenge.nonce), "expires_at": _written(challenge.expires_at)}
+        await _send_json(send, json.dumps(answer).encode())
+
+
+class SelfEndpoint:
+    """`GET /v1/self`: what a gate asks with a device's own TLS connection."""
+
+    def __init__(self, services: Services, options: Options) -> None:
+        self._certificates = services.certificates
+        self._trusted = options.trusted_proxies
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer the device's id while its certificate is good *now*; the handshake is not asked (docs/adr/0008)."""
+        certificate = peer_certificate(scope, trusted_proxies=self._trusted)
+        if certificate is None:
+            raise UnauthenticatedError("connect with the device's certificate")
+        device = self._certificates.identify(certificate)
+        await _send_json(send, json.dumps({"device_id": device, "certificate": "good"}).encode())
+
+
+class Document:
+    """Fixed public bytes with an entity tag."""
+
+    def __init__(self, content: bytes, media_type: str) -> None:
+        self._content = content
+        self._media_type = media_type
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the bytes."""
+        headers = {"Cache-Control": f"public, max-age={CA_BUNDLE_SECONDS}"}
+        await Response(self._content, media_type=self._media_type, headers=headers)(scope, receive, send)
+
+
+async def _json_body(scope: Scope, receive: Receive) -> bytes:
+    types = [value for name, value in scope["headers"] if name == b"content-type"]
+    if len(types) != 1 or types[0].partition(b";")[0].strip().lower() != JSON:
+        raise UnsupportedContentTypeError("send application/json", accepted=["application/json"])
+    return await _read(receive)
+
+
+async def _body(scope: Scope, receive: Receive) -> bytes:
+    if any(name == b"content-type" for name, _ in scope["headers"]):
+        return await _json_body(scope, receive)
+    body = await _read(receive)
+    if body:
+        raise UnsupportedContentTypeError("send application/json", accepted=["application/json"])
+    return body
+
+
+async def _read(receive: Receive) -> bytes:
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return body
+    chunks = [body]
+    while message.get("more_body"):
+        message = await receive()
+        chunks.append(message.get("body", b""))
+    return b"".join(chunks)
+
+
+async def _send_json(send: Send, body: bytes) -> None:
+    headers = [(b"content-type", JSON), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _written(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

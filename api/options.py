@@ -1,0 +1,19 @@
+"""What the composition root decides about HTTP: limits, proxies, and the identity of this process."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Limits and trust. `instance` starts every request id of this process and must differ between processes."""
+
+    instance: str
+    max_body_bytes: int
+    max_upload_bytes: int
+    max_in_flight: int
+    trusted_proxies: tuple[Network, ...] = ()

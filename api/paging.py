@@ -1,0 +1,83 @@
+"""Lists in pages, conditional answers, and the query members that every read shares."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, TypeVar
+from urllib.parse import urlencode
+
+from fastapi import Depends, Query, Request, Response
+from pydantic import BaseModel
+
+from api.errors import PreconditionError
+from policyengine.model.times import parse_timestamp
+from policyengine.services.ports import DEFAULT_PAGE, MAX_PAGE, PageRequest
+from policyengine.services.records import Page
+
+MAX_CURSOR = 512  # an id and a time, encoded
+
+T = TypeVar("T")
+Shape = TypeVar("Shape", bound=BaseModel)
+
+
+class Pager:
+    """The page a client asks for, and the way its items go back."""
+
+    def __init__(
+        self,
+        request: Request,
+        response: Response,
+        cursor: Annotated[
+            str | None, Query(max_length=MAX_CURSOR, description="from `Link` of the page before")
+        ] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
+    ) -> None:
+        self.wanted = PageRequest(cursor=cursor, limit=limit)
+        self._request = request
+        self._response = response
+
+    def answer(self, page: Page[T], shape: Callable[[T], Shape]) -> list[Shape]:
+        """Return the items in their public shape; the next page's address goes into `Link` (RFC 8288)."""
+        if page.next is not None:
+            query = [(name, value) for name, value in self._request.query_params.multi_items() if name != "cursor"]
+            target = f"{self._request.url.path}?{urlencode([*query, ('cursor', page.next)])}"
+            self._response.headers["Link"] = f'<{target}>; rel="next"'
+        return [shape(item) for item in page.items]
+
+
+def _as_of(
+    as_of: Annotated[str | None, Query(max_length=40, description="answer as it was then (RFC 3339 with zone)")] = None,
+) -> datetime | None:
+    return None if as_of is None else parse_timestamp(as_of)
+
+
+Paging = Annotated[Pager, Depends()]
+AsOf = Annotated[datetime | None, Depends(_as_of)]
+
+
+def entity_tag(content: bytes) -> str:
+    """Return a strong entity tag of `content` (RFC 9110 section 8.8.3)."""
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
+def conditional(request: Request, content: bytes, *, media_type: str, tag: str, max_age: int = 0) -> Response:
+    """Return `content`, or 304 when the client has it already (RFC 9110 section 13.1.2)."""
+    freshness = f"private, max-age={max_age}" if max_age else "private, no-cache"
+    headers = {"ETag": tag, "Cache-Control": freshness}
+    if tag in _tags(request.headers.get("if-none-match", "")):
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)
+
+
+def demand_match(request: Request, tag: str) -> None:
+    """Raise PreconditionError when If-Match is there and does not name `tag` (RFC 9110 section 13.1.1)."""
+    given = request.headers.get("if-match")
+    if given is not None and given.strip() != "*" and tag not in _tags(given):
+        raise PreconditionError("read it again and decide again", current=tag)
+
+
+def _tags(header: str) -> frozenset[str]:
+    # RFC 9110 section 13.1.2: If-None-Match compares weakly, so the mark of a weak tag is left aside.
+    return frozenset(part.strip().removeprefix("W/") for part in header.split(","))

@@ -1,0 +1,76 @@
+"""The shapes of what people send; what is not declared is refused (docs/api.md)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from policyengine.services.actors import PersonRole
+
+MAX_DEVICES_A_REQUEST = 10_000  # about 3 MB of JSON; a larger fleet is announced in several requests
+MAX_LABELS = 64
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+
+
+class Shape(BaseModel):
+    """The root of all request shapes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DeviceIn(Shape):
+    """A device to announce."""
+
+    id: Name
+    vendor: Name
+    model: Name
+    serial: Line
+    device_class: Name | None = Field(default=None, alias="class")
+    hw_version: Line | None = None
+    site: Name | None = None
+    zone: Name | None = None
+    labels: Annotated[dict[Name, Line], Field(max_length=MAX_LABELS)] = Field(default_factory=dict)
+    criticality: Name | None = None
+
+
+class DevicesIn(Shape):
+    """Devices to announce, all or none."""
+
+    devices: Annotated[list[DeviceIn], Field(min_length=1, max_length=MAX_DEVICES_A_REQUEST)]
+
+
+class ReasonIn(Shape):
+    """Why a person does it; it is kept in the log."""
+
+    reason: Line
+
+
+class RevocationIn(Shape):
+    """A CRLReason name of RFC 5280 section 5.3.1."""
+
+    reason: Line
+
+
+class LifetimeIn(Shape):
+    """How long a one-time token lives."""
+
+    lifetime_seconds: Annotated[int, Field(ge=60, le=90 * 86400)] = 7 * 86400
+
+
+class ActivationIn(Shape):
+    """`expected_generation` is the generation the actor saw; null when none was in force."""
+
+    expected_generation: int | None = None
+
+
+class TokenIn(Shape):
+    """An API token to make."""
+
+    name: Line
+    role: PersonRole
+    lifetime_seconds: Annotated[int, Field(ge=60, le=366 * 86400)] = 90 * 86400
+    party: Name | None = None
+    models: Annotated[list[Name], Field(min_length=1, max_length=256)] | None = None

@@ -1,0 +1,64 @@
+"""Certificates our CA issued and what became of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from api.auth import Catalogue, Certifier, Reader, Revoker
+from api.paging import Paging
+from api.requests import ReasonIn, RevocationIn
+from api.shapes import CertificateOut
+from api.strict import StrictRoute
+from policyengine.model.ids import device_id
+from policyengine.services.errors import InvalidRequestError
+from policyengine.services.records import CertificateStatus
+
+router = APIRouter(prefix="/v1/certificates", tags=["certificates"], route_class=StrictRoute)
+
+# RFC 5280 section 4.1.2.2: at most 20 octets; written as lowercase hex without leading zeros
+Serial = Annotated[str, Path(max_length=40, pattern=r"^[0-9a-f]{1,40}$")]
+
+# RFC 5280 section 5.3.1, without certificateHold (there is `hold`), removeFromCRL (deltas) and the authority's own.
+REASONS = frozenset({"unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation"})
+
+
+@router.get("")
+def list_certificates(
+    viewer: Reader,
+    services: Catalogue,
+    page: Paging,
+    device: Annotated[str | None, Query(max_length=128)] = None,
+    status: CertificateStatus | None = None,
+) -> list[CertificateOut]:
+    """Return certificates, newest first."""
+    wanted = None if device is None else device_id(device)
+    found = services.certificates.list(viewer, page.wanted, device_id=wanted, status=status)
+    return page.answer(found, CertificateOut.model_validate)
+
+
+@router.get("/{serial}")
+def show_certificate(viewer: Reader, services: Catalogue, serial: Serial) -> CertificateOut:
+    """Return one certificate."""
+    return CertificateOut.model_validate(services.certificates.show(viewer, serial))
+
+
+@router.post("/{serial}/revoke", status_code=204)
+def revoke_certificate(actor: Revoker, services: Catalogue, serial: Serial, body: RevocationIn) -> None:
+    """Revoke for good; `reason` is a CRLReason name."""
+    if body.reason not in REASONS:
+        raise InvalidRequestError(f"`reason` is one of {', '.join(sorted(REASONS))}", path="reason")
+    services.certificates.revoke(actor, serial, reason=body.reason)
+
+
+@router.post("/{serial}/hold", status_code=204)
+def hold_certificate(actor: Certifier, services: Catalogue, serial: Serial, body: ReasonIn) -> None:
+    """Put on hold, which can be undone."""
+    services.certificates.hold(actor, serial, reason=body.reason)
+
+
+@router.post("/{serial}/release", status_code=204)
+def release_certificate(actor: Certifier, services: Catalogue, serial: Serial, body: ReasonIn) -> None:
+    """Take from hold."""
+    services.certificates.release(actor, serial, reason=body.reason)

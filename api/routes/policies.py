@@ -1,0 +1,24 @@
+"""The policies in force: what they ask for, who owns them, and where they bind."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from api.auth import Catalogue, Reader
+from api.policy_shapes import PolicyOut, policy_out
+from policyengine.language.bundle import decode
+from policyengine.services.errors import MissingError
+
+router = APIRouter(prefix="/v1/policies", tags=["policies"])
+
+
+@router.get("")
+def list_policies(_viewer: Reader, services: Catalogue, response: Response) -> list[PolicyOut]:
+    """Return the policies of the bundle in force; `X-Policy-Bundle` names it."""
+    active = services.bundles.active()
+    if active is None:
+        raise MissingError("no bundle is in force")
+    _, content = services.bundles.show(active.digest)
+    bundle = decode(content)
+    response.headers["X-Policy-Bundle"] = active.digest
+    return [policy_out(policy, bundle.bindings) for _, policy in sorted(bundle.policies.items())]

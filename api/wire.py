@@ -1,0 +1,97 @@
+"""The device protocol's JSON: bytes to values, strictly; base64url without padding, one spelling a value."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+
+from policyengine.model.ids import DeviceId, device_id
+from policyengine.model.strict_json import read_json
+from policyengine.services.checkin import CheckInRequest, EvidenceItem
+from policyengine.services.errors import InvalidRequestError
+
+MAX_EVIDENCE_ITEMS = 8  # a proof of possession, a token, and room for the layers of a composite attester
+MAX_MEDIA_TYPE = 256  # type, subtype and one `eat_profile` URI
+
+_TEXT = re.compile(r"[A-Za-z0-9_-]+")
+_LAST_OF = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}  # RFC 4648 section 3.5: unused bits are zero
+_CHECKIN_KEYS = frozenset({"nonce", "evidence", "csr", "reported", "token", "key"})
+
+
+def read_challenge(body: bytes) -> DeviceId | None:
+    """Return the device id that a challenge request names; an empty body names none."""
+    document = _object(read_json(body), "") if body else {}
+    _only(document, frozenset({"device_id"}), "")
+    return device_id(_string(document["device_id"], "device_id")) if "device_id" in document else None
+
+
+def read_checkin(body: bytes) -> CheckInRequest:
+    """Return the check-in that `body` holds; raises InvalidJsonError and InvalidRequestError with the member's path."""
+    document = _object(read_json(body), "")
+    _only(document, _CHECKIN_KEYS, "")
+    if "nonce" not in document or "evidence" not in document:
+        raise _invalid("nonce" if "nonce" not in document else "evidence", "is missing")
+    return CheckInRequest(
+        nonce=_bytes(document["nonce"], "nonce"),
+        evidence=_evidence(document["evidence"]),
+        digest=hashlib.sha256(body).digest(),
+        csr=_bytes(document["csr"], "csr") if "csr" in document else None,
+        reported=_object(document["reported"], "reported") if "reported" in document else None,
+        token=_string(document["token"], "token") if "token" in document else None,
+        key=_bytes(document["key"], "key") if "key" in document else None,
+    )
+
+
+def write_bytes(value: bytes) -> str:
+    """Return `value` as base64url without padding (RFC 4648 section 5)."""
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+
+def _evidence(value: object) -> tuple[EvidenceItem, ...]:
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_EVIDENCE_ITEMS:
+        raise _invalid("evidence", f"is not a list of 1 to {MAX_EVIDENCE_ITEMS} items")
+    return tuple(_item(item, f"evidence[{at}]") for at, item in enumerate(value))
+
+
+def _item(value: object, path: str) -> EvidenceItem:
+    item = _object(value, path)
+    if item.keys() != {"type", "value"}:
+        raise _invalid(path, "does not have exactly the members `type` and `value`")
+    media_type = _string(item["type"], f"{path}.type")
+    if not (0 < len(media_type) <= MAX_MEDIA_TYPE and media_type.isascii() and media_type.isprintable()):
+        raise _invalid(f"{path}.type", f"is not a media type of at most {MAX_MEDIA_TYPE} characters")
+    return EvidenceItem(media_type=media_type, value=_bytes(item["value"], f"{path}.value"))
+
+
+def _object(value: object, path: str) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise _invalid(path, "is not an object")
+    return value
+
+
+def _only(document: Mapping[str, object], known: frozenset[str], path: str) -> None:
+    unknown = sorted(document.keys() - known)
+    if unknown:
+        raise _invalid(f"{path}{unknown[0][:64]}", "is not known here")
+
+
+def _string(value: object, path: str) -> str:
+    if not isinstance(value, str):
+        raise _invalid(path, "is not a string")
+    return value
+
+
+def _bytes(value: object, path: str) -> bytes:
+    text = _string(value, path)
+    rest = len(text) % 4
+    if not _TEXT.fullmatch(text) or rest == 1 or (rest and text[-1] not in _LAST_OF[rest]):
+        raise _invalid(path, "is not base64url without padding")
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _invalid(path: str, what: str) -> InvalidRequestError:
+    shown = path.encode("ascii", "backslashreplace").decode()
+    subject = f"`{shown}`" if shown else "the body"
+    return InvalidRequestError(f"{subject} {what}", path=shown)
