@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any, NoReturn
 
-from cbor2 import CBORDecodeEOF, CBORDecoder, CBORError, CBORTag, frozendict
+from cbor2 import CBORError, CBORTag, frozendict, loads
 
 from policyengine.attestation.cbor_scan import MAX_BYTES, MAX_DEPTH, refusal
 from policyengine.attestation.errors import MalformedEvidenceError
@@ -33,6 +32,15 @@ _ARRAYS = frozenset({list, tuple})
 _MAPS = frozenset({dict, frozendict})
 
 Reader = Callable[[bytes], Any]
+
+# How bytes after the item are found at the cost of one decode: what is decoded is an array of two, the item and a mark,
+# which is a string of zero bytes longer than the data. INVARIANT: if bytes followed the item, the second element would
+# begin in them; to be as long as the mark it would have to hold the mark's own header, and that is not zeros.
+_PAIR = b"\x82"
+_MARK_HEADER = b"\x5a"  # a byte string with a length of four bytes
+_SHORT = 1000  # tokens of real devices have about 500 bytes; their mark is made once
+_SHORT_MARK = bytes(_SHORT + 1)
+_SHORT_END = _MARK_HEADER + len(_SHORT_MARK).to_bytes(4, "big") + _SHORT_MARK
 
 
 class _RefusedError(Exception):
@@ -57,23 +65,29 @@ def reader(*tags: int) -> Reader:
     def read(data: bytes) -> Any:
         if len(data) > MAX_BYTES:
             _refuse(data, allowed)
+        mark, end = (_SHORT_MARK, _SHORT_END) if len(data) <= _SHORT else _mark(len(data) + 1)
         try:
-            decoder = CBORDecoder(
-                BytesIO(data),
+            item, after = loads(
+                _PAIR + data + end,
                 tag_hook=hook,
                 semantic_decoders=interpreted,
-                max_depth=MAX_DEPTH,
+                max_depth=MAX_DEPTH + 1,
                 allow_indefinite=False,
                 allow_duplicate_keys=False,
             )
-            item = decoder.decode()
-            _require_end(decoder)
             _require_plain(item)
         except (CBORError, _RefusedError) as cause:
             _refuse(data, allowed, cause)
+        if after != mark:
+            _refuse(data, allowed)
         return item
 
     return read
+
+
+def _mark(size: int) -> tuple[bytes, bytes]:
+    mark = bytes(size)
+    return mark, _MARK_HEADER + size.to_bytes(4, "big") + mark
 
 
 def _inert(tag: int, allowed: frozenset[int]) -> Callable[[Any, bool], CBORTag]:
@@ -85,36 +99,25 @@ def _inert(tag: int, allowed: frozenset[int]) -> Callable[[Any, bool], CBORTag]:
     return decode
 
 
-def _require_end(decoder: CBORDecoder) -> None:
-    try:
-        decoder.read(1)
-    except CBORDecodeEOF:
-        return
-    raise _RefusedError
-
-
-def _require_plain(root: object) -> None:
+def _require_plain(root: Any) -> None:
     """Return if everything inside `root` is of a type the door lets through; each container is looked at once."""
-    if type(root) in _SCALARS:
-        return
-    pending = [root]
+    while type(root) is CBORTag:
+        root = root.value
+    pending = [] if type(root) in _SCALARS else [root]
     for value in pending:  # grows while it is read: no recursion, no second pass
-        children = _children(value)
-        if not _SCALARS.issuperset(map(type, children)):
-            pending.extend(children)
+        kind = type(value)
+        if kind in _MAPS and _KEYS.issuperset(map(type, value)):
+            inside = value.values()
+        else:
+            inside = value if kind in _ARRAYS else _inside(value)
+        if not _SCALARS.issuperset(map(type, inside)):
+            pending.extend([child for child in inside if type(child) not in _SCALARS])
 
 
-def _children(value: Any) -> tuple[Any, ...]:
-    kind = type(value)
-    if kind in _MAPS:
-        if not _KEYS.issuperset(map(type, value)):
-            raise _RefusedError
-        return tuple(value.values())
-    if kind in _ARRAYS:
-        return tuple(value)
-    if kind is CBORTag:
+def _inside(value: Any) -> tuple[Any, ...]:
+    if type(value) is CBORTag:
         return (value.value,)
-    if kind in _SCALARS or (kind is float and math.isfinite(value)):
+    if type(value) is float and math.isfinite(value):
         return ()
     raise _RefusedError
 

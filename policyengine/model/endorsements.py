@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-Measured = tuple[str, str]  # a component's name and its SHA-256 in lowercase hex
+Measured = tuple[
+    str, str
+]  # a component's name and its SHA-256 in lowercase hex; an inventory with None matches nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +41,18 @@ class ReferenceValues:
     models: tuple[str, ...]
     releases: tuple[Release, ...]
     by_component: Mapping[Measured, tuple[Release, ...]] = field(init=False, repr=False, compare=False)
-    by_inventory: Mapping[frozenset[Measured], tuple[Release, ...]] = field(init=False, repr=False, compare=False)
+    by_inventory: Mapping[frozenset[Measured | None], tuple[Release, ...]] = field(
+        init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         """Build the two indexes."""
         by_component: dict[Measured, tuple[Release, ...]] = {}
-        by_inventory: dict[frozenset[Measured], tuple[Release, ...]] = {}
+        by_inventory: dict[frozenset[Measured | None], tuple[Release, ...]] = {}
         for release in self.releases:
-            inventory = frozenset((component.name, component.sha256) for component in release.components)
-            by_inventory[inventory] = (*by_inventory.get(inventory, ()), release)
+            inventory = {(component.name, component.sha256) for component in release.components}
+            whole = frozenset[Measured | None](inventory)
+            by_inventory[whole] = (*by_inventory.get(whole, ()), release)
             for measured in inventory:
                 by_component[measured] = (*by_component.get(measured, ()), release)
         object.__setattr__(self, "by_component", by_component)

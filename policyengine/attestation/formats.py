@@ -1,0 +1,95 @@
+"""What every evidence format offers and gives back; a format is found by media type, never by looking at the bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, Protocol
+
+from cryptography import x509
+
+from policyengine.attestation.anchors import PublicKey, TrustAnchors
+from policyengine.attestation.checks import Check, Outcome
+from policyengine.attestation.media_type import MediaType
+from policyengine.model.endorsements import ReferenceValues
+from policyengine.model.ids import Digest
+
+
+class Freshness(Enum):
+    """How a format proves that its evidence is new (RFC 9334 section 10); NONE never earns belief by itself."""
+
+    NONCE = "nonce"
+    PROOF_OF_POSSESSION = "pop"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyBinding:
+    """The key that signed believed evidence, how that was proven, and the path that vouches for it, leaf first."""
+
+    key: PublicKey
+    thumbprint: str
+    proof: str
+    chain: tuple[x509.Certificate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What can be believed of one piece of evidence (RFC 9334 section 8.4).
+
+    Believed evidence has a `key_binding`; if any check failed, that is None and `facts` and `complete` are empty.
+    `decoded` is what the evidence says, whether believed or not: for people, never for decisions.
+    """
+
+    media_type: str
+    facts: Mapping[str, object]
+    complete: tuple[str, ...]
+    decoded: Mapping[Any, Any]
+    naming: Callable[[Mapping[Any, Any]], Mapping[str, object]]
+    key_binding: KeyBinding | None
+    checks: tuple[Check, ...]
+    digest: Digest
+    freshness: Freshness
+
+    @property
+    def accepted(self) -> bool:
+        """Whether every check passed or did not apply, and a trusted key signed."""
+        return self.key_binding is not None
+
+    @property
+    def claims(self) -> Mapping[str, object]:
+        """What the evidence says, by name; byte strings stay bytes."""
+        return self.naming(self.decoded)
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The ids of the failed checks, in the order they are listed."""
+        return tuple(check.id for check in self.checks if check.result is Outcome.FAIL)
+
+
+class Appraise(Protocol):
+    """The verifier of one format: pure and total, it raises only MalformedEvidenceError. Arguments as in `verify`."""
+
+    def __call__(
+        self,
+        evidence: bytes,
+        *,
+        media_type: str,
+        nonce: bytes,
+        anchors: TrustAnchors,
+        endorsements: ReferenceValues | None,
+        now: datetime,
+    ) -> Verified:
+        """Return what can be believed of `evidence`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """A plug-in: its name in `evidence.format`, the media types it answers to, parameters included, its verifier."""
+
+    name: str
+    media_types: tuple[MediaType, ...]
+    appraise: Appraise

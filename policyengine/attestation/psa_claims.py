@@ -1,0 +1,178 @@
+"""The claims of a PSA attestation token and every requirement on them (RFC 9783 section 4), one function each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from policyengine.attestation.checks import Check, Requirement, described
+from policyengine.model.schema import MAX_SOFTWARE
+
+PROFILE_TFM = "tag:psacertified.org,2023:psa#tfm"
+
+# Claim keys: RFC 9783 section 4 (2394 to 2400), RFC 9711 section 4 (10 to 268).
+NONCE, INSTANCE_ID, PROFILE, BOOT_SEED = 10, 256, 265, 268
+CLIENT_ID, LIFECYCLE, IMPLEMENTATION_ID, CERTIFICATION_REFERENCE, SOFTWARE, VSI = 2394, 2395, 2396, 2398, 2399, 2400
+# Keys inside a software component: RFC 9783 section 4.4.1.
+TYPE, VALUE, VERSION, SIGNER, DESCRIPTION = 1, 2, 4, 5, 6
+
+HASH_SIZES = frozenset({32, 48, 64})
+RANDOM_UEID = b"\x01"  # RFC 9711 section 4.2.1: type RAND
+INT32 = 2**31
+MAX_TEXT = 1024  # what one text may put into facts and logs; versions and URLs are far shorter
+
+_CERTIFICATION = re.compile(r"[0-9]{13}-[0-9]{5}", re.ASCII)
+
+LIFECYCLE_STATES = {
+    0x00: "unknown",
+    0x10: "assembly-and-test",
+    0x20: "psa-rot-provisioning",
+    0x30: "secured",
+    0x40: "non-psa-rot-debug",
+    0x50: "recoverable-psa-rot-debug",
+    0x60: "decommissioned",
+}
+
+Claims = Mapping[Any, Any]
+Test = Callable[[Claims, bytes], Check]
+
+PROFILE_IS_TFM = Requirement(id="psa.profile", clause="RFC 9783 section 4.5.2", expected=PROFILE_TFM)
+NONCE_IS_OURS = Requirement(
+    id="psa.nonce", clause="RFC 9783 section 4.1.1", expected="one nonce of 32, 48 or 64 bytes, equal to the challenge"
+)
+CLIENT = Requirement(id="psa.client-id", clause="RFC 9783 section 4.1.2", expected="a 32-bit integer other than 0")
+INSTANCE = Requirement(
+    id="psa.instance-id", clause="RFC 9783 section 4.2.1", expected="33 bytes, the first 0x01 (RAND)"
+)
+IMPLEMENTATION = Requirement(id="psa.implementation-id", clause="RFC 9783 section 4.2.2", expected="32 bytes")
+CERTIFICATION = Requirement(
+    id="psa.certification-reference", clause="RFC 9783 section 4.2.3", expected="13 digits, a dash, 5 digits"
+)
+STATE = Requirement(
+    id="psa.lifecycle", clause="RFC 9783 section 4.3.1", expected="an integer in 0xN000 to 0xN0ff, N from 0 to 6"
+)
+SEED = Requirement(id="psa.boot-seed", clause="RFC 9783 section 4.3.2", expected="8 to 32 bytes")
+COMPONENTS = Requirement(
+    id="psa.software",
+    clause="RFC 9783 section 4.4.1",
+    expected=f"1 to {MAX_SOFTWARE} components, each with value and signer of 32, 48 or 64 bytes, the rest plain text",
+)
+INDICATOR = Requirement(id="psa.vsi", clause="RFC 9783 section 4.5.1", expected="plain text, not empty")
+
+
+def check_claims(claims: Claims, nonce: bytes) -> tuple[Check, ...]:
+    """Return the outcome of every requirement on `claims`.
+
+    Under another profile the keys may mean other things, so then only the profile is judged.
+    """
+    if claims.get(PROFILE) != PROFILE_TFM:
+        return (PROFILE_IS_TFM.failed(described(claims.get(PROFILE))), *UNREACHED[1:])
+    return (PROFILE_IS_TFM.passed, *[test(claims, nonce) for _, test in _TESTS])
+
+
+def _nonce(claims: Claims, nonce: bytes) -> Check:
+    value = claims.get(NONCE)
+    # The comparison is over bytes as issued: no other encoding of the challenge is ever tried.
+    if type(value) is bytes and len(value) in HASH_SIZES and value == nonce:
+        return NONCE_IS_OURS.passed
+    return NONCE_IS_OURS.failed(described(value))
+
+
+def _client(claims: Claims, _nonce: bytes) -> Check:
+    value = claims.get(CLIENT_ID)
+    in_range = type(value) is int and -INT32 <= value < INT32 and value != 0
+    return CLIENT.passed if in_range else CLIENT.failed(described(value))
+
+
+def _instance(claims: Claims, _nonce: bytes) -> Check:
+    value = claims.get(INSTANCE_ID)
+    sound = type(value) is bytes and len(value) == 33 and value.startswith(RANDOM_UEID)
+    return INSTANCE.passed if sound else INSTANCE.failed(described(value))
+
+
+def _implementation(claims: Claims, _nonce: bytes) -> Check:
+    value = claims.get(IMPLEMENTATION_ID)
+    return (
+        IMPLEMENTATION.passed if type(value) is bytes and len(value) == 32 else IMPLEMENTATION.failed(described(value))
+    )
+
+
+def _certification(claims: Claims, _nonce: bytes) -> Check:
+    if CERTIFICATION_REFERENCE not in claims:
+        return CERTIFICATION.absent
+    value = claims[CERTIFICATION_REFERENCE]
+    sound = type(value) is str and _CERTIFICATION.fullmatch(value)
+    return CERTIFICATION.passed if sound else CERTIFICATION.failed(described(value))
+
+
+def _lifecycle(claims: Claims, _nonce: bytes) -> Check:
+    value = claims.get(LIFECYCLE)
+    return STATE.passed if lifecycle_state(value) else STATE.failed(described(value))
+
+
+def lifecycle_state(value: object) -> str | None:
+    """Return the name of the major state of a lifecycle claim, or None if it is in no range."""
+    return LIFECYCLE_STATES.get(value >> 8) if type(value) is int else None
+
+
+def _seed(claims: Claims, _nonce: bytes) -> Check:
+    if BOOT_SEED not in claims:
+        return SEED.absent
+    value = claims[BOOT_SEED]
+    return SEED.passed if type(value) is bytes and 8 <= len(value) <= 32 else SEED.failed(described(value))
+
+
+def _software(claims: Claims, _nonce: bytes) -> Check:
+    components = claims.get(SOFTWARE)
+    if not isinstance(components, list | tuple) or not 1 <= len(components) <= MAX_SOFTWARE:
+        return COMPONENTS.failed(described(components))
+    for index, component in enumerate(components):
+        problem = _component_problem(component)
+        if problem:
+            return COMPONENTS.failed(f"component {index}: {problem}")
+    return COMPONENTS.passed
+
+
+_HASHES = ((VALUE, "measurement value"), (SIGNER, "signer id"))
+_TEXTS = ((TYPE, "measurement type"), (VERSION, "version"), (DESCRIPTION, "measurement description"))
+
+
+def _component_problem(component: object) -> str | None:
+    if not isinstance(component, dict):
+        return described(component)
+    for key, name in _HASHES:
+        value = component.get(key)
+        if type(value) is not bytes or len(value) not in HASH_SIZES:
+            return f"{name} is {described(value)}"
+    for key, name in _TEXTS:
+        if key in component and not _is_plain_text(component[key]):
+            return f"{name} is {described(component[key])}"
+    return None
+
+
+def _is_plain_text(value: object) -> bool:
+    # NOTE: stricter than CDDL `text`: a NUL, or a text of kilobytes, must not reach facts, logs and pages.
+    return type(value) is str and len(value) <= MAX_TEXT and "\x00" not in value
+
+
+def _indicator(claims: Claims, _nonce: bytes) -> Check:
+    if VSI not in claims:
+        return INDICATOR.absent
+    value = claims[VSI]
+    return INDICATOR.passed if value != "" and _is_plain_text(value) else INDICATOR.failed(described(value))
+
+
+_TESTS: tuple[tuple[Requirement, Test], ...] = (
+    (NONCE_IS_OURS, _nonce),
+    (CLIENT, _client),
+    (INSTANCE, _instance),
+    (IMPLEMENTATION, _implementation),
+    (CERTIFICATION, _certification),
+    (STATE, _lifecycle),
+    (SEED, _seed),
+    (COMPONENTS, _software),
+    (INDICATOR, _indicator),
+)
+
+UNREACHED: tuple[Check, ...] = (PROFILE_IS_TFM.unreached, *(requirement.unreached for requirement, _ in _TESTS))
