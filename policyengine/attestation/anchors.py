@@ -14,7 +14,8 @@ from policyengine.attestation.errors import TrustAnchorError
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 
-MAX_ANCHORS = 64  # every key of the right type is tried, because nothing in evidence may choose one; so they are few
+MAX_KEYS = 64  # every key of the right type is tried, because nothing in evidence may choose one; so they are few
+MAX_CERTIFICATES = 1024  # authorities are found by name; a large operator has dozens of vendors with a few each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class TrustAnchors:
     """Public keys that sign evidence themselves, and certificates that paths may end at.
 
     `certificates` are trust anchors for chains only; the key of a certificate signs evidence only if it is in `keys`.
-    Raises TrustAnchorError for more than MAX_ANCHORS of either.
+    Raises TrustAnchorError for more than MAX_KEYS or MAX_CERTIFICATES.
     """
 
     keys: tuple[PublicKey, ...] = ()
@@ -48,8 +49,8 @@ class TrustAnchors:
 
     def __post_init__(self) -> None:
         """Sort the keys by kind."""
-        if max(len(self.keys), len(self.certificates)) > MAX_ANCHORS:
-            raise TrustAnchorError(f"more than {MAX_ANCHORS} trust anchors of one kind")
+        if len(self.keys) > MAX_KEYS or len(self.certificates) > MAX_CERTIFICATES:
+            raise TrustAnchorError(f"more than {MAX_KEYS} keys or {MAX_CERTIFICATES} certificates as trust anchors")
         object.__setattr__(self, "signers", signers_of(self.keys))
 
 

@@ -40,7 +40,8 @@ class Verified:
     """What can be believed of one piece of evidence (RFC 9334 section 8.4).
 
     Believed evidence has a `key_binding`; if any check failed, that is None and `facts` and `complete` are empty.
-    `decoded` is what the evidence says, whether believed or not: for people, never for decisions.
+    `decoded` is what the evidence says, and `signer` the thumbprint of the trusted key whose signature verified, whether
+    the rest was believed or not: for people and security events, never for decisions.
     """
 
     media_type: str
@@ -49,6 +50,7 @@ class Verified:
     decoded: Mapping[Any, Any]
     naming: Callable[[Mapping[Any, Any]], Mapping[str, object]]
     key_binding: KeyBinding | None
+    signer: str | None
     checks: tuple[Check, ...]
     digest: Digest
     freshness: Freshness

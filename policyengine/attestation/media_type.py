@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from policyengine.attestation.errors import UnsupportedMediaTypeError
+from policyengine.attestation.errors import UnsupportedMediaTypeError, quoted
 
 MAX_LENGTH = 256  # the longest registered evidence type with its profile has 70 characters
 
@@ -44,4 +44,4 @@ def parse(text: str) -> MediaType:
 
 
 def _no_media_type(text: str) -> UnsupportedMediaTypeError:
-    return UnsupportedMediaTypeError(f"{text[:MAX_LENGTH]!a} is not a media type")
+    return UnsupportedMediaTypeError(f"{quoted(text)} is not a media type")

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from pki.certificates import load_certificate
 from pki.chain import ValidatedPath, validate_path
 from pki.errors import PathError
 from policyengine.attestation.anchors import PublicKey, TrustAnchors, TrustedKey, signers_of
@@ -80,6 +81,7 @@ def appraise(
         decoded=_claims(message, certificates),
         naming=dict,
         key_binding=binding,
+        signer=signed.signer.thumbprint if signed.signer else None,
         checks=checks,
         digest=digest,
         freshness=Freshness.PROOF_OF_POSSESSION,
@@ -90,9 +92,9 @@ def _certificates(message: Sign1 | ForeignEnvelope) -> tuple[x509.Certificate, .
     if isinstance(message, ForeignEnvelope):
         return ()
     try:
-        return tuple(x509.load_der_x509_certificate(each) for each in x5chain(message))
-    except (ValueError, x509.InvalidVersion) as cause:
-        raise MalformedEvidenceError("cose.x5chain", "x5chain holds something that is no certificate") from cause
+        return tuple(load_certificate(each) for each in x5chain(message))
+    except PathError as cause:
+        raise MalformedEvidenceError("cose.x5chain", f"in x5chain, {cause.message}") from cause
 
 
 def _path(

@@ -91,6 +91,7 @@ def appraise(
         decoded=claims or {},
         naming=_named,
         key_binding=binding,
+        signer=signed.signer.thumbprint if signed.signer else None,
         checks=checks,
         digest=digest,
         freshness=Freshness.NONCE,

@@ -7,7 +7,7 @@ from datetime import datetime
 from policyengine.attestation import media_type as media_types
 from policyengine.attestation import pop, psa
 from policyengine.attestation.anchors import TrustAnchors
-from policyengine.attestation.errors import UnsupportedMediaTypeError
+from policyengine.attestation.errors import UnsupportedMediaTypeError, quoted
 from policyengine.attestation.formats import Format, Verified
 from policyengine.attestation.media_type import MediaType
 from policyengine.model.endorsements import ReferenceValues
@@ -48,5 +48,5 @@ def _parsed_format(parsed: MediaType) -> Format:
     found = _BY_TYPE.get((parsed.essence, frozenset(parsed.parameters.items())))
     if found is None:
         known = ", ".join(f"`{spelling}`" for spelling in sorted(_BY_SPELLING))
-        raise UnsupportedMediaTypeError(f"no evidence format for {str(parsed)!a}; known are {known}")
+        raise UnsupportedMediaTypeError(f"no evidence format for {quoted(str(parsed))}; known are {known}")
     return found

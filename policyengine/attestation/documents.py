@@ -1,0 +1,102 @@
+"""Verdicts and evidence as JSON documents and as annotated lines; byte strings are `hex:...`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from policyengine.attestation import psa_claims
+from policyengine.attestation.checks import Check, Outcome
+from policyengine.attestation.cose import ForeignEnvelope, read_sign1, x5chain
+from policyengine.attestation.errors import MalformedEvidenceError
+from policyengine.attestation.formats import Verified
+
+MAX_TEXT = 240  # of one value in an annotated line
+
+
+def verdict_document(verified: Verified) -> dict[str, object]:
+    """Return the stable shape that `evidence verify` prints, and the decoded claims."""
+    return {
+        "accepted": verified.accepted,
+        "media_type": verified.media_type,
+        "facts": plain(verified.facts),
+        "key": None if verified.signer is None else {"thumbprint": verified.signer},
+        "checks": [check_document(check) for check in verified.checks],
+        "claims": plain(verified.claims),
+        "digest": verified.digest,
+    }
+
+
+def malformed_document(error: MalformedEvidenceError, media_type: str) -> dict[str, object]:
+    """Return the same shape for bytes that do not parse: refused, by the one check that says why."""
+    clause = "RFC 8949 section 5.3.1" if error.code.startswith("cbor.") else "RFC 9052 section 4.2"
+    check = Check(
+        id=error.code, result=Outcome.FAIL, clause=clause, expected="well-formed evidence", seen=error.message
+    )
+    checks = [check_document(check)]
+    return {"accepted": False, "media_type": media_type, "facts": {}, "key": None, "checks": checks}
+
+
+def check_document(check: Check) -> dict[str, str]:
+    """Return one check of a verdict."""
+    return {
+        "id": check.id,
+        "result": check.result.value,
+        "clause": check.clause,
+        "expected": check.expected,
+        "seen": check.seen,
+    }
+
+
+def plain(value: object) -> object:
+    """Return `value` for JSON: bytes as `hex:...`, times as RFC 3339, tuples as lists, keys as text."""
+    if isinstance(value, bytes):
+        return f"hex:{value.hex()}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%dT%H:%M:%SZ}"
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+
+
+_CLAUSES = {
+    "profile": psa_claims.PROFILE_IS_TFM,
+    "nonce": psa_claims.NONCE_IS_OURS,
+    "client_id": psa_claims.CLIENT,
+    "instance_id": psa_claims.INSTANCE,
+    "implementation_id": psa_claims.IMPLEMENTATION,
+    "cert_ref": psa_claims.CERTIFICATION,
+    "lifecycle": psa_claims.STATE,
+    "lifecycle_state": psa_claims.STATE,
+    "boot_seed": psa_claims.SEED,
+    "software": psa_claims.COMPONENTS,
+    "vsi": psa_claims.INDICATOR,
+}
+_HEADERS = {1: "alg", 2: "crit", 3: "content type", 4: "kid", 33: "x5chain"}
+
+
+def annotated(evidence: bytes, claims: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, clause, value) for every part of `evidence`; raises MalformedEvidenceError."""
+    message = read_sign1(evidence)
+    yield ("tag", "RFC 9052 section 4.2", str(message.tag))
+    if isinstance(message, ForeignEnvelope):
+        return
+    for place, headers in (("protected", message.headers), ("unprotected", message.unprotected)):
+        for label, value in headers.items():
+            shown = f"{len(x5chain(message))} certificates" if (place, label) == ("protected", 33) else _short(value)
+            yield (f"{place} {_HEADERS.get(label, label)}", "RFC 9052 section 3.1", shown)
+    for name, value in claims.items():
+        clause = _CLAUSES[name].clause if name in _CLAUSES else "RFC 5280 section 4.1.2"
+        items = list(enumerate(value)) if name == "software" and isinstance(value, list) else []
+        for index, item in items:
+            yield (f"{name}[{index}]", clause, _short(item))
+        if not items:
+            yield (name, clause, _short(value))
+    yield ("signature", "RFC 9052 section 4.4", f"{len(message.signature)} bytes")
+
+
+def _short(value: object) -> str:
+    text = str(plain(value))
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"

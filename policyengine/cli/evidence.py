@@ -1,0 +1,254 @@
+"""`policyengine evidence`: judge one piece of evidence, explain it, or run an index of test vectors."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from policyengine.errors import PolicyEngineError
+
+if TYPE_CHECKING:
+    from policyengine.attestation.anchors import TrustAnchors
+    from policyengine.attestation.vectors import CaseResult
+    from policyengine.model.endorsements import ReferenceValues
+
+MAX_FILE_BYTES = 16 * 1024 * 1024  # an index of ten thousand vectors; evidence itself is bounded far below
+
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
+
+app = typer.Typer(help="Verify and inspect attestation evidence.", no_args_is_help=True, add_completion=False)
+
+
+class EvidenceOutput(Enum):
+    """How a verdict is printed."""
+
+    JSON = "json"
+    TABLE = "table"
+
+
+class EvidenceArgumentError(PolicyEngineError):
+    """An argument or an input file of these commands that cannot be used."""
+
+    code = "usage.argument"
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The evidence, as it came over the wire.")],
+    media_type: Annotated[str, typer.Option(help="What the evidence is; formats are never guessed.")],
+    nonce: Annotated[str, typer.Option(metavar="HEX", help="The challenge that the evidence must be over.")],
+    anchors: Annotated[list[Path], typer.Option(help="Public keys and CA certificates, PEM or DER. Repeatable.")],
+    endorsements: Annotated[
+        list[Path] | None, typer.Option(help="ReferenceValues documents, JSON or YAML. Repeatable.")
+    ] = None,
+    now: Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339 time to judge at; default now.")] = None,
+    output: Annotated[EvidenceOutput, typer.Option(help="JSON or a table.")] = EvidenceOutput.JSON,
+) -> None:
+    """Judge one piece of evidence: exit 0 accepted, 1 refused, 2 usage."""
+    from policyengine.attestation.documents import malformed_document, verdict_document
+    from policyengine.attestation.errors import MalformedEvidenceError
+    from policyengine.attestation.verifier import verify as appraise
+
+    challenge, moment = _nonce(nonce), _moment(now)
+    trusted, references = _anchors(anchors), _references(endorsements)
+    try:
+        document = verdict_document(
+            appraise(
+                _read(file),
+                media_type=media_type,
+                nonce=challenge,
+                anchors=trusted,
+                endorsements=references,
+                now=moment,
+            )
+        )
+    except MalformedEvidenceError as error:
+        document = malformed_document(error, media_type)
+    _print_verdict(document, output)
+    if not document["accepted"]:
+        raise typer.Exit(1)
+
+
+def _print_verdict(document: Mapping[str, Any], output: EvidenceOutput) -> None:
+    if output is EvidenceOutput.JSON:
+        typer.echo(json.dumps(document, indent=2))
+        return
+    from policyengine.cli.columns import columns
+
+    rows = [[check[key] for key in ("result", "id", "clause", "expected", "seen")] for check in document["checks"]]
+    typer.echo(columns(("RESULT", "CHECK", "CLAUSE", "EXPECTED", "SEEN"), rows))
+    typer.echo("accepted" if document["accepted"] else "refused")
+
+
+@app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The evidence, as it came over the wire.")],
+    media_type: Annotated[str, typer.Option(help="What the evidence is; formats are never guessed.")] = (
+        "application/eat+cwt"
+    ),
+) -> None:
+    """Show what a piece of evidence says, with the clause of every part; nothing of it is verified."""
+    from policyengine.attestation.anchors import TrustAnchors
+    from policyengine.attestation.documents import annotated
+    from policyengine.attestation.verifier import verify as appraise
+    from policyengine.cli.columns import columns
+
+    evidence = _read(file)
+    verified = appraise(
+        evidence, media_type=media_type, nonce=b"", anchors=TrustAnchors(), endorsements=None, now=_moment(None)
+    )
+    typer.echo(columns(("PART", "CLAUSE", "VALUE"), annotated(evidence, verified.claims)))
+    typer.echo("nothing of this is verified; `policyengine evidence verify` does that")
+
+
+@app.command()
+def vectors(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with an index.json.")],
+    format_: Annotated[list[str] | None, typer.Option("--format", help="Only this format. Repeatable.")] = None,
+    output: Annotated[EvidenceOutput, typer.Option(help="JSON or a table.")] = EvidenceOutput.TABLE,
+) -> None:
+    """Run test vectors: exit 0 all as expected, 1 some not, 2 usage. What cannot be judged is listed as skipped."""
+    cases = [case for case in _index(directory) if not format_ or case.get("format") in format_]
+    results = [_case(directory, case) for case in cases]
+    failed = sum(result.problem is not None for result in results)
+    if output is EvidenceOutput.JSON:
+        typer.echo(json.dumps({"cases": [_case_document(result) for result in results]}, indent=2))
+    else:
+        _print_cases(results, failed)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _index(directory: Path) -> list[dict[str, Any]]:
+    cases = _json(directory / "index.json")
+    if not isinstance(cases, list) or not all(isinstance(case, dict) and "id" in case for case in cases):
+        raise EvidenceArgumentError(f"`{directory / 'index.json'}` is not a list of cases with an `id`")
+    return cases
+
+
+def _case(directory: Path, case: Mapping[str, Any]) -> CaseResult:
+    from policyengine.attestation.vectors import CaseResult, run, skipped
+
+    reason = skipped(case)
+    if reason:
+        return CaseResult(id=str(case["id"]), accepted=None, failed=(), facts={}, skipped=reason)
+    evidence = _read(_inside(directory, f"{case['id']}/{case['files'][0]}"))
+    key = case.get("key")
+    try:
+        return run(case, evidence, _anchors([_inside(directory, key)] if isinstance(key, str) else []))
+    except (ValueError, TypeError, AttributeError) as cause:
+        raise EvidenceArgumentError(f"case `{case['id']}` of the index is not well formed") from cause
+
+
+def _inside(directory: Path, name: str) -> Path:
+    path = (directory / name).resolve()
+    if not path.is_relative_to(directory.resolve()):
+        raise EvidenceArgumentError(f"`{name}` is outside `{directory}`")
+    return path
+
+
+def _case_document(result: CaseResult) -> dict[str, object]:
+    from policyengine.attestation.documents import plain
+
+    document = {
+        "id": result.id,
+        "accepted": result.accepted,
+        "failed": list(result.failed),
+        "facts": plain(result.facts),
+    }
+    return document | ({"skipped": result.skipped} if result.skipped else {})
+
+
+def _print_cases(results: Sequence[CaseResult], failed: int) -> None:
+    for result in results:
+        if result.skipped:
+            typer.echo(f"skipped  {result.id}: {result.skipped}")
+    for result in results:
+        if result.problem:
+            typer.echo(f"failed   {result.id}: {result.problem} ({', '.join(result.failed) or 'no check failed'})")
+    skipped = sum(result.skipped is not None for result in results)
+    if skipped:
+        typer.echo(f"{skipped} skipped")
+    typer.echo(f"{len(results) - skipped - failed} passed, {failed} failed")
+
+
+def _anchors(files: Sequence[Path]) -> TrustAnchors:
+    from policyengine.attestation.anchor_files import load_anchors
+
+    return load_anchors([_read(file) for file in files])
+
+
+def _references(files: Sequence[Path] | None) -> ReferenceValues | None:
+    if not files:
+        return None
+    from policyengine.attestation.reference_documents import reference_values
+    from policyengine.model.endorsements import merged
+
+    return merged([reference_values(document) for file in files for document in _documents(file)])
+
+
+def _documents(file: Path) -> Iterator[object]:
+    """Yield the JSON or YAML documents of `file`; raises EvidenceArgumentError with the first place that is wrong."""
+    content = _read(file)
+    if content.lstrip().startswith(b"{"):
+        yield _json(file)
+        return
+    from policyengine.language.nodes import plain
+    from policyengine.language.reader import read
+
+    found = read(str(file), content)
+    for diagnostic in found.diagnostics:
+        raise EvidenceArgumentError(f"`{file}`, line {diagnostic.line}: {diagnostic.message}")
+    yield from (plain(document.root) for document in found.documents)
+
+
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(_read(file), object_pairs_hook=_without_repetition)
+    except (ValueError, RecursionError) as cause:
+        raise EvidenceArgumentError(f"`{file}` is not JSON") from cause
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is repeated")
+    return found
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise EvidenceArgumentError(f"`{path}` is larger than {MAX_FILE_BYTES} bytes")
+    return content
+
+
+def _nonce(text: str) -> bytes:
+    from policyengine.attestation.errors import quoted
+
+    if not _HEX.fullmatch(text):
+        raise EvidenceArgumentError(f"nonce {quoted(text)} is not hexadecimal with two digits a byte")
+    return bytes.fromhex(text)
+
+
+def _moment(text: str | None) -> datetime:
+    from policyengine.adapters.clock import SystemClock
+    from policyengine.attestation.errors import quoted
+
+    if text is None:
+        return SystemClock().now()
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as cause:
+        raise EvidenceArgumentError(f"time {quoted(text)} is not RFC 3339") from cause
+    if moment.tzinfo is None:
+        raise EvidenceArgumentError(f"time `{text}` has no zone; write `{text}Z` for UTC")
+    return moment
