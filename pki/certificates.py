@@ -5,17 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import warnings
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.utils import CryptographyDeprecationWarning
 
 from pki import der, keys
 from pki.errors import DerError, PathError
+from pki.reading import UNREADABLE, tolerant
 from pki.signatures import algorithm_name
 
 MAX_CERTIFICATE_BYTES = 64 * 1024  # ML-DSA-87 leaves are 7 kB; the rest is room for long SAN lists of web certificates
@@ -71,13 +70,12 @@ def load_certificate(encoded: bytes) -> x509.Certificate:
     try:
         raw = raw_certificate(encoded)
         _check_raw(raw)
-        certificate = x509.load_der_x509_certificate(encoded)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # odd encodings are judged by our checks
+        with tolerant():
+            certificate = x509.load_der_x509_certificate(encoded)
             _touch(certificate)
     except DerError as cause:
         raise PathError(f"certificate cannot be read: {cause.message}", code="path.malformed") from cause
-    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as cause:
+    except UNREADABLE as cause:
         raise PathError("certificate cannot be read", code="path.malformed") from cause
     return certificate
 

@@ -54,12 +54,6 @@ def _clause(name: str, citation: str) -> Callable[[Check], Check]:
     return register
 
 
-@_clause("version", "RFC 5280 section 4.1.2.1")
-def version_is_3(candidate: Candidate) -> str | None:
-    """When extensions are used, version MUST be 3."""
-    return None if candidate.certificate.version is x509.Version.v3 else str(candidate.certificate.version)
-
-
 @_clause("serial", "RFC 5280 section 4.1.2.2")
 def serial_is_positive_and_bounded(candidate: Candidate) -> str | None:
     """Serial numbers are positive, at most 20 octets, here at least 64 bits of entropy, and the one reserved."""

@@ -6,20 +6,19 @@ nothing and a certificate that only it could cover is refused.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import CRLEntryExtensionOID
 
 from pki.constraints import comparable_name
 from pki.errors import PathError
 from pki.path_rules import extension
 from pki.paths import Node
+from pki.reading import UNREADABLE, tolerant
 from pki.signatures import SignatureRefusedError, verify_crl
 
 MAX_CRL_BYTES = 64 * 1024 * 1024  # a million entries
@@ -33,11 +32,12 @@ def load_crl(data: bytes) -> x509.CertificateRevocationList:
         raise PathError(f"CRL is larger than {MAX_CRL_BYTES} bytes", code="path.crl-malformed")
     load = x509.load_pem_x509_crl if b"-----BEGIN" in data[:4096] else x509.load_der_x509_crl
     try:
-        crl = load(data)
-        _ = (crl.issuer, crl.last_update_utc, crl.next_update_utc)
-        for found in crl.extensions:
-            _ = found.value
-    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as cause:
+        with tolerant():
+            crl = load(data)
+            _ = (crl.issuer, crl.last_update_utc, crl.next_update_utc)
+            for found in crl.extensions:
+                _ = found.value
+    except UNREADABLE as cause:
         raise PathError("CRL cannot be read", code="path.crl-malformed") from cause
     return crl
 
@@ -69,8 +69,7 @@ def _status(each: Node, issuer: Node, crls: Sequence[x509.CertificateRevocationL
         if not _usable(crl, issuer, at):
             continue
         covered = True
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # other entries' odd serials
+        with tolerant():
             entry = crl.get_revoked_certificate_by_serial_number(serial)
         if entry is not None:
             return f"serial {serial:x} is revoked since {entry.revocation_date_utc:%Y-%m-%dT%H:%M:%SZ}"
@@ -102,15 +101,14 @@ def _complete(crl: x509.CertificateRevocationList) -> bool:
 
 def _odd_entries(crl: x509.CertificateRevocationList) -> bool:
     """Whether an entry has a critical extension that is not processed, such as another certificate issuer."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+    with tolerant():
         try:
             return any(
                 found.critical and found.oid not in _UNDERSTOOD_IN_ENTRIES
                 for entry in crl
                 for found in entry.extensions
             )
-        except (ValueError, x509.DuplicateExtension):
+        except UNREADABLE:
             return True
 
 

@@ -16,6 +16,7 @@ from pki.candidate import Candidate
 from pki.certificates import raw_certificate
 from pki.clauses import CLAUSES
 from pki.errors import DerError, IssuanceError, LintError
+from pki.reading import UNREADABLE, tolerant
 from pki.reservation import Reservation
 from pki.tbs import Plan
 
@@ -85,11 +86,13 @@ def read_back(tbs: bytes, plan: Plan) -> Candidate:
     encoded = der.sequence(tbs, plan.issuer.algorithm.identifier, _EMPTY_SIGNATURE)
     try:
         der.whole(tbs, der.SEQUENCE)
-        certificate = x509.load_der_x509_certificate(encoded)
-        extensions = {extension.oid.dotted_string: extension for extension in certificate.extensions}
+        with tolerant():
+            certificate = x509.load_der_x509_certificate(encoded)
+            _ = (certificate.subject, certificate.issuer)
+            extensions = {extension.oid.dotted_string: extension for extension in certificate.extensions}
         return Candidate(raw=raw_certificate(encoded), certificate=certificate, extensions=extensions, plan=plan)
     except x509.DuplicateExtension as cause:
         seen = f"extension {cause.oid.dotted_string} stands twice"
         raise LintError([("lint.duplicate-extension", "RFC 5280 section 4.2", seen)]) from cause
-    except (DerError, ValueError, TypeError, x509.UnsupportedGeneralNameType) as cause:
+    except (DerError, *UNREADABLE) as cause:
         raise LintError([("lint.encoding", "RFC 5280 section 4.1", "bytes cannot be read back")]) from cause

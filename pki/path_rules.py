@@ -126,12 +126,6 @@ def _validity(question: Question) -> str | None:
     return None
 
 
-@_rule("version", "RFC 5280 section 6.1.4 (k)", "version 3 certificates")
-def _version(question: Question) -> str | None:
-    old = [each for each in question.path if each.certificate.version is not x509.Version.v3]
-    return f"{_shown(old[0])} has no version 3" if old else None
-
-
 @_rule("basic-constraints", "RFC 5280 section 4.2.1.9", "critical basic constraints with the CA flag on every issuer")
 def _basic_constraints(question: Question) -> str | None:
     for each in question.issuers:

@@ -18,6 +18,7 @@ from pki.certificates import alternative_names, name_text
 from pki.errors import DerError, IssuanceError, RequestError
 from pki.keys import SubjectKey, spki_of, subject_key
 from pki.ports import Signer
+from pki.reading import UNREADABLE, tolerant
 from pki.signatures import SignatureRefusedError, check_signature, verify_request
 
 MAX_REQUEST_BYTES = 16 * 1024  # room for attestation evidence in an attribute; more belongs in a check-in
@@ -60,12 +61,13 @@ def parse_request(encoded: bytes) -> ProvenRequest:
         raise RequestError(f"request is larger than {MAX_REQUEST_BYTES} bytes", code="csr.oversized")
     key = subject_key(_key_info(encoded))
     try:
-        request = x509.load_der_x509_csr(encoded)
-        verify_request(request, request.public_key())
-        asked, names = name_text(request.subject), alternative_names(request.extensions)
+        with tolerant():
+            request = x509.load_der_x509_csr(encoded)
+            verify_request(request, request.public_key())
+            asked, names = name_text(request.subject), alternative_names(request.extensions)
     except SignatureRefusedError as cause:
         raise RequestError("request does not prove possession of its key", code="csr.possession") from cause
-    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as cause:
+    except UNREADABLE as cause:
         raise RequestError("request cannot be read") from cause
     if len(names) > MAX_REQUEST_NAMES:
         raise RequestError(f"request asks for more than {MAX_REQUEST_NAMES} names", code="csr.oversized")

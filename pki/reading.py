@@ -1,0 +1,30 @@
+"""What `cryptography` raises and warns when bytes are not what they claim to be; caught by these names everywhere."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
+
+@contextmanager
+def tolerant() -> Iterator[None]:
+    """Silence the warnings about odd serials and over-long names: our own checks refuse them, or say why not.
+
+    NOTE: warning filters are process-wide; a race between threads can lose a warning, never a check.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

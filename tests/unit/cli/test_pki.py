@@ -1,0 +1,143 @@
+"""`policyengine pki`: exit codes, the JSON shape, and what people read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from typer.testing import CliRunner, Result
+
+from policyengine.cli.pki import app
+from tests.unit.pki.making import KEYS, NOW, Chain, csr
+
+SOUND = Chain()
+AT = NOW.isoformat()
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    for name, certificate in (("leaf", SOUND.leaf()), ("issuing", SOUND.issuing()), ("root", SOUND.root())):
+        (tmp_path / f"{name}.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+        (tmp_path / f"{name}.der").write_bytes(certificate.public_bytes(Encoding.DER))
+    return tmp_path
+
+
+@pytest.mark.parametrize("form", ["pem", "der"])
+def test_an_accepted_path_exits_0_with_its_chain(files: Path, form: str) -> None:
+    result = run(
+        "verify",
+        *("--anchors", files / f"root.{form}"),
+        *("--intermediates", files / f"issuing.{form}"),
+        *("--at", AT),
+        files / f"leaf.{form}",
+    )
+    document = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert document["accepted"] is True
+    assert [each["subject"] for each in document["chain"]] == ["CN=gw-0001", "CN=issuing", "CN=root"]
+    assert set(document["checks"][0]) == {"id", "result", "clause", "expected", "seen"}
+
+
+def test_issuers_may_stand_behind_the_certificate(files: Path) -> None:
+    both = files / "chain.pem"
+    both.write_bytes((files / "leaf.pem").read_bytes() + (files / "issuing.pem").read_bytes())
+    assert run("verify", "--anchors", files / "root.pem", "--at", AT, both).exit_code == 0
+
+
+def test_a_refused_path_exits_1_and_says_which_check(files: Path) -> None:
+    late = (NOW + timedelta(days=2)).isoformat()
+    result = run(
+        "verify",
+        "--anchors",
+        files / "root.pem",
+        "--intermediates",
+        files / "issuing.pem",
+        "--at",
+        late,
+        files / "leaf.pem",
+    )
+    document = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert [check["id"] for check in document["checks"] if check["result"] == "fail"] == ["path.validity"]
+
+
+def test_a_purpose_is_asked_for(files: Path) -> None:
+    chain = files / "issuing.pem"
+    arguments = ("--anchors", files / "root.pem", "--at", AT, "--purpose", "client-auth", chain)
+    assert run("verify", *arguments).exit_code == 0
+
+
+def test_bytes_that_are_no_certificate_are_refused_not_a_usage_error(files: Path) -> None:
+    (files / "junk").write_bytes(b"\x30\x03abc")
+    result = run("verify", "--anchors", files / "root.pem", files / "junk")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["checks"][0]["id"] == "path.malformed"
+
+
+def test_a_list_that_cannot_be_read_is_a_refusal_not_a_shrug(files: Path) -> None:
+    (files / "crl").write_bytes(b"junk")
+    result = run(
+        "verify",
+        *("--anchors", files / "root.pem", "--intermediates", files / "issuing.pem"),
+        *("--crls", files / "crl", "--at", AT),
+        files / "leaf.pem",
+    )
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["checks"][0]["id"] == "path.crl-malformed"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("verify", "leaf.pem"),
+        ("verify", "--anchors", "missing.pem", "leaf.pem"),
+        ("verify", "--anchors", "root.pem", "--at", "yesterday", "leaf.pem"),
+        ("verify", "--anchors", "root.pem", "--at", "2026-11-23T00:00:00", "leaf.pem"),
+        ("inspect", "missing.pem"),
+    ],
+)
+def test_a_mistake_in_the_command_exits_2(
+    files: Path, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files)
+    assert run(*arguments).exit_code == 2
+
+
+def test_a_table_ends_with_the_verdict(files: Path) -> None:
+    result = run("verify", "--anchors", files / "root.pem", "--output", "table", files / "root.pem")
+    assert result.stdout.splitlines()[-1] == "refused"
+
+
+def test_inspect_explains_a_certificate(files: Path) -> None:
+    text = run("inspect", files / "issuing.pem").stdout
+    assert text.startswith("CA certificate\n")
+    assert "sign certificates" in text
+
+
+def test_inspect_explains_a_request(tmp_path: Path) -> None:
+    (tmp_path / "csr").write_bytes(csr(KEYS[0]))
+    text = run("inspect", tmp_path / "csr").stdout
+    assert "proven: the key inside signed the request" in text
+
+
+def test_init_founds_an_authority_that_verify_accepts(tmp_path: Path) -> None:
+    assert run("init", "--data", tmp_path, "--domain", "devices.example", "--fleet", "Plant A").exit_code == 0
+    made = tmp_path / "keys" / "ca"
+    assert run("verify", "--anchors", made / "root.pem", made / "tls.pem").exit_code == 0
+
+
+def test_the_verdict_does_not_depend_on_the_order_of_anchors(files: Path) -> None:
+    other = files / "other.pem"
+    other.write_bytes(replace(SOUND, root_end=NOW).root().public_bytes(Encoding.PEM))
+    for anchors in (("other.pem", "root.pem"), ("root.pem", "other.pem")):
+        given = [part for anchor in anchors for part in ("--anchors", files / anchor)]
+        chain = ("--intermediates", files / "issuing.pem", "--at", (NOW + timedelta(hours=1)).isoformat())
+        assert run("verify", *given, *chain, files / "leaf.pem").exit_code == 0
