@@ -16,12 +16,13 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from policyengine.language.cel_checked import UnreadableExpressionError, read_checked
 from policyengine.language.cel_checks import problems_of
+from policyengine.language.cel_cost import cost_problem
 from policyengine.language.cel_descriptors import descriptors
 from policyengine.language.cel_functions import STANDARD_FUNCTIONS, VERSION_FUNCTIONS, Function
 from policyengine.language.cel_messages import MAX_PROBLEMS, Vocabulary, problems_in
 from policyengine.language.cel_names import NOW, PARAMS, Names
 from policyengine.language.cel_problems import CelProblem, ConditionError
-from policyengine.language.cel_text import LET, LET_NAME, SourceText, read_text, too_deep
+from policyengine.language.cel_text import LET, LET_NAME, SourceText, read_condition, read_text, too_deep
 from policyengine.language.cel_translate import Translator
 from policyengine.language.cel_types import declared
 from policyengine.model.expression import Bind, Node, Variable, walk
@@ -78,7 +79,10 @@ class Environment:
 
     def compile(self, text: str) -> Compiled:
         """Return `text` compiled, of any type; raises ConditionError with all problems."""
-        return Compiled(node=self._with_lets(self._compiled(text)), text=text)
+        node = self._with_lets(self._compiled(text))
+        if (problem := cost_problem(node, self.schema)) is not None:
+            raise ConditionError([problem])
+        return Compiled(node=node, text=text)
 
     def condition(self, text: str) -> Compiled:
         """Return `text` compiled; raises ConditionError with all problems, and where its type is not bool."""
@@ -88,7 +92,7 @@ class Environment:
         return compiled
 
     def _compiled(self, text: str) -> Node:
-        source = read_text(text)
+        source = read_condition(text)
         if own := [token for token in source.tokens if token.text == LET_NAME]:
             message = f"fact `{LET_NAME}` is not declared"
             raise ConditionError([CelProblem(offset=at.start, code="cel.unknown-fact", message=message) for at in own])

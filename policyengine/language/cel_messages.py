@@ -70,6 +70,10 @@ class Vocabulary:
                     return f"{group}.{name}"
         return structure
 
+    def is_library(self, name: str) -> bool:
+        """Return whether functions are called as `name.function()`."""
+        return any(function.startswith(f"{name}.") for function in self.functions)
+
     def function_like(self, name: str) -> str:
         """Return the help for the unknown function `name`."""
         if name in _MACROS:
@@ -137,21 +141,37 @@ class _Reading:
         )
         return self._at(self._source.anchor(self._offset), "cel.unknown-fact", f"{shown} is not declared", advice)
 
-    def unknown_name(self, name: str) -> CelProblem:
+    def unknown_name(self, name: str) -> CelProblem | None:
         """Return the problem of a name or function that nothing declares."""
         token = self._source.token_at(self._offset)
+        if self._vocabulary.is_library(name) and self._source.follows(self._offset, "."):
+            return None  # the echo of an unknown function of that library
         start = self._source.chain_start(self._offset)
         if token is not None and token.text == "(":
-            advice = self._vocabulary.function_like(name)
-            return self._at(
-                self._source.anchor(self._offset), "cel.unknown-function", f"no function {quoted(name)}", advice
-            )
+            return self._unknown_function(name, start)
         if name.startswith(f"{LET_NAME}."):
             name = f"{LET}.{name.partition('.')[2]}"
         kind = {PARAMS: "param", LET: "let"}.get(name.partition(".")[0], "fact")
         length = len(name) if self._source.text.startswith(name, start) else None
         message = f"{kind} {quoted(name)} is not declared"
         return self._at(start, f"cel.unknown-{kind}", message, self._vocabulary.name_like(name), length)
+
+    def _unknown_function(self, name: str, start: int) -> CelProblem:
+        offset = self._source.anchor(self._offset)
+        full = self._source.text[start : offset + len(name)]
+        known = next((each for each in (full, name) if each in self._vocabulary.functions), None)
+        if known is None or known in _MACROS:
+            advice = self._vocabulary.function_like(name)
+            return self._at(offset, "cel.unknown-function", f"no function {quoted(name)}", advice)
+        return self._at(offset, "cel.type", f"`{known}` does not take this number of arguments")
+
+    def no_range(self, kind: str) -> CelProblem:
+        """Return the problem of a macro over something that is neither list nor map."""
+        return self._at(
+            self._source.chain_start(self._offset),
+            "cel.type",
+            f"a macro runs over a list or map, not over {_types(kind)}",
+        )
 
     def no_overload(self, function: str, types: str) -> CelProblem:
         """Return the problem of a function that does not take arguments of these types."""
@@ -195,10 +215,10 @@ class _Reading:
     def bad_macro(self, name: str, text: str) -> CelProblem:
         """Return the problem of a macro written wrongly."""
         advice = f"it is written {_MACROS[name]}" if name in _MACROS else ""
-        return self._at(self._offset, "cel.macro", f"`{name}`: {_plain(text)}", advice)
+        return self._at(self._source.chain_start(self._offset), "cel.macro", f"`{name}`: {_plain(text)}", advice)
 
 
-_Reader = Callable[..., CelProblem]
+_Reader = Callable[..., CelProblem | None]
 _READINGS: Sequence[tuple[re.Pattern[str], _Reader]] = [
     (re.compile(pattern, re.DOTALL), reader)
     for pattern, reader in (
@@ -206,6 +226,7 @@ _READINGS: Sequence[tuple[re.Pattern[str], _Reader]] = [
         (r"undeclared reference to '(.*)' \(in container '.*'\)", _Reading.unknown_name),
         (r"found no matching overload for '(.*)' applied to '\((.*)\)'", _Reading.no_overload),
         (r"expression of type '(.*)' cannot be the operand of a select operation", _Reading.no_fields),
+        (r"expression of type '(.*)' cannot be the range of a comprehension .*", _Reading.no_range),
         (r"Syntax error: (?:mismatched|extraneous) input '(.*)' expecting .*", _Reading.unexpected),
         (r"Syntax error: no viable alternative at input '(.*)'", _Reading.unexpected),
         (r"Syntax error: missing '(.*)' at '.*'", _Reading.missing),

@@ -31,7 +31,8 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _OPENING, _CLOSING = "([{", ")]}"
-_UNREADABLE = re.compile("[\0\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_NUL = re.compile("\0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,10 @@ class SourceText:
             index -= 2
         return self.tokens[index].start if index >= 0 else offset
 
+    def follows(self, offset: int, text: str) -> bool:
+        """Return whether the token after the one at `offset` is `text`."""
+        return self._symbol(self._index(offset) + 1) == text
+
     def with_let_renamed(self) -> str:
         """Return the text for cel-cpp, in which `let.` has another name of the same length."""
         parts, end = [], 0
@@ -109,11 +114,18 @@ class SourceText:
         return bisect_right(self._starts, offset) - 1
 
 
+def read_condition(text: str) -> SourceText:
+    """Return the tokens of a policy's condition: as `read_text`, and no NUL, which no fact holds either."""
+    if found := _NUL.search(text):
+        raise ConditionError([_unreadable(found)])
+    return read_text(text)
+
+
 def read_text(text: str) -> SourceText:
     """Return the tokens of `text`; raises ConditionError for text that must not reach native code."""
     if len(text) > MAX_CHARACTERS:
         raise ConditionError([_too_long(text)])
-    if found := _UNREADABLE.search(text):
+    if found := _SURROGATE.search(text):
         raise ConditionError([_unreadable(found)])
     source = SourceText(text)
     if problems := [*_unclosed(source), *_too_deep(source)]:

@@ -216,9 +216,9 @@ class Translator:
         loop = expression.comprehension_expr
         if is_bind(loop):
             return self._bind(expression, scope)
-        shape = recognise(loop)
+        shape = recognise(loop) if loop.iter_var else None
         if shape is None:
-            return self._refuse(expression, "cel.unsupported", "this macro is not supported")
+            return self._refuse(expression, "cel.macro", "this macro is not written as it must be")
         return self._macro(expression, shape, scope)
 
     def _bind(self, expression: Any, scope: Scope) -> Node:
