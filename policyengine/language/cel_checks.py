@@ -19,13 +19,13 @@ MAX_VERSION = 128  # characters; longer version texts exist nowhere and only slo
 # These calls pass such values on without looking at them; every other call on them is refused.
 _TRANSPARENT_NAMES = """
     _[_] _[?_] _+_ size atLeast below within slice reverse flatten first last
-    optional.of optional.none or orValue value hasValue
+    optional.of optional.none or orValue value hasValue @sortByAssociatedKeys
 """
 _TRANSPARENT = frozenset(_TRANSPARENT_NAMES.split())
 _VERSION_HELP = 'use `.atLeast("1.2.3")`, `.below("2.0.0")` or `.within("vers:...")`'
 
 _DURATION = re.compile(r"[-+]?(?:0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:h|ms|us|µs|μs|ns|m|s))+)")
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)")
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~:_^-]*")
 _VERSION_RANGE = re.compile(
     r"vers:[a-z][a-z0-9.+-]*/(?:\*|(?:[<>!]=|[<>=])?{v}(?:\|(?:[<>!]=|[<>=])?{v})*)".replace("{v}", _VERSION.pattern)
@@ -43,6 +43,8 @@ def problems_of(node: Node) -> Iterator[CelProblem]:
 def _opaque_use(node: Node) -> Iterator[CelProblem]:
     if isinstance(node, Call):
         opaque = () if node.function in _TRANSPARENT and node.type.kind is not Kind.DYN else node.arguments
+    elif isinstance(node, MapOf) and not _mixes(node.type):
+        opaque = tuple(key for key, _ in node.entries)
     elif isinstance(node, ListOf | MapOf | Conditional):
         opaque = children(node) if _mixes(node.type) else ()
     else:
@@ -75,8 +77,10 @@ def _title(node: Node) -> str:
     match node:
         case Call():
             return f"`{node.function.strip('_@')}`"
-        case ListOf() | MapOf():
-            return "a literal of mixed types"
+        case ListOf():
+            return "a list of mixed types"
+        case MapOf():
+            return "a map with such keys or of mixed types"
         case _:
             return "`?:` with results of different types"
 
@@ -101,10 +105,11 @@ def _is_duration(text: str) -> bool:
 
 
 def _is_timestamp(text: str) -> bool:
-    if _TIMESTAMP.fullmatch(text) is None:
+    found = _TIMESTAMP.fullmatch(text)
+    if found is None:
         return False
     try:
-        datetime.fromisoformat(text[:19])
+        datetime.fromisoformat((found[1] + found[2]).upper())
     except ValueError:
         return False
     return True

@@ -2,7 +2,8 @@
 
 Every engine (generated Python, columns, SQL, SMT) translates from here and from nowhere else. A node is CEL with its
 macros recognised again: `has`, `all`, `exists`, `exists_one`, `map`, `filter`, `cel.bind`. `offset` is the character
-offset in the rule's source text, for messages; it does not take part in equality.
+offset in the rule's source text (inside the Bind of a let: in the let's text), for messages; it does not take part in
+equality. It points at an operator, at a function's or field's name, or at the first character of anything else.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Literal(Node):
-    """A constant; `value` has the Python type of `type` (timestamps and durations are calls over string literals)."""
+    """A constant; `value` has the Python type of `type` (timestamps and durations are calls over string literals).
+
+    A type as a value, such as `int`, has the type TYPE and its name as `value`.
+    """
 
     value: bool | int | float | str | bytes | None
 
@@ -77,7 +81,8 @@ class Call(Node):
     """A function or operator by its CEL name (`_==_`, `_>=_`, `_+_`, `!_`, `-_`, `@in`, `_[_]`, `_[?_]`, `startsWith`,
     `matches`, `duration`, `atLeast`, ...) with the receiver, if any, as first argument.
 
-    `&&`, `||`, `?:` are nodes of their own, because they absorb errors.
+    `&&`, `||`, `?:` are nodes of their own, because they absorb errors. Functions of a library keep its name
+    (`math.@max`, `optional.of`). `overload` is CEL's id of the one form that the types allow, or empty.
     """
 
     function: str

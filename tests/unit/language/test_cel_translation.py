@@ -106,6 +106,25 @@ def test_a_fact_with_a_reserved_name_is_read() -> None:
     assert fact("device.class") == Fact(path=("device", "class"), type=STRING)
 
 
+def test_a_leading_dot_reads_the_same_fact() -> None:
+    assert fact(".boot.svn") == SVN
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "software.sortBy(s, s.name)[0].version.atLeast('1')",
+        "software.filter(s, s.svn > 1).map(s, s.version).all(v, v.below('2'))",
+        "software[?0].optMap(s, s.version).orValue(model.min_version).atLeast('1')",
+        "(boot.secure ? model.min_version : model.max_version).within('vers:semver/>=1.0.0|<2.0.0')",
+        "cel.bind(v, model.min_version, v.atLeast('1'))",
+        "(software + software).size() > 1",
+    ],
+)
+def test_a_version_may_be_passed_on_to_where_it_is_tested(text: str) -> None:
+    assert ENVIRONMENT.condition(text)
+
+
 def test_now_and_params_are_nodes_of_their_own() -> None:
     node = fact("cert.not_after > now && boot.svn >= params.floor")
     found = {type(each): each for each in walk(node)}
