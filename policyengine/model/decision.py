@@ -69,6 +69,8 @@ class Finding:
     failing_since: datetime | None
     held_until: datetime | None  # an unknown that holds the last decisive action until then
     waiver: str | None
+    unknown_since: datetime | None = None
+    decisive: Result | None = None  # the last PASS, FAIL or WAIVED, this one included
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
