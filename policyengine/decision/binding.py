@@ -1,0 +1,134 @@
+"""Rules under their bindings, as compiled: what is fixed about a finding before any device is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from policyengine.decision import flips
+from policyengine.decision.generated import Evaluate, Flips, write_conditions, write_flips
+from policyengine.decision.messages import Template
+from policyengine.decision.space import Space
+from policyengine.decision.waivers import waivable
+from policyengine.model.expression import Fact, Has, Node, Select, children
+from policyengine.model.facts import Source
+from policyengine.model.ids import BindingName
+from policyengine.model.policy import Action, Binding, Mode, Phase, Policy, Rule, Waiver, WaiverTerms
+
+Path = tuple[str, tuple[str, ...]]  # dotted, and in steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundRule:
+    """One rule under one binding; `binding` None where no binding matched."""
+
+    rule: Rule
+    policy: Policy
+    binding: BindingName | None
+    mode: Mode
+    action: Action
+    template: Template
+    reads: tuple[Path, ...]
+    terms: WaiverTerms | None
+    waivers: tuple[Waiver, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Rules of one policy under one binding that share a view of the facts, and their generated function."""
+
+    phases: frozenset[Phase]
+    minimum: Source | None
+    fresh: timedelta | None
+    rules: tuple[BoundRule, ...]
+    paths: tuple[str, ...]
+    evaluate: str
+    flips: str | None
+    unforeseeable: bool  # a rule reads `now` in a way whose changes cannot be foreseen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Functions:
+    """The loaded functions of a block."""
+
+    evaluate: Evaluate
+    flips: Flips | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One policy under one binding."""
+
+    policy: Policy
+    binding: Binding | None
+    blocks: tuple[Block, ...]
+
+
+def reads_of(node: Node) -> tuple[Path, ...]:
+    """Return the facts that `node` reads, as precisely as they can be named, sorted."""
+    return tuple(sorted((".".join(path), path) for path in set(_reads(node))))
+
+
+def _reads(node: Node) -> Iterable[tuple[str, ...]]:
+    named = _named(node)
+    if named is not None:
+        return [named]
+    return [path for child in children(node) for path in _reads(child)]
+
+
+def _named(node: Node) -> tuple[str, ...] | None:
+    match node:
+        case Fact():
+            return node.path
+        case Has() | Select():
+            above = _named(node.operand)
+            return above and (*above, node.name)
+        case _:
+            return None
+
+
+def unit_of(space: Space, policy: Policy, binding: Binding | None, waivers: tuple[Waiver, ...]) -> Unit:
+    """Compile `policy` under `binding` into `space`; raises UntranslatableError."""
+    defaults = {name: spec.default for name, spec in policy.params.items()}
+    space.params = defaults if binding is None else {**defaults, **binding.params}
+    groups: dict[tuple[frozenset[Phase], Source | None, timedelta | None], list[BoundRule]] = {}
+    for rule in policy.rules:
+        need = rule.evidence
+        groups.setdefault((rule.phases, need.minimum, need.fresh), []).append(_bound(policy, rule, binding, waivers))
+    blocks = tuple(_block(space, *key, tuple(rules)) for key, rules in groups.items())
+    return Unit(policy=policy, binding=binding, blocks=blocks)
+
+
+def _bound(policy: Policy, rule: Rule, binding: Binding | None, waivers: tuple[Waiver, ...]) -> BoundRule:
+    return BoundRule(
+        rule=rule,
+        policy=policy,
+        binding=None if binding is None else binding.name,
+        mode=Mode.AUDIT if binding is None else binding.mode,
+        action=Action.NOTIFY if binding is None else min(binding.action, policy.ceiling),
+        template=Template(rule.message),
+        reads=reads_of(rule.require),
+        terms=waivable(policy, rule),
+        waivers=tuple(waiver for waiver in waivers if rule.name in waiver.rules),
+    )
+
+
+def _block(
+    space: Space,
+    phases: frozenset[Phase],
+    minimum: Source | None,
+    fresh: timedelta | None,
+    rules: tuple[BoundRule, ...],
+) -> Block:
+    conditions = [bound.rule.require for bound in rules]
+    return Block(
+        phases=phases,
+        minimum=minimum,
+        fresh=fresh,
+        rules=rules,
+        paths=tuple(sorted({dotted for bound in rules for dotted, _ in bound.reads})),
+        evaluate=write_conditions(space, conditions),
+        flips=write_flips(space, conditions),
+        unforeseeable=any(flips.opaque(node) for node in conditions),
+    )

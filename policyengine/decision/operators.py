@@ -1,0 +1,222 @@
+"""Functions and operators as plain Python, where the checked types make Python's meaning and CEL's the same.
+
+Python calls True equal to 1, divides downwards, has integers without end and finds an identical NaN in a list; each
+form here is only used where none of that can show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from policyengine.decision import constants
+from policyengine.decision.errors import CelError
+from policyengine.decision.space import Scope, Space, origin
+from policyengine.decision.values import INT_MAX, INT_MIN
+from policyengine.model.canonical import MAX_INTEGER
+from policyengine.model.expression import Call, Fact, Literal, Node, Select
+from policyengine.model.types import Kind
+
+NUMBERS = frozenset({Kind.INT, Kind.UINT, Kind.DOUBLE})
+SCALARS = NUMBERS | {Kind.BOOL, Kind.STRING, Kind.BYTES, Kind.TIMESTAMP, Kind.DURATION}
+EXACT = SCALARS - {Kind.DOUBLE}  # identity never differs from equality
+_TIMES = frozenset({Kind.TIMESTAMP, Kind.DURATION})
+_PYTHON = {"_==_": "==", "_!=_": "!=", "_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">="}
+_BOUNDS = {"_+_": "+", "_-_": "-", "_*_": "*"}
+
+
+class Emitter(Protocol):
+    """What writes operands (emitter.py)."""
+
+    space: Space
+
+    def expression(self, node: Node, scope: Scope) -> str:
+        """Return source for a value that is all there is."""
+
+    def condition(self, node: Node, scope: Scope) -> str:
+        """Return source for a bool."""
+
+    def raw(self, node: Node, scope: Scope) -> str:
+        """Return source for a value that may be a part of a fact collection."""
+
+
+Inline = Callable[[Emitter, Call, Scope], str | None]
+
+
+def inline(emitter: Emitter, node: Call, scope: Scope) -> str | None:
+    """Return plain Python source for `node`, or None if only our own function has CEL's meaning."""
+    write = _INLINE.get(node.function)
+    return None if write is None else write(emitter, node, scope)
+
+
+def _same(left: Node, right: Node, kinds: frozenset[Kind]) -> bool:
+    one, other = left.type.kind, right.type.kind
+    return (one is other and one in kinds) or (one in NUMBERS and other in NUMBERS)
+
+
+def _comparison(emitter: Emitter, node: Call, scope: Scope) -> str | None:
+    left, right = node.arguments
+    if not _same(left, right, SCALARS) and not (node.function in ("_==_", "_!=_") and _text_literal(left, right)):
+        return None
+    truth = _against_bool(emitter, node, scope)
+    if truth is not None:
+        return truth
+    return f"({emitter.expression(left, scope)} {_PYTHON[node.function]} {emitter.expression(right, scope)})"
+
+
+def _text_literal(left: Node, right: Node) -> bool:
+    """Return whether one side is a text constant: only an equal text equals it, in Python too."""
+    return any(isinstance(side, Literal) and side.type.kind is Kind.STRING for side in (left, right))
+
+
+def _against_bool(emitter: Emitter, node: Call, scope: Scope) -> str | None:
+    left, right = node.arguments
+    if node.function not in ("_==_", "_!=_") or not isinstance(right, Literal) or right.type.kind is not Kind.BOOL:
+        return None
+    text = emitter.expression(left, scope)
+    return text if right.value is (node.function == "_==_") else f"(not {text})"
+
+
+def _membership(emitter: Emitter, node: Call, scope: Scope) -> str | None:
+    element, collection = node.arguments
+    path = origin(collection, scope)
+    text = _contained(emitter, node, scope)
+    if text is None:
+        arguments = f"{emitter.expression(element, scope)}, {emitter.raw(collection, scope)}"
+        text = f"{emitter.space.function('@in')}({arguments})"
+    return text if path is None else f"({text} or (K[{path!r}] or P()) and False)"
+
+
+def _contained(emitter: Emitter, node: Call, scope: Scope) -> str | None:
+    element, collection = node.arguments
+    kind = collection.type
+    if not kind.parameters or element.type != kind.parameters[0] or element.type.kind not in EXACT:
+        return None
+    if kind.kind is Kind.MAP and element.type.kind is not Kind.STRING:
+        return None
+    folded = constants.constant_of(collection, emitter.space)
+    if folded is not None and isinstance(folded.value, tuple):
+        return f"({emitter.expression(element, scope)} in {emitter.space.constant(frozenset(folded.value))})"
+    return f"({emitter.expression(element, scope)} in {emitter.raw(collection, scope)})"
+
+
+def _arithmetic(emitter: Emitter, node: Call, scope: Scope) -> str | None:
+    left, right = node.arguments
+    kinds = (left.type.kind, right.type.kind)
+    text = f"({emitter.expression(left, scope)} {_BOUNDS[node.function]} {emitter.expression(right, scope)})"
+    if kinds == (Kind.DOUBLE, Kind.DOUBLE):
+        return text
+    if kinds == (Kind.INT, Kind.INT):
+        return text if _fits(bounds(node, scope)) else f"i64{text}"
+    if node.function != "_*_" and Kind.TIMESTAMP in kinds and set(kinds) <= _TIMES:
+        return text
+    return None
+
+
+def _fits(limits: tuple[int, int]) -> bool:
+    return limits[0] >= INT_MIN and limits[1] <= INT_MAX
+
+
+def bounds(node: Node, scope: Scope) -> tuple[int, int]:
+    """Return the least and greatest value that int `node` can have, before any overflow check of its own."""
+    match node:
+        case Literal() if isinstance(node.value, int):
+            return (node.value, node.value)
+        case Fact() | Select() if origin(node, scope) is not None:
+            return (-MAX_INTEGER, MAX_INTEGER)  # ingest lets no greater integer in
+        case Call(function="size"):
+            return (0, 2**40)
+        case Call(function="_+_" | "_-_" | "_*_"):
+            return _combined(node.function, bounds(node.arguments[0], scope), bounds(node.arguments[1], scope))
+        case _:
+            return (INT_MIN, INT_MAX)
+
+
+def _combined(function: str, left: tuple[int, int], right: tuple[int, int]) -> tuple[int, int]:
+    (a, b), (c, d) = (_clipped(left), _clipped(right))
+    if function == "_+_":
+        return (a + c, b + d)
+    if function == "_-_":
+        return (a - d, b - c)
+    products = (a * c, a * d, b * c, b * d)
+    return (min(products), max(products))
+
+
+def _clipped(limits: tuple[int, int]) -> tuple[int, int]:
+    return (max(limits[0], INT_MIN), min(limits[1], INT_MAX))
+
+
+def _negation(emitter: Emitter, node: Call, scope: Scope) -> str | None:
+    (operand,) = node.arguments
+    return f"(not {emitter.condition(operand, scope)})"
+
+
+def _index(emitter: Emitter, node: Call, scope: Scope) -> str | None:
+    collection, key = node.arguments
+    if origin(collection, scope) is None:
+        return None
+    if collection.type.kind is Kind.MAP and key.type.kind is Kind.STRING:
+        return f"{emitter.raw(collection, scope)}[{emitter.expression(key, scope)}]"
+    return (
+        f"{emitter.space.function('_[_]')}({emitter.expression(collection, scope)}, {emitter.expression(key, scope)})"
+    )
+
+
+def _optional_index(emitter: Emitter, node: Call, scope: Scope) -> str | None:
+    collection, key = node.arguments
+    path = origin(collection, scope)
+    if path is None:
+        return None
+    text = f"{emitter.space.function('_[?_]')}({emitter.raw(collection, scope)}, {emitter.expression(key, scope)})"
+    return f"known({text}, K, {path!r})"
+
+
+def _size(emitter: Emitter, node: Call, scope: Scope) -> str | None:
+    (value,) = node.arguments
+    if value.type.kind not in (Kind.STRING, Kind.BYTES, Kind.LIST, Kind.MAP):
+        return None
+    return f"len({emitter.expression(value, scope)})"
+
+
+def _texts(node: Call) -> bool:
+    return len(node.arguments) == 2 and all(argument.type.kind is Kind.STRING for argument in node.arguments)
+
+
+def _text_method(emitter: Emitter, node: Call, scope: Scope) -> str | None:
+    if not _texts(node):
+        return None
+    text, part = (emitter.expression(argument, scope) for argument in node.arguments)
+    method = {"startsWith": "startswith", "endsWith": "endswith"}.get(node.function)
+    return f"({part} in {text})" if method is None else f"{text}.{method}({part})"
+
+
+def _matches(emitter: Emitter, node: Call, scope: Scope) -> str | None:
+    pattern = constants.constant_of(node.arguments[-1], emitter.space) if _texts(node) else None
+    if pattern is None or not isinstance(pattern.value, str):
+        return None
+    try:
+        name = emitter.space.matcher(pattern.value)
+    except CelError:
+        return None  # the function fails with the reason each time it runs
+    return f"{name}({emitter.expression(node.arguments[0], scope)})"
+
+
+def _version(emitter: Emitter, node: Call, scope: Scope) -> str | None:
+    seen, limit = (emitter.expression(argument, scope) for argument in node.arguments)
+    if node.function == "within":
+        return f"within({seen}, {limit}, vk)"
+    return f"(vk({seen}) {'>=' if node.function == 'atLeast' else '<'} vk({limit}))"
+
+
+_INLINE: Mapping[str, Inline] = {
+    **dict.fromkeys(_PYTHON, _comparison),
+    **dict.fromkeys(_BOUNDS, _arithmetic),
+    **dict.fromkeys(("startsWith", "endsWith", "contains"), _text_method),
+    **dict.fromkeys(("atLeast", "below", "within"), _version),
+    "@in": _membership,
+    "!_": _negation,
+    "_[_]": _index,
+    "_[?_]": _optional_index,
+    "size": _size,
+    "matches": _matches,
+}

@@ -1,0 +1,150 @@
+"""What one decision carries over to the next, as canonical bytes with a digest (docs/adr/0005)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from policyengine.decision.facts_json import quick_canonical
+from policyengine.errors import PolicyEngineError
+from policyengine.model.decision import Decision, Prior, Result, RuleHistory, Tier
+from policyengine.model.ids import BindingName, Digest, RuleName, digest_of
+from policyengine.model.times import InvalidTimeError, format_timestamp, parse_timestamp
+
+_TIERS = {tier.name.lower(): tier for tier in Tier}
+_DECISIVE = {result.value: result for result in (Result.PASS, Result.FAIL, Result.WAIVED)}
+_NAMES = {tier: name for name, tier in _TIERS.items()}
+
+
+class PriorError(PolicyEngineError):
+    """A previous decision, or the state carried over from it, that cannot be read."""
+
+    code = "prior.invalid"
+
+
+def prior_of(decision: Decision) -> Prior:
+    """Return what the decision after `decision` needs of it."""
+    return Prior(
+        tier=decision.tier,
+        decided_tier=decision.decided_tier,
+        rules={
+            (found.rule, found.binding): RuleHistory(
+                failing_since=found.failing_since, unknown_since=found.unknown_since, decisive=found.decisive
+            )
+            for found in decision.findings
+        },
+    )
+
+
+def prior_document(prior: Prior) -> dict[str, object]:
+    """Return the JSON form of `prior`; each rule is [rule, binding, failing since, unknown since, last decisive]."""
+    rules = sorted(prior.rules.items(), key=lambda found: (found[0][0], found[0][1] or ""))
+    return {
+        "decided_tier": _NAMES[prior.decided_tier],
+        "rules": [[*name, *_history(history)] for name, history in rules],
+        "tier": _NAMES[prior.tier],
+    }
+
+
+def _history(history: RuleHistory) -> tuple[str | None, str | None, str | None]:
+    decisive = None if history.decisive is None else history.decisive.value
+    return (_written(history.failing_since), _written(history.unknown_since), decisive)
+
+
+def _written(moment: datetime | None) -> str | None:
+    return None if moment is None else format_timestamp(moment)
+
+
+def prior_bytes(prior: Prior) -> bytes:
+    """Return the canonical bytes of `prior`."""
+    return quick_canonical(prior_document(prior))
+
+
+def prior_digest(prior: Prior) -> Digest:
+    """Return the SHA-256 name of `prior`."""
+    return digest_of(prior_bytes(prior))
+
+
+def read_prior(document: object) -> Prior:
+    """Return the Prior whose prior_document is `document`; raises PriorError."""
+    outer = _mapping(document)
+    return _prior(outer, (_row(row) for row in _list(outer.get("rules"))))
+
+
+def _row(row: object) -> tuple[object, object, object, object, object]:
+    if isinstance(row, list) and len(row) == 5:
+        rule, binding, failing, unknown, decisive = row
+        return rule, binding, failing, unknown, decisive
+    raise PriorError("a rule of the carried state does not have five parts")
+
+
+def read_prior_from_decision(document: object) -> Prior:
+    """Return what the Decision `document` (DESIGN section 11) carries over; raises PriorError.
+
+    A decision that does not say what a rule last decided still says it for rules that pass, fail or are waived.
+    """
+    outer = _mapping(document)
+    return _prior(outer, map(_finding, _list(outer.get("findings"))))
+
+
+def _finding(value: object) -> tuple[object, object, object, object, object]:
+    found = _mapping(value)
+    result = found.get("result")
+    decisive = result if isinstance(result, str) and result in _DECISIVE else None
+    return (
+        found.get("rule"),
+        found.get("binding"),
+        found.get("failing_since"),
+        found.get("unknown_since"),
+        found.get("last_decisive", decisive),
+    )
+
+
+def _prior(outer: Mapping[str, object], rows: Iterable[tuple[object, object, object, object, object]]) -> Prior:
+    rules = {_name(rule, binding): _read_history(*rest) for rule, binding, *rest in rows}
+    return Prior(tier=_tier(outer.get("tier")), decided_tier=_tier(outer.get("decided_tier")), rules=rules)
+
+
+def _name(rule: object, binding: object) -> tuple[RuleName, BindingName | None]:
+    if not isinstance(rule, str) or not isinstance(binding, str | None):
+        raise PriorError("a rule or binding of the previous decision is not text")
+    return RuleName(rule), None if binding is None else BindingName(binding)
+
+
+def _read_history(failing: object, unknown: object, decisive: object) -> RuleHistory:
+    if not (decisive is None or (isinstance(decisive, str) and decisive in _DECISIVE)):
+        raise PriorError("the last decisive result is not one of pass, fail, waived")
+    return RuleHistory(
+        failing_since=_moment(failing),
+        unknown_since=_moment(unknown),
+        decisive=None if decisive is None else _DECISIVE[str(decisive)],
+    )
+
+
+def _moment(value: object) -> datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise PriorError("a time of the previous decision is not text")
+    try:
+        return parse_timestamp(value)
+    except InvalidTimeError as cause:
+        raise PriorError(f"a time of the previous decision is {cause.message}") from cause
+
+
+def _tier(value: object) -> Tier:
+    if isinstance(value, str) and value in _TIERS:
+        return _TIERS[value]
+    raise PriorError(f"the tier of the previous decision is not one of {', '.join(_TIERS)}")
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    if isinstance(value, dict):
+        return value
+    raise PriorError("the previous decision is not an object where one is expected")
+
+
+def _list(value: object) -> list[object]:
+    if isinstance(value, list):
+        return value
+    raise PriorError("the previous decision has no list of rules")

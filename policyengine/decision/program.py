@@ -1,0 +1,187 @@
+"""The decision itself: `compile_program` once per bundle, `Program.decide` once per check-in; both pure.
+
+Findings are in the order of rule, then binding. A rule that is decidedly not selected, or belongs to the other phase,
+has no finding; `Program.skipped` names them for people who ask why a rule is silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import cast
+
+from policyengine.decision.binding import Block, Functions, Unit, unit_of
+from policyengine.decision.facts_json import facts_digest
+from policyengine.decision.findings import Case, conclude
+from policyengine.decision.generated import Evaluate, Flips
+from policyengine.decision.prior import prior_digest
+from policyengine.decision.selection import Answer, applies, conjunction, identity, keys_read, selects
+from policyengine.decision.space import Space
+from policyengine.decision.views import Views
+from policyengine.model.decision import Decision, Finding, Prior, Result, Tier
+from policyengine.model.facts import Facts
+from policyengine.model.ids import Digest
+from policyengine.model.policy import Bundle, Enforcement, Mode, Phase
+from policyengine.model.version import Key, VersionError, key_function
+
+DEFAULT_CHECKIN = 3600  # seconds: a device that nothing else calls earlier is heard every hour
+SHORTEST_CHECKIN = 60  # seconds: no deadline makes a fleet call more often
+NOW_RECHECK = timedelta(hours=1)  # for rules whose use of `now` has no foreseeable moment of change
+KEPT_SELECTIONS = 1024  # distinct combinations of selector keys; devices of one model and site share one
+
+_MICROSECOND = timedelta(microseconds=1)
+_Keys = tuple[str | None, ...]
+_Applying = tuple[tuple[Unit, bool], ...]
+
+
+def compile_program(bundle: Bundle, digest: Digest) -> Program:
+    """Return the program that decides by `bundle`, whose digest is `digest`; raises UntranslatableError."""
+    space, units = Space(), list[Unit]()
+    for policy in sorted(bundle.policies.values(), key=lambda found: found.name):
+        waivers = tuple(waiver for waiver in bundle.waivers if waiver.policy == policy.name)
+        bindings = sorted(
+            (found for found in bundle.bindings if found.policy == policy.name), key=lambda found: found.name
+        )
+        units += [unit_of(space, policy, binding, waivers) for binding in (None, *bindings)]
+    loaded = space.load()
+    functions = {
+        block.evaluate: Functions(
+            evaluate=cast(Evaluate, loaded[block.evaluate]),
+            flips=None if block.flips is None else cast(Flips, loaded[block.flips]),
+        )
+        for unit in units
+        for block in unit.blocks
+    }
+    return Program(bundle, digest, tuple(units), functions)
+
+
+class Program:
+    """A compiled bundle; decides devices, remembers nothing of them."""
+
+    def __init__(
+        self, bundle: Bundle, digest: Digest, units: tuple[Unit, ...], functions: Mapping[str, Functions]
+    ) -> None:
+        self.bundle, self.digest, self.units = bundle, digest, units
+        self._functions = functions
+        self._key_names = keys_read(bundle.policies.values(), bundle.bindings)
+        self._version_keys = _version_keys(bundle)
+        self._applying = lru_cache(maxsize=KEPT_SELECTIONS)(self._selected)
+
+    def decide(self, facts: Facts, *, prior: Prior | None, now: datetime, phase: Phase) -> Decision:
+        """Return the decision on a device with `facts` at `now` (aware UTC); `prior` is what the last one left."""
+        case = self._case(facts, prior, now)
+        for unit, certain in self._applying(tuple(map(case.keys.get, self._key_names))):
+            for block in unit.blocks:
+                if phase in block.phases:
+                    self._judge(case, block, certain=certain)
+        case.findings.sort(key=lambda finding: (finding.rule, finding.binding or ""))
+        return self._decision(case, phase)
+
+    def skipped(self, facts: Facts, *, now: datetime, phase: Phase) -> tuple[tuple[str, str], ...]:
+        """Return the rules without a finding and why: `selector.no-match` or `phase.other`, sorted by rule."""
+        case = self._case(facts, None, now)
+        selected = {unit.policy.name for unit, _ in self._applying(tuple(map(case.keys.get, self._key_names)))}
+        return tuple(
+            (rule.name, "phase.other" if name in selected else "selector.no-match")
+            for name, policy in sorted(self.bundle.policies.items())
+            for rule in policy.rules
+            if name not in selected or phase not in rule.phases
+        )
+
+    def _case(self, facts: Facts, prior: Prior | None, now: datetime) -> Case:
+        views = Views(facts, now)
+        keys: Mapping[str, str | None] = identity(facts, views)
+        version_key = self._version_keys.get(keys.get("model") or "", _no_scheme)
+        return Case(views=views, keys=keys, prior=prior, now=now, version_key=version_key)
+
+    def _selected(self, values: _Keys) -> _Applying:
+        """Return the units that apply to a device with these selector keys; False: cannot be decided."""
+        keys = dict(zip(self._key_names, values, strict=True))
+        chosen: list[tuple[Unit, bool]] = []
+        for name, policy in sorted(self.bundle.policies.items()):
+            base = applies(policy, keys)
+            if base is False:
+                continue
+            units = [unit for unit in self.units if unit.policy.name == name]
+            matched = [(unit, _where(unit, base, keys)) for unit in units if unit.binding is not None]
+            kept = [(unit, answer is True) for unit, answer in matched if answer is not False]
+            chosen += kept or [(unit, base is True) for unit in units if unit.binding is None]
+        return tuple(chosen)
+
+    def _judge(self, case: Case, block: Block, *, certain: bool) -> None:
+        view = case.views.of(block.minimum, block.fresh)
+        if not certain:
+            for bound in block.rules:
+                conclude(case, bound, "selector.unknown", view)
+            return
+        functions = self._functions[block.evaluate]
+        answers = functions.evaluate(view.values, view.complete, case.now, case.version_key)
+        for bound, answer in zip(block.rules, answers, strict=True):
+            conclude(case, bound, answer, view)
+        _note_deadlines(case, block)
+        if functions.flips is not None:
+            for moment in functions.flips(view.values, view.complete, case.now, case.version_key):
+                case.until(moment if moment > case.now else moment + _MICROSECOND)  # `<=` flips just after
+
+    def _decision(self, case: Case, phase: Phase) -> Decision:
+        valid_until = min(case.deadlines, default=None)
+        admitted = phase is Phase.OPERATE or any(map(self._admits, case.findings))
+        decided = Tier(case.strictest) if admitted else Tier.DENY
+        observes = self.bundle.fleet.enforcement is Enforcement.OBSERVE
+        return Decision(
+            device_id=case.views.facts.device_id,
+            decided_at=case.now,
+            phase=phase,
+            bundle=self.digest,
+            facts=facts_digest(case.views.facts),
+            prior=None if case.prior is None else prior_digest(case.prior),
+            decided_tier=decided,
+            tier=Tier.FULL if observes and admitted else decided,
+            previous_tier=None if case.prior is None else case.prior.tier,
+            valid_until=valid_until,
+            findings=tuple(case.findings),
+            reason=None if admitted else "decision.no-policy",
+            next_checkin_after=_next_checkin(valid_until, case.now),
+        )
+
+    def _admits(self, finding: Finding) -> bool:
+        """Return whether `finding` admits a new device: an empty policy admits nobody."""
+        observes = self.bundle.fleet.enforcement is Enforcement.OBSERVE
+        return finding.result is Result.PASS and (observes or finding.mode is Mode.ENFORCE)
+
+
+def _where(unit: Unit, base: Answer, keys: Mapping[str, str | None]) -> Answer:
+    return base if unit.binding is None else conjunction(base, selects(unit.binding.where, keys))
+
+
+def _note_deadlines(case: Case, block: Block) -> None:
+    if block.unforeseeable:
+        case.until(case.now + NOW_RECHECK)
+    if block.fresh is None:
+        return
+    for key in {case.views.prefix(path) for path in block.paths} - {None}:
+        observed = case.views.facts.provenance[cast(str, key)].observed_at
+        case.until(observed)  # from the future: it counts once its time has come
+        case.until(observed + block.fresh)
+
+
+def _next_checkin(valid_until: datetime | None, now: datetime) -> int:
+    if valid_until is None:
+        return DEFAULT_CHECKIN
+    left = (valid_until - now) // timedelta(seconds=1)
+    return max(SHORTEST_CHECKIN, min(DEFAULT_CHECKIN, left))
+
+
+def _no_scheme(_text: str) -> Key:
+    raise VersionError("the device's model is not known, so its versions have no scheme")
+
+
+def _version_keys(bundle: Bundle) -> dict[str, Callable[[str], Key]]:
+    """Return each model's version key function; models of one scheme share one and its cache."""
+    made: dict[tuple[str, tuple[str, ...]], Callable[[str], Key]] = {}
+    for model in bundle.fleet.models.values():
+        scheme = (model.version_scheme, model.versions)
+        if scheme not in made:
+            made[scheme] = key_function(*scheme)
+    return {name: made[model.version_scheme, model.versions] for name, model in bundle.fleet.models.items()}

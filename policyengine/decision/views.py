@@ -1,0 +1,94 @@
+"""What a rule may see of the facts: without those that are too weak or too old for it (DESIGN section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from policyengine.model.facts import Facts, Provenance, Source
+
+
+class Completeness(dict[str, bool]):
+    """By fact path: whether the source listed everything there, and the rule may believe it; filled as it is asked."""
+
+    __slots__ = ("_refused", "_views")
+
+    def __init__(self, views: Views, refused: Mapping[str, str]) -> None:
+        super().__init__()
+        self._views, self._refused = views, refused
+
+    def __missing__(self, path: str) -> bool:
+        key = self._views.prefix(path)
+        provenance = None if key is None else self._views.facts.provenance[key]
+        answer = self[path] = provenance is not None and provenance.complete and key not in self._refused
+        return answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """The facts that count for one need. `refused` says by provenance prefix why the facts below it do not."""
+
+    values: Mapping[str, object]
+    complete: Completeness
+    refused: Mapping[str, str]
+
+
+class Views:
+    """The views of one device's facts at one moment, each made once."""
+
+    def __init__(self, facts: Facts, now: datetime) -> None:
+        self.facts, self._now = facts, now
+        self._made: dict[tuple[Source | None, timedelta | None], View] = {}
+        self._prefixes: dict[str, str | None] = {}
+
+    def of(self, minimum: Source | None, fresh: timedelta | None) -> View:
+        """Return the facts from at least `minimum` that are younger than `fresh`."""
+        found = self._made.get((minimum, fresh))
+        if found is None:
+            found = self._made[minimum, fresh] = self._view(minimum, fresh)
+        return found
+
+    def _view(self, minimum: Source | None, fresh: timedelta | None) -> View:
+        reasons = {key: self._refusal(kept, minimum, fresh) for key, kept in self.facts.provenance.items()}
+        refused = {key: reason for key, reason in reasons.items() if reason is not None}
+        values = self._filtered(refused) if refused else self.facts.values
+        return View(values=values, complete=Completeness(self, refused), refused=refused)
+
+    def _refusal(self, kept: Provenance, minimum: Source | None, fresh: timedelta | None) -> str | None:
+        if minimum is not None and kept.source < minimum:
+            return "fact.weak"
+        if fresh is not None and not (timedelta() <= self._now - kept.observed_at < fresh):
+            return "fact.stale"  # half-open; observed in the future counts as too old
+        return None
+
+    def _filtered(self, refused: Mapping[str, str]) -> dict[str, object]:
+        inner = {key.rpartition(".")[0] for key in self.facts.provenance}
+        branches = {"", *inner} | {key[:at] for key in inner for at, sign in enumerate(key) if sign == "."}
+        return self._below("", self.facts.values, refused, branches)
+
+    def _below(
+        self, above: str, found: Mapping[str, object], refused: Mapping[str, str], branches: set[str]
+    ) -> dict[str, object]:
+        kept: dict[str, object] = {}
+        for name, value in found.items():
+            path = f"{above}.{name}" if above else name
+            if isinstance(value, dict) and path in branches:
+                kept[name] = self._below(path, value, refused, branches)
+            elif self.prefix(path) not in refused:
+                kept[name] = value
+        return kept
+
+    def prefix(self, path: str) -> str | None:
+        """Return the longest provenance key that `path` stands below, None if there is none."""
+        if path not in self._prefixes:
+            self._prefixes[path] = self._longest(path)
+        return self._prefixes[path]
+
+    def _longest(self, path: str) -> str | None:
+        key = path
+        while key:
+            if key in self.facts.provenance:
+                return key
+            key = key.rpartition(".")[0]
+        return "" if "" in self.facts.provenance else None
