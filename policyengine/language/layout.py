@@ -62,6 +62,12 @@ def is_document(path: str) -> bool:
     return path.endswith((".yaml", ".yml")) and not any(part.startswith(".") for part in path.split("/"))
 
 
+def is_wanted(path: str) -> bool:
+    """Return whether the compiler reads the file at `path`: documents, and what documents name beside them."""
+    beside = {"trust-anchors": ".pem", "reference-values": ".corim"}.get(path.split("/", 1)[0])
+    return is_document(path) or (beside is not None and path.endswith(beside))
+
+
 def check_path(path: str) -> Diagnostic | None:
     """Return why a YAML file may not stand at `path`, or None."""
     if path.endswith(".yml"):

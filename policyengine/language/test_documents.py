@@ -30,7 +30,7 @@ class _Draft:
     model: str | None
     evidence: YamlNode | None
     partial: bool
-    phase: Phase | None
+    phase: Phase
 
 
 def read_policy_test(page: Page, around: Surroundings, policies: Policies) -> PolicyTest | None:
@@ -80,7 +80,7 @@ def _draft(
         model=text(node, "model") or (base.model if base else None),
         evidence=at(node, "evidence") or (base.evidence if base else None),
         partial=bool(partial.value) if isinstance(partial, Scalar) else base is not None and base.partial,
-        phase=Phase(phase) if phase else (base.phase if base else None),
+        phase=Phase(phase) if phase else (base.phase if base else Phase.OPERATE),
     )
     return drafts[name]
 

@@ -70,12 +70,18 @@ def to_json(value: Any) -> Any:
 
 def _compound_to_json(value: Any) -> Any:
     if is_dataclass(value):
-        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+        return {name: to_json(getattr(value, name)) for name in _stored(type(value))}
     if isinstance(value, Mapping):
         return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, frozenset):
         return sorted(to_json(item) for item in value)
     return [to_json(item) for item in value]
+
+
+@lru_cache(maxsize=128)
+def _stored(kind: Any) -> tuple[str, ...]:
+    """Return the fields that a value is made from; those it derives for itself (`init=False`) are not written."""
+    return tuple(field.name for field in fields(kind) if field.init)
 
 
 def from_json(document: object, kind: Any) -> Any:
@@ -140,7 +146,8 @@ def _enumeration(kind: type[Enum]) -> Reader:
 
 
 def _structure(kind: Any) -> Reader:
-    hints = get_type_hints(kind)
+    types = get_type_hints(kind)
+    hints = {name: types[name] for name in _stored(kind)}
 
     def read(document: Any) -> Any:
         if not isinstance(document, dict) or document.keys() != hints.keys():

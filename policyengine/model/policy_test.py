@@ -26,7 +26,7 @@ class Fixture:
     source: Source
     age: timedelta
     partial: bool
-    phase: Phase | None  # None: each rule is judged in its own phase
+    phase: Phase
     place: Place
 
 
