@@ -8,17 +8,17 @@ from policyengine.language.diagnostics import did_you_mean
 from policyengine.language.nodes import Scalar, at, fields, text
 from policyengine.language.page import Page
 from policyengine.language.params import key_node, loosens, set_params
-from policyengine.language.policy_documents import inside_scope
+from policyengine.language.policy_documents import WrittenPolicy, inside_scope
 from policyengine.language.selection import intersection, models_of, selects_nothing
 from policyengine.language.selectors import selector_at
 from policyengine.language.surroundings import Surroundings, needs_right, owner_of
 from policyengine.model.ids import BindingName, PolicyName
 from policyengine.model.policy import Action, Binding, Fleet, Mode, ParamSpec, Party, Policy, Right, Role, Selector
 
-Policies = Mapping[PolicyName, Policy | None]  # None: its document is itself wrong
+Policies = Mapping[PolicyName, WrittenPolicy | None]  # None: its document is itself wrong
 
 
-def policy_at(page: Page, policies: Policies) -> Policy | None:
+def policy_at(page: Page, policies: Policies) -> WrittenPolicy | None:
     """Return the policy that the document's `spec.policy` names; reports an unknown one."""
     name = PolicyName(text(page.spec, "policy") or "")
     if name not in policies:
@@ -30,7 +30,7 @@ def policy_at(page: Page, policies: Policies) -> Policy | None:
 def read_binding(page: Page, around: Surroundings, policies: Policies) -> Binding | None:
     """Return the binding, or None when the policy it names is not there."""
     owner = owner_of(page, around)
-    policy = policy_at(page, policies)
+    written = policy_at(page, policies)
     where = _where(page, owner, around)
     mode = Mode(text(page.spec, "mode"))
     action = Action[(text(page.spec, "action") or "notify").upper()]
@@ -38,8 +38,9 @@ def read_binding(page: Page, around: Surroundings, policies: Policies) -> Bindin
     needs_right(page, owners_node, owner, Right.TIGHTEN)
     if mode is Mode.ENFORCE:
         needs_right(page, page.node("spec", "mode"), owner, Right.ENFORCE)
-    if policy is None:
+    if written is None:
         return None
+    policy = written.policy
     _check_action(page, action, policy)
     _check_meets(page, where, policy, around)
     return Binding(

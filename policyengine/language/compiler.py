@@ -23,13 +23,13 @@ from policyengine.language.fleet_documents import check_vendors, read_fleet, rea
 from policyengine.language.layout import check_owner, missing_files
 from policyengine.language.nodes import scalars, text
 from policyengine.language.page import Page
-from policyengine.language.policy_documents import policy_name, read_policy
+from policyengine.language.policy_documents import WrittenPolicy, policy_name, read_policy
 from policyengine.language.surroundings import Surroundings
 from policyengine.language.test_documents import read_policy_test
 from policyengine.language.trust_documents import read_anchors, read_profile, read_reference_values
 from policyengine.language.waiver_documents import read_waiver
 from policyengine.model.ids import Digest, PartyName, PolicyName, digest_of
-from policyengine.model.policy import Bundle, Party, Policy
+from policyengine.model.policy import Bundle, Party
 from policyengine.model.policy_test import PolicyTest
 from policyengine.model.schema import CORE_SCHEMA
 from policyengine.model.types import Type
@@ -92,7 +92,7 @@ def _surroundings(
     )
 
 
-def _policies(documents: Documents, around: Surroundings) -> dict[PolicyName, Policy]:
+def _policies(documents: Documents, around: Surroundings) -> dict[PolicyName, WrittenPolicy]:
     for page in (*documents.of("Policy"), *documents.of("Binding")):
         check_owner(page, around)
     return {policy_name(page): read_policy(page, around) for page in documents.of("Policy")}
@@ -101,7 +101,7 @@ def _policies(documents: Documents, around: Surroundings) -> dict[PolicyName, Po
 def _bundle(
     documents: Documents,
     around: Surroundings,
-    policies: Mapping[PolicyName, Policy],
+    policies: Mapping[PolicyName, WrittenPolicy],
     known: Policies,
     org_facts: Mapping[str, Type],
 ) -> Bundle | None:
@@ -118,7 +118,7 @@ def _bundle(
     return Bundle(
         fleet=around.fleet,
         parties={PartyName(name): party for name, party in around.parties.items() if party is not None},
-        policies=policies,
+        policies={name: written.policy for name, written in policies.items()},
         bindings=tuple(sorted(bindings, key=lambda one: one.name)),
         waivers=tuple(sorted(waivers, key=lambda one: one.name)),
         profiles=tuple(sorted(profiles, key=lambda one: one.name)),

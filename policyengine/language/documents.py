@@ -69,7 +69,8 @@ def _sort_in(documents: Documents, document: Document) -> None:
     if kind is None:
         return
     page = Page(document=document, kind=kind, report=documents.report)
-    if wrong or not check_kind(page):
+    placed = check_kind(page)
+    if wrong or not placed:
         _refuse(documents, document)
     elif not _is_repeated(documents, page):
         documents.pages.setdefault(kind, {})[full_name(page)] = page

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from policyengine.language.diagnostics import did_you_mean
 from policyengine.language.nodes import Scalar, YamlNode, at, fields, scalars, text, texts
 from policyengine.language.page import Page
 from policyengine.language.params import read_params
-from policyengine.language.rules import RuleSetting, check_uses, environment_of, read_rules
+from policyengine.language.rules import RuleSetting, check_uses, environment_of, read_rules, written_ids
 from policyengine.language.selection import intersection, is_within, selects_nothing
 from policyengine.language.selectors import selector_at
 from policyengine.language.surroundings import Surroundings, needs_right, owner_of, party_at, party_names
-from policyengine.language.values import duration_at
+from policyengine.language.values import length_at
 from policyengine.model.ids import PartyName, PolicyName
 from policyengine.model.policy import Action, Party, Policy, Right, Selector, Severity, WaiverTerms
 
@@ -20,7 +22,15 @@ def policy_name(page: Page) -> PolicyName:
     return PolicyName(f"{page.owner}/{page.name}")
 
 
-def read_policy(page: Page, around: Surroundings) -> Policy:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenPolicy:
+    """A policy, and the ids of all rules written in it: also of those that do not compile and are not in `policy`."""
+
+    policy: Policy
+    rule_ids: frozenset[str]
+
+
+def read_policy(page: Page, around: Surroundings) -> WrittenPolicy:
     """Return the policy; rules that do not compile are reported and left out."""
     owner = owner_of(page, around)
     needs_right(page, page.node("metadata", "owner"), owner, Right.TIGHTEN)
@@ -31,7 +41,7 @@ def read_policy(page: Page, around: Surroundings) -> Policy:
         policy=policy_name(page), schema=around.schema, environment=environment_of(page, params, around.environment)
     )
     scope = owner.scope if owner is not None else Selector()
-    return Policy(
+    policy = Policy(
         name=policy_name(page),
         version=text(page.root, "metadata", "version") or "",
         owner=PartyName(page.owner),
@@ -47,6 +57,7 @@ def read_policy(page: Page, around: Surroundings) -> Policy:
         waivers=_waiver_terms(page, around),
         place=page.place(page.root),
     )
+    return WrittenPolicy(policy=policy, rule_ids=written_ids(page))
 
 
 def _check_controls(page: Page, around: Surroundings) -> None:
@@ -93,7 +104,7 @@ def _waiver_terms(page: Page, around: Surroundings) -> WaiverTerms | None:
         party_at(page, one, str(one.value), around)
     unknown = node.entries.get("unknown")
     return WaiverTerms(
-        maximum=duration_at(page, longest),
+        maximum=length_at(page, longest),
         approvals=party_names(texts(node, "approvals")),
         unknown=isinstance(unknown, Scalar) and unknown.value is True,
     )

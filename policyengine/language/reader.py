@@ -105,6 +105,18 @@ def _error(file: str, line: int, column: int, code: str, message: str, advice: s
     )
 
 
+def _no_document(file: str) -> Diagnostic:
+    return Diagnostic(
+        file=file,
+        line=1,
+        column=1,
+        code="yaml.no-document",
+        severity=Level.WARNING,
+        message="the file holds no document",
+        help="write one, or remove the file",
+    )
+
+
 @dataclass(slots=True)
 class _Frame:
     """A collection being read; `key` is the mapping key that waits for its value."""
@@ -157,6 +169,8 @@ class _Composer:
             self._add_at(1, 1, "yaml.syntax", "this is not YAML", "")
         finally:
             parser.dispose()
+        if not (self.whole or self.broken or self.found):
+            self.found.append(_no_document(self.file))
         return FileRead(documents=tuple(self.whole), broken=tuple(self.broken), diagnostics=tuple(self.found))
 
     def _consume(self, parser: CSafeLoader) -> None:

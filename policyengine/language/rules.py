@@ -13,7 +13,7 @@ from policyengine.language.cel_problems import ConditionError
 from policyengine.language.nodes import Items, Scalar, YamlNode, at, fields, text, texts
 from policyengine.language.page import Page
 from policyengine.language.templates import check_message
-from policyengine.language.values import duration_at
+from policyengine.language.values import length_at
 from policyengine.model.expression import Node, facts_read
 from policyengine.model.facts import Source
 from policyengine.model.ids import PolicyName, rule_name
@@ -119,7 +119,7 @@ def _evidence(page: Page, node: YamlNode) -> EvidenceNeed:
     fresh = at(node, "evidence", "fresh")
     return EvidenceNeed(
         minimum=None if minimum is None else Source[minimum.upper()],
-        fresh=None if fresh is None else duration_at(page, fresh),
+        fresh=None if fresh is None else length_at(page, fresh),
         hold=_hold(page, node),
     )
 
@@ -130,7 +130,7 @@ def _hold(page: Page, node: YamlNode) -> timedelta | None:
     written = at(node, "evidence", "onUnknown", "hold")
     if written is None:
         return None
-    length = duration_at(page, written)
+    length = length_at(page, written)
     if length > MAX_HOLD:
         page.error(written, "rule.hold-too-long", "an unknown may hold for 7 days at most", "write `7d` or less")
     return length
@@ -160,6 +160,11 @@ def check_uses(page: Page) -> None:
         for name, key in declared.keys.items():
             if name not in used:
                 page.warning(key, code, f"`{word}.{name}` is used in no condition", "use it or remove it")
+
+
+def written_ids(page: Page) -> frozenset[str]:
+    """Return the ids of all rules written in the policy."""
+    return frozenset(text(page.spec, "rules", index, "id") or "" for index in range(_count(page)))
 
 
 def _count(page: Page) -> int:

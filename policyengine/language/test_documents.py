@@ -10,11 +10,12 @@ from policyengine.language.binding_documents import Policies, policy_at
 from policyengine.language.diagnostics import did_you_mean
 from policyengine.language.nodes import Fields, Scalar, YamlNode, at, fields, scalars, text, texts
 from policyengine.language.page import Page
+from policyengine.language.policy_documents import WrittenPolicy
 from policyengine.language.surroundings import Surroundings
 from policyengine.language.values import duration_at, fact_value, moment_at
 from policyengine.model.decision import Outcome, Result, Tier
 from policyengine.model.facts import Source
-from policyengine.model.policy import Phase, Policy
+from policyengine.model.policy import Phase
 from policyengine.model.policy_test import Expectation, Fixture, PolicyTest
 from policyengine.model.schema import FactSchema, FieldSpec, UnknownFactError
 from policyengine.model.types import Kind
@@ -35,15 +36,15 @@ class _Draft:
 
 def read_policy_test(page: Page, around: Surroundings, policies: Policies) -> PolicyTest | None:
     """Return the test, or None when its policy is not there."""
-    policy = policy_at(page, policies)
+    written = policy_at(page, policies)
     now = moment_at(page, page.node("spec", "now"))
     fixtures = _fixtures(page, around)
-    expectations = tuple(_expectations(page, policy))
-    if policy is None:
+    expectations = tuple(_expectations(page, written))
+    if written is None:
         return None
     return PolicyTest(
         name=page.name,
-        policy=policy.name,
+        policy=written.policy.name,
         now=now,
         fixtures=fixtures,
         expectations=expectations,
@@ -188,7 +189,7 @@ def _nested(flat: Mapping[Path, object]) -> dict[str, object]:
     return root
 
 
-def _expectations(page: Page, policy: Policy | None) -> Iterator[Expectation]:
+def _expectations(page: Page, policy: WrittenPolicy | None) -> Iterator[Expectation]:
     expect = fields(page.spec, "expect")
     devices = fields(page.spec, "devices").entries
     for name, node in expect.entries.items():
@@ -200,12 +201,11 @@ def _expectations(page: Page, policy: Policy | None) -> Iterator[Expectation]:
             yield _expectation(page, name, node, expect.keys[name])
 
 
-def _check_rules(page: Page, node: Fields, policy: Policy | None) -> None:
-    written = {rule.id for rule in policy.rules} if policy is not None else set()
+def _check_rules(page: Page, node: Fields, written: WrittenPolicy | None) -> None:
     for rule, key in node.keys.items():
-        if policy is not None and rule != "tier" and rule not in written:
-            message = f"policy `{policy.name}` has no rule `{rule}`"
-            page.error(key, "test.unknown-rule", message, did_you_mean(rule, written))
+        if written is not None and rule != "tier" and rule not in written.rule_ids:
+            message = f"policy `{written.policy.name}` has no rule `{rule}`"
+            page.error(key, "test.unknown-rule", message, did_you_mean(rule, written.rule_ids))
 
 
 def _expectation(page: Page, name: str, node: Fields, key: Scalar) -> Expectation:

@@ -13,7 +13,7 @@ from policyengine.language.nodes import Items, Scalar, YamlNode, at, fields, sca
 from policyengine.language.page import Page
 from policyengine.language.surroundings import Surroundings, needs_right, owner_of, party_at
 from policyengine.language.templates import check_device_template
-from policyengine.language.values import duration_at, moment_at
+from policyengine.language.values import length_at, moment_at
 from policyengine.model.endorsements import ReferenceComponent, ReferenceValues, Release
 from policyengine.model.policy import Anchor, CertificateProfile, Party, Right, Role, TierTerms
 from policyengine.model.version import VersionError, key_function
@@ -201,7 +201,7 @@ def read_profile(page: Page, around: Surroundings) -> CertificateProfile:
         name=page.name,
         models=tuple(sorted(texts(spec, "for"))),
         key=texts(spec, "key"),
-        lifetime=duration_at(page, at(spec, "lifetime") or spec),
+        lifetime=length_at(page, at(spec, "lifetime") or spec),
         renew_at=float(renew_at.value or 0) if isinstance(renew_at, Scalar) else 0.5,
         subject=text(spec, "subject") or "",
         san_dns=texts(spec, "san", "dns"),
@@ -215,6 +215,6 @@ def read_profile(page: Page, around: Surroundings) -> CertificateProfile:
 def _tier(page: Page, node: YamlNode) -> TierTerms:
     lifetime = at(node, "lifetime")
     return TierTerms(
-        lifetime=None if lifetime is None else duration_at(page, lifetime),
+        lifetime=None if lifetime is None else length_at(page, lifetime),
         eku=texts(node, "eku") or None,
     )

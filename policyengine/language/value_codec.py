@@ -70,7 +70,7 @@ def to_json(value: Any) -> Any:
 
 def _compound_to_json(value: Any) -> Any:
     if is_dataclass(value):
-        return {name: to_json(getattr(value, name)) for name in _stored(type(value))}
+        return {name: to_json(getattr(value, name)) for name in _stored(value.__class__)}
     if isinstance(value, Mapping):
         return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, frozenset):

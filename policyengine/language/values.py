@@ -66,7 +66,9 @@ def _fact_list(page: Page, node: YamlNode, spec: FieldSpec, schema: FactSchema) 
         _wrong(page, node, spec.type)
         return None
     if spec.maximum is not None and len(node.items) > spec.maximum:
-        page.error(node, "value.too-many", f"a list of {len(node.items)} is longer than {spec.maximum}", "")
+        page.error(
+            node, "value.too-many", f"a list of {len(node.items)} is longer than {spec.maximum}", "test with fewer"
+        )
         return None
     element = FieldSpec(type=spec.type.parameters[0], meaning=spec.meaning)
     values = tuple(fact_value(page, item, element, schema) for item in node.items)
@@ -138,6 +140,14 @@ def duration_at(page: Page, node: YamlNode) -> timedelta:
     """Return the duration at `node`; zero, and a report, when it cannot be one."""
     found = _time(page, node, Type(kind=Kind.DURATION)) if isinstance(node, Scalar) else None
     return found if isinstance(found, timedelta) else timedelta()
+
+
+def length_at(page: Page, node: YamlNode) -> timedelta:
+    """Return the duration at `node`, longer than zero; one microsecond, and a report, when it is not."""
+    found = _time(page, node, Type(kind=Kind.DURATION)) if isinstance(node, Scalar) else None
+    if found == timedelta():
+        page.error(node, "value.zero", "this must be longer than zero", "write a duration such as `24h`")
+    return found if isinstance(found, timedelta) and found else timedelta(microseconds=1)
 
 
 def moment_at(page: Page, node: YamlNode) -> datetime:

@@ -8,6 +8,7 @@ from policyengine.language.binding_documents import Policies, policy_at
 from policyengine.language.diagnostics import did_you_mean
 from policyengine.language.nodes import scalars, text, texts
 from policyengine.language.page import Page
+from policyengine.language.policy_documents import WrittenPolicy
 from policyengine.language.selection import intersection, selects_nothing
 from policyengine.language.selectors import selector_at
 from policyengine.language.surroundings import Surroundings, owner_of, party_at, party_names
@@ -24,9 +25,10 @@ def read_waiver(page: Page, around: Surroundings, policies: Policies) -> Waiver 
     where = selector_at(page, ("where",), around)
     expires = moment_at(page, page.node("spec", "expires"))
     _check_approvals(page, around)
-    policy = policy_at(page, policies)
-    if policy is None:
+    written = policy_at(page, policies)
+    if written is None:
         return None
+    policy = written.policy
     if policy.waivers is None:
         message = f"policy `{policy.name}` cannot be waived"
         page.error(
@@ -35,7 +37,7 @@ def read_waiver(page: Page, around: Surroundings, policies: Policies) -> Waiver 
         return None
     _check_life(page, expires, policy.waivers, around.now)
     _check_agreed(page, policy.waivers)
-    _check_rules(page, policy)
+    _check_rules(page, written)
     _check_meets(page, where, policy, around)
     return Waiver(
         name=page.name,
@@ -78,14 +80,14 @@ def _check_agreed(page: Page, terms: WaiverTerms) -> None:
         page.error(page.node("spec", "approvals"), "waiver.approvals", message, "add them and have them sign")
 
 
-def _check_rules(page: Page, policy: Policy) -> None:
-    known = {rule.id: rule for rule in policy.rules}
+def _check_rules(page: Page, written: WrittenPolicy) -> None:
+    known = {rule.id: rule for rule in written.policy.rules}
     for one in scalars(page.spec, "rules"):
         rule = known.get(str(one.value))
-        if rule is None:
-            message = f"policy `{policy.name}` has no rule `{one.value}`"
-            page.error(one, "waiver.unknown-rule", message, did_you_mean(str(one.value), known))
-        elif any(path[0] == "identity" for path in facts_read(rule.require)):
+        if one.value not in written.rule_ids:
+            message = f"policy `{written.policy.name}` has no rule `{one.value}`"
+            page.error(one, "waiver.unknown-rule", message, did_you_mean(str(one.value), written.rule_ids))
+        elif rule is not None and any(path[0] == "identity" for path in facts_read(rule.require)):
             advice = "replace the device or its identity; who a device is cannot be waived"
             page.error(one, "waiver.identity", f"rule `{rule.id}` judges the device's identity", advice)
 
