@@ -19,6 +19,8 @@ BUCKETS = (
     2.5,
 )  # seconds; a check-in's goal is 0.15 at the 99th percentile
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
 Sample = tuple[Mapping[str, str], float]
 
 
@@ -35,7 +37,7 @@ class Metrics:
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request; `route` is the name of a route, never a path."""
-        self._requests[route, method, status // 100] += 1
+        self._requests[route, method if method in METHODS else "other", status // 100] += 1
         self._seconds[route] += seconds
         self._buckets[route][next((at for at, bound in enumerate(BUCKETS) if seconds <= bound), len(BUCKETS))] += 1
 

@@ -153,7 +153,7 @@ async def _login_form(_request: Request) -> Response:
 
 
 async def _login(request: Request) -> Response:
-    token = parse_qs((await _form(request)).decode("ascii", "replace"), max_num_fields=4).get("token", [""])[0].strip()
+    token = _token_of(await _form(request))
     services: Services = request.app.state.services
     try:
         await run_in_threadpool(services.tokens.authenticate, token[:MAX_TOKEN])
@@ -162,6 +162,14 @@ async def _login(request: Request) -> Response:
     answer = RedirectResponse("/", status_code=303)
     answer.set_cookie(COOKIE, token, max_age=SESSION_SECONDS, secure=True, httponly=True, samesite="strict")
     return answer
+
+
+def _token_of(form: bytes) -> str:
+    try:
+        fields = parse_qs(form.decode("ascii", "replace"), max_num_fields=4)
+    except ValueError:  # more fields than any form of ours has
+        return ""
+    return fields.get("token", [""])[0].strip()
 
 
 async def _logout(request: Request) -> Response:

@@ -38,3 +38,9 @@ def show_metrics(viewer: Meter, services: Catalogue, request: Request) -> Respon
         generation=active.generation if active else None,
     )
     return Response(text, media_type=metrics.MEDIA_TYPE)
+
+
+@router.get("/openapi.json", dependencies=PUBLIC, include_in_schema=False)
+def describe(request: Request) -> Response:
+    """Return the OpenAPI 3.1 description of this API."""
+    return JSONResponse(request.app.openapi())

@@ -1,0 +1,402 @@
+"""Use cases that answer from memory, with the real ones' signatures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import httpx
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.options import Options
+from policyengine.model.decision import Tier
+from policyengine.model.ids import DeviceId, Digest, PartyName
+from policyengine.model.policy import Phase
+from policyengine.services.actors import PersonRole, Principal
+from policyengine.services.audit import Audit, ControlStatus, Explanation
+from policyengine.services.catalogue import Services
+from policyengine.services.certificates import Certificates
+from policyengine.services.challenge import Challenge, Challenges
+from policyengine.services.checkin import CheckInReply, CheckInRequest, CheckIns
+from policyengine.services.devices import DeviceDetail, Devices, IssuedToken, NewDevice
+from policyengine.services.errors import ConflictError, MissingError, RefusedError, UnauthenticatedError
+from policyengine.services.health import Health, HealthCheck
+from policyengine.services.ports import DeviceFilter, PageRequest
+from policyengine.services.publish import Bundles
+from policyengine.services.records import (
+    Activation,
+    ApiToken,
+    AuditEvent,
+    BundleRecord,
+    CertificateRecord,
+    CertificateStatus,
+    DecisionRecord,
+    Device,
+    DeviceState,
+    Lifecycle,
+    Page,
+    SecurityEvent,
+    TimelineEntry,
+)
+from policyengine.services.tokens import NewToken, Tokens
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+DIGEST = Digest("sha256:" + "ab" * 32)
+DECISION = (
+    b'{"findings":[{"rule":"engineering/x#secure-boot","result":"fail","reason":"rule.false","mode":"enforce",'
+    b'"action":"quarantine","severity":"high","message":"<b>boot</b> is \\u202eoff","remediation":"re-flash",'
+    b'"controls":["etsi:5.7-1"],"source":{"file":"engineering/x.yaml","line":23,"commit":"c0ffee"},'
+    b'"facts":{"boot.secure":{"value":false,"source":"attested","observed_at":"2026-11-23T12:00:00Z"}},'
+    b'"failing_since":"2026-11-23T12:00:00Z","waiver":null}]}'
+)
+GOOD_CERTIFICATE = b"good"
+
+DEVICE = Device(
+    id=DeviceId("gw-0001"),
+    vendor="vendor-acme",
+    model="gw-200",
+    serial="AC-00000001",
+    site="plant-a",
+    zone="line-1",
+    labels={"ring": "canary"},
+    lifecycle=Lifecycle.OPERATIONAL,
+    created_at=NOW,
+    updated_at=NOW,
+    enrolled_at=NOW,
+)
+HOSTILE = replace(DEVICE, id=DeviceId("gw-0666"), serial="<img src=x onerror=alert(1)>\x1b[31m\u202e")
+
+STATE = DeviceState(
+    device_id=DEVICE.id,
+    version=3,
+    floor=1,
+    key_spki=b"spki",
+    key_thumbprint="sha256:" + "cd" * 32,
+    identity_kind="idevid",
+    anchor=None,
+    tier=Tier.QUARANTINE,
+    decided_tier=Tier.QUARANTINE,
+    decision_id=DIGEST,
+    document_digest=DIGEST,
+    decided_at=NOW,
+    phase=Phase.OPERATE,
+    bundle=DIGEST,
+    generation=7,
+    facts_digest=DIGEST,
+    facts_shared=DIGEST,
+    facts_own=b"",
+    input_prior=None,
+    prior=DIGEST,
+    verdicts=b"",
+    valid_until=NOW + timedelta(hours=1),
+    last_seen=NOW,
+)
+CERTIFICATE = CertificateRecord(
+    issuer="issuing",
+    serial="1f",
+    device_id=DEVICE.id,
+    decision_id=DIGEST,
+    profile="gateway",
+    tier=Tier.FULL,
+    lineage=1,
+    replaces=None,
+    key_thumbprint="sha256:" + "cd" * 32,
+    not_before=NOW,
+    not_after=NOW + timedelta(days=14),
+    certificate=b"der",
+    status=CertificateStatus.GOOD,
+    status_reason=None,
+    status_at=NOW,
+)
+TOKEN = ApiToken(
+    id="t1",
+    name="ci",
+    role="engineering",
+    party="engineering",
+    models=None,
+    created_at=NOW,
+    created_by="admin",
+    expires_at=NOW + timedelta(days=1),
+    last_used=None,
+    revoked_at=None,
+    secret_hash=b"hash-that-must-not-leave",
+)
+
+
+class FakeTokens(Tokens):
+    """A token is the name of its role, or `vendor:MODEL`."""
+
+    def __init__(self) -> None:
+        self.created = 0
+
+    def authenticate(self, secret: str) -> Principal:
+        role, _, model = secret.partition(":")
+        if role not in {role.value for role in PersonRole}:
+            raise UnauthenticatedError("this is no token of ours")
+        return Principal(name=f"a-{role}", role=PersonRole(role), models=frozenset({model}) if model else None)
+
+    def create(
+        self,
+        actor: Principal,
+        *,
+        name: str,
+        role: PersonRole,
+        lifetime: timedelta,
+        party: PartyName | None = None,
+        models: frozenset[str] | None = None,
+    ) -> NewToken:
+        self.created += 1
+        return NewToken(secret=f"pe_secret_{self.created}", record=replace(TOKEN, name=name, role=role.value))
+
+    def list(self, viewer: Principal) -> tuple[ApiToken, ...]:
+        return (TOKEN,)
+
+    def revoke(self, actor: Principal, token_id: str) -> None:
+        return
+
+
+class FakeDevices(Devices):
+    """One device that enrolled and one with a hostile serial; acts are remembered."""
+
+    def __init__(self) -> None:
+        self.acts: list[tuple[str, str, str]] = []
+        self.announced: list[NewDevice] = []
+        self.asked: list[tuple[DeviceFilter, PageRequest]] = []
+
+    def list(
+        self, viewer: Principal, where: DeviceFilter, page: PageRequest
+    ) -> Page[tuple[Device, DeviceState | None]]:
+        self.asked.append((where, page))
+        rows = ((DEVICE, STATE), (HOSTILE, None))
+        kept = tuple(row for row in rows if where.tier is None or (row[1] and row[1].tier is where.tier))
+        return Page(items=kept, next="after-0666" if page.cursor is None else None)
+
+    def show(self, viewer: Principal, device_id: DeviceId) -> DeviceDetail:
+        known = {DEVICE.id: (DEVICE, STATE), HOSTILE.id: (HOSTILE, None)}
+        if device_id not in known or (viewer.models is not None and DEVICE.model not in viewer.models):
+            raise MissingError("no such device")
+        device, state = known[device_id]
+        return DeviceDetail(device=device, state=state, certificate=CERTIFICATE, verdicts=())
+
+    def facts(self, viewer: Principal, device_id: DeviceId, *, as_of: datetime | None = None) -> Mapping[str, object]:
+        self.show(viewer, device_id)
+        return {"device_id": device_id, "facts": {}, "provenance": {}, "as_of": as_of and as_of.isoformat()}
+
+    def decisions(self, viewer: Principal, device_id: DeviceId, page: PageRequest) -> Page[DecisionRecord]:
+        return Page(items=(), next=None)
+
+    def timeline(self, viewer: Principal, device_id: DeviceId, page: PageRequest) -> Page[TimelineEntry]:
+        return Page(
+            items=(TimelineEntry(at=NOW, kind="decision", summary="full to quarantine", reference="x"),), next=None
+        )
+
+    def overview(self, viewer: Principal) -> Mapping[str, Mapping[str, int]]:
+        return {"gw-200": {"full": 3, "quarantine": 1}}
+
+    def announce(self, actor: Principal, devices: Iterable[NewDevice]) -> int:
+        self.announced += devices
+        return len(self.announced)
+
+    def admit(self, actor: Principal, device_id: DeviceId) -> None:
+        self.acts.append(("admit", device_id, ""))
+
+    def create_token(self, actor: Principal, device_id: DeviceId, *, lifetime: timedelta) -> IssuedToken:
+        return IssuedToken(token="once", device_id=device_id, expires_at=NOW + lifetime)
+
+    def quarantine(self, actor: Principal, device_id: DeviceId, *, reason: str, tier: Tier = Tier.QUARANTINE) -> None:
+        self.acts.append(("quarantine", device_id, reason))
+
+    def release(self, actor: Principal, device_id: DeviceId, *, reason: str) -> None:
+        self.acts.append(("release", device_id, reason))
+
+    def retire(self, actor: Principal, device_id: DeviceId, *, reason: str) -> None:
+        self.acts.append(("retire", device_id, reason))
+
+
+class FakeCheckIns(CheckIns):
+    """Answers every check-in; `error` is raised instead when set."""
+
+    def __init__(self) -> None:
+        self.requests: list[CheckInRequest] = []
+        self.error: Exception | None = None
+
+    async def check_in(self, request: CheckInRequest) -> CheckInReply:
+        self.requests.append(request)
+        if self.error is not None:
+            raise self.error
+        return CheckInReply(
+            body=b'{"tier":"full"}', device_id=DEVICE.id, decision_id=DIGEST, tier=Tier.FULL, repeated=False
+        )
+
+
+class FakeChallenges(Challenges):
+    def __init__(self) -> None:
+        self.bound: list[DeviceId | None] = []
+
+    def issue(self, device_id: DeviceId | None) -> Challenge:
+        self.bound.append(device_id)
+        return Challenge(nonce=b"\xff" * 48, expires_at=NOW + timedelta(minutes=5))
+
+
+class FakeCertificates(Certificates):
+    def __init__(self) -> None:
+        self.acts: list[tuple[str, str]] = []
+
+    def list(
+        self,
+        viewer: Principal,
+        page: PageRequest,
+        *,
+        device_id: DeviceId | None = None,
+        status: CertificateStatus | None = None,
+    ) -> Page[CertificateRecord]:
+        return Page(items=(CERTIFICATE,), next=None)
+
+    def show(self, viewer: Principal, serial: str) -> CertificateRecord:
+        if serial != CERTIFICATE.serial:
+            raise MissingError("no such certificate")
+        return CERTIFICATE
+
+    def revoke(self, actor: Principal, serial: str, *, reason: str) -> None:
+        self.acts.append(("revoke", reason))
+
+    def hold(self, actor: Principal, serial: str, *, reason: str) -> None:
+        raise ConflictError("it is on hold already")
+
+    def release(self, actor: Principal, serial: str, *, reason: str) -> None:
+        self.acts.append(("release", reason))
+
+    def identify(self, certificate: bytes) -> DeviceId:
+        if certificate != GOOD_CERTIFICATE:
+            raise RefusedError("the certificate is not good", check="certificate.status")
+        return DEVICE.id
+
+
+class FakeAudit(Audit):
+    def __init__(self) -> None: ...
+
+    def decision(self, viewer: Principal, decision_id: Digest) -> bytes:
+        if decision_id != DIGEST:
+            raise MissingError("no such decision")
+        return DECISION
+
+    def explain(self, viewer: Principal, decision_id: Digest) -> Explanation:
+        self.decision(viewer, decision_id)
+        return Explanation(document={"decision_id": decision_id}, text="because <b>")
+
+    def explain_device(self, viewer: Principal, device_id: DeviceId, *, as_of: datetime | None = None) -> Explanation:
+        return Explanation(document={"device_id": device_id}, text="because")
+
+    def controls(self, viewer: Principal, *, as_of: datetime | None = None) -> tuple[ControlStatus, ...]:
+        return (ControlStatus(id="etsi:5.7-1", title="t", source="s", edition="e", rules=("r",), results={"fail": 1}),)
+
+    def security_events(
+        self, viewer: Principal, page: PageRequest, *, device_id: DeviceId | None = None
+    ) -> Page[SecurityEvent]:
+        event = SecurityEvent(
+            id="e",
+            code="psa.nonce",
+            device_id=None,
+            check="psa.nonce",
+            detail="<script>alert(1)</script>",
+            first_at=NOW,
+            last_at=NOW,
+            count=2,
+        )
+        return Page(items=(event,), next=None)
+
+    def events(self, viewer: Principal, page: PageRequest) -> Page[AuditEvent]:
+        act = AuditEvent(index=1, at=NOW, actor="admin", action="bundle.activate", subject=DIGEST, detail={})
+        return Page(items=(act,), next=None)
+
+
+class FakeBundles(Bundles):
+    def __init__(self) -> None:
+        self.published: list[bytes] = []
+
+    def publish_file(self, actor: Principal, content: bytes) -> Digest:
+        self.published.append(content)
+        return DIGEST
+
+    def activate(self, actor: Principal, digest: Digest, *, expected_generation: int | None) -> Activation:
+        if expected_generation != 7:
+            raise ConflictError("generation 7 is in force", generation=7)
+        return Activation(generation=8, digest=digest, activated_at=NOW, actor=actor.name)
+
+    def list(self, page: PageRequest) -> Page[BundleRecord]:
+        return Page(items=(BundleRecord(digest=DIGEST, commit=None, published_at=NOW, published_by="a"),), next=None)
+
+    def show(self, digest: Digest) -> tuple[BundleRecord, bytes]:
+        if digest != DIGEST:
+            raise MissingError("no such bundle")
+        return BundleRecord(digest=DIGEST, commit=None, published_at=NOW, published_by="a"), b"{}"
+
+    def active(self) -> Activation | None:
+        return Activation(generation=7, digest=DIGEST, activated_at=NOW, actor="admin")
+
+
+class FakeHealth(HealthCheck):
+    def __init__(self) -> None:
+        self.problems: tuple[str, ...] = ()
+
+    def check(self) -> Health:
+        return Health(ready=not self.problems, problems=self.problems, bundle=DIGEST, generation=7)
+
+
+class FakeResults:
+    def sign(self, claims: Mapping[str, object]) -> str:
+        return "jws"
+
+    def jwks(self) -> Mapping[str, object]:
+        return {"keys": [{"kty": "EC", "kid": "k"}]}
+
+
+def services() -> Services:
+    """Return a fresh set of use cases."""
+    return Services(
+        challenges=FakeChallenges(),
+        checkins=FakeCheckIns(),
+        devices=FakeDevices(),
+        bundles=FakeBundles(),
+        certificates=FakeCertificates(),
+        audit=FakeAudit(),
+        tokens=FakeTokens(),
+        sweep=None,
+        health=FakeHealth(),
+        results=FakeResults(),
+        ca_bundle=b"-----BEGIN CERTIFICATE-----\n",
+    )
+
+
+def application(found: Services, **changes: object) -> FastAPI:
+    """Return the application over `found` with small limits."""
+    options = Options(instance="t", max_body_bytes=64 * 1024, max_upload_bytes=128 * 1024, max_in_flight=4)
+    return create_app(found, options=replace(options, **changes))
+
+
+class Client:
+    """Speaks to an application through ASGI, without a socket; `peer` is the address it seems to come from."""
+
+    def __init__(self, app: FastAPI, *, peer: str = "192.0.2.1") -> None:
+        self.app = app
+        self._transport = httpx.ASGITransport(app=app, client=(peer, 40000))
+
+    def request(self, method: str, path: str, *, role: str | None = None, **options: object) -> httpx.Response:
+        """Return the answer to one request, as `role` (a bearer token) or as nobody."""
+        headers = list(dict(options.pop("headers", {})).items())
+        if role is not None:
+            headers.append(("Authorization", f"Bearer {role}"))
+        return asyncio.run(self._request(method, path, headers=headers, **options))
+
+    def get(self, path: str, **options: object) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: object) -> httpx.Response:
+        return self.request("POST", path, **options)
+
+    async def _request(self, method: str, path: str, **options: object) -> httpx.Response:
+        async with httpx.AsyncClient(transport=self._transport, base_url="https://server") as client:
+            return await client.request(method, path, **options)
