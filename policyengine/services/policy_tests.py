@@ -171,9 +171,11 @@ def _facts(fixture: Fixture, test: PolicyTest) -> Facts:
     return Facts(device_id=device_id(fixture.name), values=fixture.values, provenance={"": seen, "device": registry})
 
 
-def _phase(offered: frozenset[Phase], wanted: Phase) -> Phase:
-    """Return the phase to judge in: the fixture's, unless only the other one is offered."""
-    return wanted if wanted in offered or not offered else next(iter(offered))
+def _phase(offered: frozenset[Phase], wanted: Phase | None) -> Phase:
+    """Return the phase to judge in: the one the fixture names, else operation unless only enrolment is offered."""
+    if wanted is not None:
+        return wanted
+    return Phase.OPERATE if Phase.OPERATE in offered else Phase.ENROLL
 
 
 def _of_rule(decision: Decision, rule: str) -> tuple[Finding, ...]:

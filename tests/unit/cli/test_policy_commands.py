@@ -1,0 +1,151 @@
+"""`init`, `test`, `facts` and `explain`: what they print, and the exit code a shell sees."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+from typer.testing import CliRunner, Result
+
+from policyengine.adapters.starter import starter_files
+from policyengine.cli.main import app
+from policyengine.model.schema import CORE_SCHEMA
+from policyengine.model.schema_document import facts_json_schema, listing
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+@pytest.fixture
+def policies(tmp_path: Path) -> Path:
+    directory = tmp_path / "policies"
+    assert run("init", str(directory)).exit_code == 0
+    return directory
+
+
+def break_expectation(policies: Path) -> None:
+    test = policies / "engineering" / "gateway-firmware_test.yaml"
+    test.write_text(test.read_text().replace("old: {firmware-floor: fail", "old: {firmware-floor: pass"))
+
+
+def test_a_new_repository_holds_the_whole_starter_pack(policies: Path) -> None:
+    written = {str(path.relative_to(policies)) for path in policies.rglob("*") if path.is_file()}
+    assert {name for name in written if not name.startswith(".git/")} == set(starter_files())
+
+
+def test_a_new_repository_observes_and_does_not_enforce(policies: Path) -> None:
+    switches = [line for line in (policies / "fleet.yaml").read_text().splitlines() if "enforcement:" in line]
+    assert [line.split("#")[0].strip() for line in switches] == ["enforcement: observe"]
+
+
+def test_a_new_repository_has_one_commit_and_nothing_uncommitted(policies: Path) -> None:
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", policies, *arguments], check=True, capture_output=True, text=True).stdout
+
+    assert (len(git("log", "--oneline").splitlines()), git("status", "--porcelain")) == (1, "")
+
+
+def test_a_directory_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    result = run("init", str(tmp_path))
+    assert result.exit_code != 0
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_directory_inside_a_repository_gets_no_repository_of_its_own(policies: Path) -> None:
+    inner = policies / "more"
+    assert "part of a Git repository" in run("init", str(inner)).output
+    assert not (inner / ".git").exists()
+
+
+def test_testing_the_starter_pack_exits_with_zero(policies: Path) -> None:
+    result = run("test", str(policies))
+    assert result.exit_code == 0, result.output
+    assert "0 did not, 0 rules not covered" in result.output
+
+
+def test_a_failing_expectation_is_shown_with_its_facts_and_exits_with_one(policies: Path) -> None:
+    break_expectation(policies)
+    result = run("test", str(policies))
+    assert result.exit_code == 1
+    assert "expected pass, seen fail (rule.false)" in result.output
+    assert "boot.svn = 6 (attested, 2026-11-22T23:00:00Z)" in result.output
+
+
+def test_json_output_is_one_document_with_every_case(policies: Path) -> None:
+    break_expectation(policies)
+    document = json.loads(run("test", str(policies), "--output", "json").stdout)
+    wrong = [case for case in document["cases"] if not case["passed"]]
+    assert (document["failed"], len(wrong)) == (1, 1)
+    assert wrong[0]["facts"]["boot.svn"]["value"] == 6
+
+
+def test_junit_output_counts_the_failure(policies: Path) -> None:
+    break_expectation(policies)
+    suite = ElementTree.fromstring(run("test", str(policies), "--output", "junit").stdout)
+    assert suite.get("failures") == "1"
+    assert len(suite.findall("testcase/failure")) == 1
+
+
+def test_policies_that_do_not_compile_are_not_tested_and_exit_with_one(policies: Path) -> None:
+    rule = policies / "engineering" / "gateway-firmware.yaml"
+    rule.write_text(rule.read_text().replace("boot.svn", "boot.svm"))
+    result = run("test", str(policies))
+    assert result.exit_code == 1
+    assert "cel.unknown-fact" in result.stderr
+
+
+def test_explaining_a_rule_names_what_it_reads_and_where_it_acts(policies: Path) -> None:
+    output = run("explain", "gateway-firmware#firmware-floor", "--policies", str(policies)).output
+    assert "boot.svn (int): security version number of the running firmware" in output
+    assert "a fact is weaker than attested" in output
+    assert "operations/gateway-firmware: enforce limited, every device, min_svn = 7" in output
+
+
+def test_an_explanation_as_json_carries_controls_with_titles(policies: Path) -> None:
+    arguments = ("explain", "secure-boot", "--policies", str(policies), "--output", "json")
+    document = json.loads(run(*arguments).stdout)
+    assert document["controls"]["etsi:5.7-1"] == "Software is verified at start-up"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"), [("no-such-rule", "no rule is called"), ("serial-format", "more than one rule")]
+)
+def test_a_name_that_is_not_one_rules_is_refused(policies: Path, name: str, sentence: str) -> None:
+    result = run("explain", name, "--policies", str(policies))
+    assert sentence in str(result.exception)
+
+
+def test_facts_of_a_group_are_listed_with_type_and_meaning() -> None:
+    output = run("facts", "software").output
+    assert "software[].version" in output
+    assert "boot.secure" not in output
+
+
+def test_a_group_that_does_not_exist_is_a_usage_error() -> None:
+    assert run("facts", "boots").exit_code == 2
+
+
+def test_every_fact_is_listed_once() -> None:
+    paths = [entry["path"] for entry in json.loads(run("facts", "--output", "json").stdout)]
+    assert len(paths) == len(set(paths)) == len(list(CORE_SCHEMA.leaves())) + 1
+
+
+def test_the_json_schema_accepts_facts_of_the_right_type_only() -> None:
+    validator = jsonschema.Draft202012Validator(json.loads(run("facts", "--output", "schema").stdout))
+    good = {"boot": {"secure": True, "svn": 7}, "software": [{"name": "app"}], "device": {"labels": {"ring": "rest"}}}
+    assert validator.is_valid(good)
+    assert not validator.is_valid({"boot": {"svn": "7"}})
+    assert not validator.is_valid({"boot": {"secur": True}})
+
+
+def test_the_json_schema_has_every_listed_group() -> None:
+    properties = facts_json_schema(CORE_SCHEMA)["properties"]
+    assert isinstance(properties, dict)
+    listed = {str(entry["path"]).split(".")[0].removesuffix("[]") for entry in listing(CORE_SCHEMA)}
+    assert listed - {"now"} == {name for name in properties if name != "org"}
