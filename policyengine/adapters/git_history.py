@@ -40,11 +40,34 @@ def commit(directory: Path, paths: Sequence[str], *, message: str, author: Autho
     return _git(directory, "rev-parse", "HEAD").strip()
 
 
+def is_installed() -> bool:
+    """Return whether there is a `git` to call."""
+    return shutil.which("git") is not None
+
+
+def is_inside_repository(directory: Path) -> bool:
+    """Return whether `directory` is part of a work tree already."""
+    return _run(directory, "rev-parse", "--is-inside-work-tree").returncode == 0
+
+
+def configured_author(directory: Path) -> Author | None:
+    """Return who the user's Git configuration says they are, if it says so."""
+    name, email = (_run(directory, "config", key).stdout.strip() for key in ("user.name", "user.email"))
+    return Author(name=name, email=email) if name and email else None
+
+
 def _git(directory: Path, *arguments: str) -> str:
+    done = _run(directory, *arguments)
+    if done.returncode != 0:
+        raise GitFailedError(f"git {arguments[0]} failed: {done.stderr.strip()}", path=str(directory))
+    return done.stdout
+
+
+def _run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     git = shutil.which("git")
     if git is None:
         raise GitFailedError("there is no git on this machine")
-    done = subprocess.run(  # noqa: S603 - a fixed program with arguments of ours, no shell
+    return subprocess.run(  # noqa: S603 - a fixed program with arguments of ours, no shell
         [git, "-C", str(directory), *arguments],
         capture_output=True,
         text=True,
@@ -52,6 +75,3 @@ def _git(directory: Path, *arguments: str) -> str:
         timeout=GIT_SECONDS,
         stdin=subprocess.DEVNULL,
     )
-    if done.returncode != 0:
-        raise GitFailedError(f"git {arguments[0]} failed: {done.stderr.strip()}", path=str(directory))
-    return done.stdout

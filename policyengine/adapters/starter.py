@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import importlib.resources
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from policyengine.adapters.git_history import (
+    Author,
+    commit,
+    configured_author,
+    is_inside_repository,
+    is_installed,
+    start,
+)
 from policyengine.errors import PolicyEngineError
 
-GIT_SECONDS = 60  # `git` on a few dozen files is done in well under a second; a hung hook or prompt must not hang us
+PROGRAM = Author(name="policyengine", email="policyengine@localhost")
 
 
 class NotEmptyError(PolicyEngineError):
     """The directory for a new policy repository has something in it already."""
 
     code = "init.not-empty"
-
-
-class GitFailedError(PolicyEngineError):
-    """`git` did not do as told; the files are written all the same."""
-
-    code = "init.git"
 
 
 class Committed(Enum):
@@ -64,37 +64,12 @@ def write_tree(directory: Path, files: Mapping[str, bytes]) -> None:
 def first_commit(directory: Path, message: str) -> Committed:
     """Make `directory` a Git repository with one commit, unless there is no git or it is inside one.
 
-    A user without a Git identity gets one for this commit only. Raises GitFailedError.
+    The author is who the user's Git configuration names, else the program. Raises GitFailedError.
     """
-    git = shutil.which("git")
-    if git is None:
+    if not is_installed():
         return Committed.NO_GIT
-    if _git(git, directory, "rev-parse", "--is-inside-work-tree").returncode == 0:
+    if is_inside_repository(directory):
         return Committed.INSIDE_REPOSITORY
-    identity = _identity(git, directory)
-    for arguments in (
-        ("init", "--quiet", "--initial-branch=main"),
-        ("add", "--all"),
-        (*identity, "commit", "--quiet", "--no-verify", "--no-gpg-sign", f"--message={message}"),
-    ):
-        done = _git(git, directory, *arguments)
-        if done.returncode != 0:
-            raise GitFailedError(f"git could not commit: {done.stderr.strip()}", path=str(directory))
+    start(directory)
+    commit(directory, ["."], message=message, author=configured_author(directory) or PROGRAM)
     return Committed.YES
-
-
-def _identity(git: str, directory: Path) -> tuple[str, ...]:
-    if _git(git, directory, "config", "user.email").returncode == 0:
-        return ()
-    return ("-c", "user.name=policyengine", "-c", "user.email=policyengine@localhost")
-
-
-def _git(git: str, directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - a fixed program with arguments of ours, no shell
-        [git, "-C", str(directory), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=GIT_SECONDS,
-        stdin=subprocess.DEVNULL,
-    )

@@ -172,8 +172,8 @@ def _facts(fixture: Fixture, test: PolicyTest) -> Facts:
 
 
 def _phase(offered: frozenset[Phase], wanted: Phase | None) -> Phase:
-    """Return the phase to judge in: the one the fixture names, else operation unless only enrolment is offered."""
-    if wanted is not None:
+    """Return the phase to judge in: the fixture's where it is offered, else operation, else enrolment."""
+    if wanted is not None and wanted in offered:
         return wanted
     return Phase.OPERATE if Phase.OPERATE in offered else Phase.ENROLL
 

@@ -197,7 +197,7 @@ def decided(bundle: Bundle, facts: Facts, phase: Phase) -> tuple[Tier, list[str]
 
 
 def healthy(bundle: Bundle, model: str, site: str, *, svn: int | None = None) -> Facts:
-    """Return a healthy device's facts as a check-in gathers them: what it reports is its own word, its lists partial."""
+    """Return a healthy device's facts as a check-in gathers them; what it reports is its own word, and partial."""
     declared = bundle.fleet.models[model]
     release = max(
         (one for values in bundle.reference_values if model in values.models for one in values.releases),

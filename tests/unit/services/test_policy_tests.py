@@ -180,9 +180,11 @@ def test_a_rule_of_enrolment_is_judged_at_enrolment() -> None:
     assert expecting("asking: {key-strength: pass}", devices=asking).passed
 
 
-def test_a_device_that_names_its_phase_is_judged_in_that_phase() -> None:
-    asking = "    asking: {from: good, phase: operate, set: {csr.key_type: p256}}\n"
-    assert expecting("asking: {key-strength: skip}", devices=asking).passed
+def test_a_device_that_names_enrolment_is_judged_at_enrolment() -> None:
+    """Where nothing passes, enrolment denies; operation only acts on what does not pass."""
+    stranger = "    stranger: {from: good, phase: enroll, unset: [boot]}\n"
+    known = "    known: {from: good, unset: [boot]}\n"
+    assert expecting("stranger: {tier: deny}", "known: {tier: limited}", devices=stranger + known).passed
 
 
 def test_facts_weaker_than_the_rule_asks_are_unknown() -> None:
