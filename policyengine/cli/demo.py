@@ -71,7 +71,8 @@ def _started(
         with console.status("starting the server: root and issuing CA, database, TLS"):
             server = running.enter_context(running_server(site, port=port))
         console.print(f"server     {server.url}")
-        console.print(f"bundle     {publish(server, site.policies)}")
+        published = publish(server, site.policies)
+        console.print(f"in force   {published.digest}\n           from commit {published.commit}")
         announce(server, plan)
         console.print(f"announced  {len(plan)} devices of {len({planned.model for planned in plan})} models")
         yield site, server, plan
@@ -139,16 +140,15 @@ def _show(server: Server, plan: Sequence[PlannedDevice], console: Console, outpu
 
 
 def _put_commits_in_force(site: DemoSite, server: Server, reports: Iterator[dict[str, Any]], console: Console) -> None:
-    from policyengine.adapters.git import head_commit
-    from policyengine.cli.compiled import PoliciesInvalidError
-    from policyengine.cli.demo_steps import publish
+    from policyengine.adapters.git import read_commit
+    from policyengine.cli.demo_steps import DemoFailedError, publish
 
-    known = head_commit(site.policies)
+    known = read_commit(site.policies).commit
     for report in reports:
-        if report["event"] == "visit" or head_commit(site.policies) == known:
+        if report["event"] == "visit" or read_commit(site.policies).commit == known:
             continue
-        known = head_commit(site.policies)
+        known = read_commit(site.policies).commit
         try:
-            console.print(f"in force   {publish(server, site.policies)} from commit {known}")
-        except PoliciesInvalidError as refused:
-            console.print(f"refused    {refused.message}; the bundle before stays in force")
+            console.print(f"in force   {publish(server, site.policies).digest}\n           from commit {known}")
+        except DemoFailedError as refused:
+            console.print(f"refused    {refused.message}")

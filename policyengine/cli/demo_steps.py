@@ -73,6 +73,14 @@ class Ending:
     reasons: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A bundle in force and the commit it was compiled from."""
+
+    digest: str
+    commit: str
+
+
 def make_site(site: DemoSite, *, devices: int) -> tuple[PlannedDevice, ...]:
     """Write policies, vendors' test CAs and the plan of `devices` devices below the site, and return the plan."""
     from policyengine.cli.compiled import compiled_bundle
@@ -115,16 +123,25 @@ def _server(site: DemoSite, process: subprocess.Popen[bytes], log: Path) -> Serv
     return Server(url=url, ca=ca, token=token, connection=connection)
 
 
-def publish(server: Server, policies: Path) -> str:
-    """Build the policy repository, publish the bundle, put it in force, and return its digest."""
-    from policyengine.adapters.git import head_commit
-    from policyengine.cli.compiled import compiled_bundle
-    from policyengine.language.bundle import BundleFile, encode_file
+def publish(server: Server, policies: Path) -> Published:
+    """Compile the last commit of the policy repository, publish the bundle and put it in force.
 
-    bundle, digest = compiled_bundle(policies)
-    file = BundleFile(bundle=bundle, digest=digest, commit=head_commit(policies), created_at=SystemClock().now())
+    Raises DemoFailedError when the commit does not compile; the bundle before it then stays in force.
+    """
+    from policyengine.adapters.git import read_commit
+    from policyengine.language.bundle import BundleFile, encode_file
+    from policyengine.language.compiler import compile_tree
+
+    tree, now = read_commit(policies), SystemClock().now()
+    compiled = compile_tree(tree.files, now=now)
+    if compiled.bundle is None or compiled.digest is None:
+        raise DemoFailedError(f"commit {tree.commit[:12]} does not compile; run `policyengine check {policies}`")
+    file = BundleFile(bundle=compiled.bundle, digest=compiled.digest, commit=tree.commit, created_at=now)
     server.post("/v1/bundles", json.loads(encode_file(file)))
-    return digest
+    active = server.connection.get("/v1/bundles/active")
+    generation = active.document["generation"] if active.status == 200 else 0
+    server.post(f"/v1/bundles/{compiled.digest}/activate", {"expected_generation": generation})
+    return Published(digest=compiled.digest, commit=tree.commit)
 
 
 def announce(server: Server, plan: Sequence[PlannedDevice]) -> None:
