@@ -139,7 +139,7 @@ def publish(server: Server, policies: Path) -> Published:
     file = BundleFile(bundle=compiled.bundle, digest=compiled.digest, commit=tree.commit, created_at=now)
     server.post("/v1/bundles", json.loads(encode_file(file)))
     active = server.connection.get("/v1/bundles/active")
-    generation = active.document["generation"] if active.status == 200 else 0
+    generation = active.document["generation"] if active.status == 200 else None
     server.post(f"/v1/bundles/{compiled.digest}/activate", {"expected_generation": generation})
     return Published(digest=compiled.digest, commit=tree.commit)
 
