@@ -20,9 +20,10 @@ from policyengine.model.types import Kind
 MAX_PROBLEMS = 20  # of one condition; hostile text makes cel-cpp write thousands, and nobody reads more
 
 _ENTRY = re.compile(
-    r"^(?:[A-Z_]+: )?ERROR: <input>:(-?\d+):(-?\d+): (.*?)(?=\n \| |\nERROR: <input>|\Z)", re.MULTILINE | re.DOTALL
+    r"^(?:[A-Z_]+: )?ERROR: <input>:(-?\d+):(-?\d+): (.*?)(?=\n \| |\nERROR: <input>| \[[A-Z_]+\]\Z|\Z)",
+    re.MULTILINE | re.DOTALL,
 )
-_TOO_DEEP = re.compile(r"CANCELLED: Expression recursion|[A-Z_]+: ERROR: <input>:-1:-1: Exceeded max recursion")
+_CANCELLED = "CANCELLED: Expression recursion limit"
 _OPERATORS = {"@in": "in", "_[_]": "[]", "_[?_]": "[?]", "_?_:_": "?:", "-_": "-", "!_": "!"}
 _DECIMALS = "write the number with a decimal point, such as `7.0`"
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "in"})
@@ -92,7 +93,7 @@ def _close(name: str, known: Sequence[str] | Mapping[str, object]) -> str:
 
 def problems_in(text: str, source: SourceText, vocabulary: Vocabulary) -> list[CelProblem]:
     """Return our problems for cel-cpp's error `text`; at least one, at most MAX_PROBLEMS."""
-    if _TOO_DEEP.match(text):
+    if text.startswith(_CANCELLED):
         return [too_deep(0)]
     found: list[CelProblem] = []
     for entry in _ENTRY.finditer(text):
@@ -203,6 +204,14 @@ class _Reading:
         advice = "an escape in this text is not valid; write `\\\\` for a backslash" if text[:1] in "\"'" else ""
         return self._at(self._offset, "cel.syntax", f"cannot read {quoted(text)}", advice)
 
+    def bad_syntax(self, text: str) -> CelProblem:
+        """Return the problem of a syntax error of any other kind."""
+        return self._at(self._offset, "cel.syntax", _plain(text))
+
+    def too_deep(self) -> CelProblem:
+        """Return the problem of a condition that cel-cpp found too deep, somewhere."""
+        return too_deep(0)
+
     def reserved(self, word: str) -> CelProblem:
         """Return the problem of a reserved word used as a name."""
         advice = "write `let.NAME`" if word == LET else ""
@@ -232,9 +241,12 @@ _READINGS: Sequence[tuple[re.Pattern[str], _Reader]] = [
         (r"Syntax error: missing '(.*)' at '.*'", _Reading.missing),
         (r"Syntax error: token recognition error at: '(.*)'", _Reading.unreadable),
         (r"reserved identifier: (.*)", _Reading.reserved),
-        (r"(invalid (?:int|uint|double) literal)", _Reading.bad_literal),
+        (r"Syntax error: (.*)", _Reading.bad_syntax),
+        (r"(invalid .* literal.*)", _Reading.bad_literal),
         (r"Invalid (?:string|bytes) literal: (.*)", _Reading.bad_literal),
         (r"([\w.]+)\(\) (.*)", _Reading.bad_macro),
+        (r"(sortBy) (can only .*)", _Reading.bad_macro),
+        (r"Exceeded max recursion depth.*", _Reading.too_deep),
     )
 ]
 
