@@ -121,6 +121,7 @@ class _Reading:
         return self._at(self._source.anchor(self._offset), "cel.invalid", _plain(message))
 
     def _at(self, offset: int, code: str, message: str, advice: str = "", length: int | None = None) -> CelProblem:
+        offset = min(offset, self._source.last)
         if length is None:
             token = self._source.token_at(offset)
             length = 0 if token is None else token.end - offset

@@ -61,6 +61,11 @@ class SourceText:
         self._starts = [token.start for token in self.tokens]
         self._lines = [0, *(match.end() for match in re.finditer("\n", text))]  # cel-cpp breaks at line feeds only
 
+    @property
+    def last(self) -> int:
+        """The offset of the last character that is neither space nor comment: where a missing one is reported."""
+        return self.tokens[-1].end - 1 if self.tokens else 0
+
     def offset(self, line: int, column: int) -> int:
         """Return the character offset of cel-cpp's `line` and `column` (from 1); 0 for places outside the text."""
         if not 1 <= line <= len(self._lines):
