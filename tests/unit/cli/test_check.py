@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from policyengine.cli.main import app
+from policyengine.language.bundle import decode_file
+from tests.unit.language.repository import base, compiled, replaced
+
+NOW = ("--now", "2026-11-23T00:00:00Z")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    root = tmp_path / "policies"
+    for path, content in base().items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
+    return root
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_a_clean_repository_exits_0(repository: Path) -> None:
+    result = run("check", str(repository), *NOW)
+    assert (result.exit_code, result.stdout) == (0, f"{repository}: 0 errors, 0 warnings, 0 notes\n")
+
+
+def test_an_error_exits_1_and_names_its_place(repository: Path) -> None:
+    (repository / "engineering/boot.yaml").write_text(
+        replaced("engineering/boot.yaml", "severity: high", "severity: hihg")
+    )
+    result = run("check", str(repository), *NOW)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("engineering/boot.yaml:9:13: error[schema.enum] ")
+
+
+def test_a_warning_alone_exits_0(repository: Path) -> None:
+    (repository / "facts/more.yaml").write_text("# nothing yet\n")
+    assert run("check", str(repository), *NOW).exit_code == 0
+
+
+def test_json_output_is_one_list_of_the_published_shape(repository: Path) -> None:
+    (repository / "fleet.yaml").unlink()
+    result = run("check", str(repository), "--output", "json", *NOW)
+    (found,) = [one for one in json.loads(result.stdout) if one["code"] == "layout.missing-file"]
+    assert (found["file"], found["line"], found["column"], found["severity"]) == ("fleet.yaml", 1, 1, "error")
+
+
+def test_a_link_is_reported_beside_what_the_compiler_finds(repository: Path) -> None:
+    (repository / "fleet.yaml").unlink()
+    (repository / "fleet.yaml").symlink_to(repository / "parties.yaml")
+    found = json.loads(run("check", str(repository), "--output", "json", *NOW).stdout)
+    assert {"tree.symlink", "layout.missing-file"} <= {one["code"] for one in found}
+
+
+def test_waivers_are_judged_at_the_time_given(repository: Path) -> None:
+    assert run("check", str(repository), "--now", "2027-01-01T00:00:00Z").exit_code == 1
+
+
+def test_build_prints_the_digest(repository: Path) -> None:
+    result = run("build", str(repository), *NOW)
+    assert (result.exit_code, result.stdout.strip()) == (0, compiled().digest)
+
+
+def test_build_writes_a_bundle_file(repository: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.bundle"
+    run("build", str(repository), "-o", str(target), *NOW)
+    assert decode_file(target.read_bytes()).bundle == compiled().bundle
+
+
+def test_build_writes_nothing_when_the_tree_does_not_compile(repository: Path, tmp_path: Path) -> None:
+    (repository / "fleet.yaml").unlink()
+    target = tmp_path / "out.bundle"
+    result = run("build", str(repository), "-o", str(target), *NOW)
+    assert (result.exit_code, target.exists(), result.stdout) == (1, False, "")
