@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from policyengine.language.nodes import Scalar
 
@@ -14,15 +15,15 @@ def position_inside(source: str, scalar: Scalar, offset: int) -> tuple[int, int]
     """Return line and column, from 1, of character `offset` of `scalar`'s value in `source`.
 
     Folding and indentation change white space only, so the value's other characters are counted off against the
-    file's. An offset in white space gets the place of the next character.
+    file's. An offset in white space gets the place of the next character; one at the end, the place after the last.
     """
     value = str(scalar.value)
     wanted = len("".join(value[:offset].split()))
+    visible = len("".join(value.split()))
     last = scalar.index
-    for count, index in enumerate(_visible(source, scalar.index)):
+    for index in islice(_visible(source, scalar.index), min(wanted + 1, visible)):
         last = index
-        if count == wanted:
-            break
+    last += 1 if 0 < visible <= wanted else 0
     before = source[:last]
     return before.count("\n") + 1, last - (before.rfind("\n") + 1) + 1
 
