@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from policyengine.decision.program import compile_program
-from policyengine.language.compiler import Compilation, compile_tree
 
 from policyengine.adapters.starter import starter_files
+from policyengine.decision.program import compile_program
+from policyengine.language.compiler import Compilation, compile_tree
 from policyengine.model.decision import Outcome, Result, Tier
 from policyengine.model.expression import facts_read
 from policyengine.model.facts import Facts, Provenance, Source

@@ -11,11 +11,16 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from policyengine.adapters.starter import starter_files
+from policyengine.language.compiler import compile_tree
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -85,3 +90,25 @@ def test_the_readme_shows_the_result_within_two_screens() -> None:
 def test_every_link_to_a_file_of_ours_leads_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def yaml_blocks(page: Path) -> list[str]:
+    return re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_waiver_in_the_documentation_is_one_that_check_accepts() -> None:
+    (waiver,) = [one for one in yaml_blocks(ROOT / "docs" / "security-team.md") if "kind: Waiver" in one]
+    files = {**starter_files(), "waivers/example.yaml": waiver.encode()}
+    assert compile_tree(files, now=datetime(2026, 11, 23, tzinfo=UTC)).diagnostics == ()
+
+
+def test_the_rule_in_the_readme_is_one_of_the_starter_pack() -> None:
+    (rule,) = yaml_blocks(ROOT / "README.md")
+    assert textwrap.indent(rule, "    ") in starter_files()["engineering/boot-integrity.yaml"].decode()
+
+
+def test_the_readme_counts_the_rules_of_the_starter_pack() -> None:
+    bundle = compile_tree(starter_files(), now=datetime(2026, 11, 23, tzinfo=UTC)).bundle
+    assert bundle is not None
+    count = sum(len(policy.rules) for policy in bundle.policies.values())
+    assert f"a starter pack of {count} rules" in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from policyengine.language.compiler import compile_tree
-
 from policyengine.model.decision import Outcome
 from policyengine.services.policy_tests import PolicyTestReport, run_policy_tests
 
