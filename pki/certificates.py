@@ -30,7 +30,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawCertificate:
-    """The exact encodings of a v2 or v3 certificate's fields (RFC 5280 section 4.1)."""
+    """The exact encodings of a version 3 certificate's fields (RFC 5280 section 4.1); `rest` holds the extensions."""
 
     serial: bytes
     algorithm: bytes
@@ -39,6 +39,7 @@ class RawCertificate:
     validity: der.Element
     subject: bytes
     spki: bytes
+    rest: bytes
 
 
 def raw_certificate(encoded: bytes) -> RawCertificate:
@@ -57,6 +58,7 @@ def raw_certificate(encoded: bytes) -> RawCertificate:
         validity=fields[4],
         subject=fields[5].encoded,
         spki=fields[6].encoded,
+        rest=b"".join(field.encoded for field in fields[7:]),
     )
 
 

@@ -191,7 +191,10 @@ def key_usage_is_the_profiles(candidate: Candidate) -> str | None:
         return "a key usage that no profile has"
     if not bits or bits != set(candidate.plan.terms.key_usage):
         return "key usage differs from the profile"
-    return None if found.key_cert_sign is candidate.is_ca else "keyCertSign and the CA flag differ"
+    if found.key_cert_sign is not candidate.is_ca:
+        return "keyCertSign and the CA flag differ"
+    # X.690 section 11.2.2: a named bit list ends with a one; parsers are lenient about it, relying parties may not be
+    return None if der.octet_string(found.public_bytes()) in candidate.raw.rest else "key usage is not in DER"
 
 
 def _usage(found: x509.KeyUsage) -> dict[KeyUsageBit, bool]:

@@ -120,6 +120,10 @@ DEFECTS: dict[str, tuple[str, Callable[[], bytes]]] = {
         "lint.key-usage",
         lambda: changed(tbs.KEY_USAGE, der.named_bits(frozenset({0, 2})), critical=CRITICAL),
     ),
+    "key-usage-with-trailing-zero-bits": (
+        "lint.key-usage",
+        lambda: changed(tbs.KEY_USAGE, b"\x03\x02\x00\x80", critical=CRITICAL),
+    ),
     "san-missing": ("lint.subject-alt-name", lambda: without(tbs.SUBJECT_ALT_NAME)),
     "san-of-another-device": ("lint.subject-alt-name", lambda: encoded(dns=("gw-0002.devices.example",))),
     "san-in-addition": (
