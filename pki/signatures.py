@@ -49,7 +49,7 @@ class SignatureAlgorithm(Enum):
     @property
     def identifier(self) -> bytes:
         """The AlgorithmIdentifier, without parameters (RFC 5758 section 3.2, RFC 8410 section 3)."""
-        return der.sequence(der.oid(self.oid))
+        return _IDENTIFIERS[self]
 
 
 _OIDS = {
@@ -57,6 +57,7 @@ _OIDS = {
     SignatureAlgorithm.ECDSA_P384: "1.2.840.10045.4.3.3",
     SignatureAlgorithm.ED25519: _ED25519,
 }
+_IDENTIFIERS = {algorithm: der.sequence(der.oid(dotted)) for algorithm, dotted in _OIDS.items()}
 
 
 class SignatureRefusedError(PkiError):
