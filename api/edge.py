@@ -122,18 +122,11 @@ class _Exchange:
         await self._send(message)
 
     def account(self) -> None:
-        seconds = perf_counter() - self._started
-        self.edge.metrics.answered(route_name(self.scope), self.method, self.status, seconds)
-        log.info(
-            "request",
-            extra={
-                "request_id": self.id,
-                "method": self.method,
-                "route": route_name(self.scope),
-                "status": self.status,
-                "milliseconds": round(seconds * 1000, 2),
-            },
-        )
+        seconds, route, level = perf_counter() - self._started, route_name(self.scope), _level(self.status)
+        self.edge.metrics.answered(route, self.method, self.status, seconds)
+        if log.isEnabledFor(level):
+            told = {"request_id": self.id, "method": self.method, "route": route, "status": self.status}
+            log.log(level, "request", extra={**told, "milliseconds": round(seconds * 1000, 2)})
 
     def _check_length(self) -> None:
         lengths = [value for name, value in self.scope["headers"] if name == b"content-length"]
@@ -143,6 +136,13 @@ class _Exchange:
             raise BadHeaderError("Content-Length is not one number", header="Content-Length")
         if int(lengths[0]) > self.limit:
             raise BodyTooLargeError(f"the body has more than {self.limit} bytes", limit=self.limit)
+
+
+def _level(status: int) -> int:
+    # What went well is counted; a line for each of a thousand check-ins a second would tell nobody anything.
+    if status >= 500:
+        return logging.ERROR
+    return logging.INFO if status >= 400 else logging.DEBUG
 
 
 def route_name(scope: Scope) -> str:

@@ -101,6 +101,8 @@ def problem_of(error: BaseException, *, request_id: str | None = None) -> Respon
     headers = dict(getattr(error, "headers", ()))
     if answer.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="policyengine"'
+    if "retry_after" in fields:
+        headers["Retry-After"] = str(fields["retry_after"])
     return problem(answer, code=_code(error), detail=message, fields=fields, headers=headers, request_id=request_id)
 
 

@@ -23,7 +23,6 @@ MAX_IN_FLIGHT = 256  # beyond it waiting costs more than a retry: one core answe
 MAX_CONNECTIONS = 8192  # idle keep-alive connections cost about 60 KiB each with TLS
 KEEP_ALIVE_SECONDS = 75  # longer than the 60 s at which common proxies close, so that they close first
 DRAIN_SECONDS = 20  # a check-in takes milliseconds; an upload may take seconds
-HANDSHAKE_SECONDS = 10  # a device on a slow link needs two round trips; a slowloris gets no more
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 T = TypeVar("T")
@@ -77,6 +76,8 @@ class Settings:
     port: int = 8443
     tls: bool = True  # off only behind a proxy that ends TLS, or in a benchmark
     public_names: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")
+    fleet_name: str = "fleet"  # in every CA's subject; read once, when the authority is founded
+    device_domains: tuple[str, ...] = ("devices.example",)  # name constraint of the issuing CA; read once as well
     audience: str = "policyengine"  # `aud` of attestation results
     trusted_proxies: tuple[Network, ...] = ()  # whose `Client-Cert` header is believed (RFC 9440)
     passphrase_file: Path | None = None  # None: a random one is kept beside the keys
@@ -171,6 +172,8 @@ _READERS: dict[str, Callable[[str], object]] = {
     "port": _between(0, 65535),
     "tls": _switch,
     "public_names": _names,
+    "fleet_name": str,
+    "device_domains": _names,
     "audience": str,
     "trusted_proxies": _networks,
     "passphrase_file": Path,

@@ -1,0 +1,129 @@
+"""`policyengine serve`: one process, TLS, devices and people on one port."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from policyengine.settings import Settings, from_environment
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+
+    from policyengine.wiring import Installation
+
+BACKLOG = 2048  # connections waiting to be accepted: a fleet that reconnects at once comes in waves
+INSTANCE_BYTES = 6  # names this process in request ids
+
+
+def serve(
+    data: Annotated[Path | None, typer.Option(help="Data directory: database, keys, admin token.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0: any free one.", min=0, max=65535)] = None,
+) -> None:
+    """Serve devices, people and auditors until stopped; makes keys, database and admin token on the first run."""
+    from policyengine.wiring import build
+
+    given = {"data": data, "host": host, "port": port}
+    settings = replace(from_environment(), **{name: value for name, value in given.items() if value is not None})
+    settings.layout.server.unlink(missing_ok=True)
+    installation = build(settings)
+    try:
+        _run(settings, installation)
+    finally:
+        settings.layout.server.unlink(missing_ok=True)
+        installation.close()
+
+
+def _run(settings: Settings, installation: Installation) -> None:
+    from api.logs import configure
+
+    configure(sys.stderr, level=settings.log_level)
+    listener = _listener(settings)
+    _server(settings, installation, listener).run(sockets=[listener])
+
+
+def _listener(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+
+
+def _server(settings: Settings, installation: Installation, listener: socket.socket) -> uvicorn.Server:
+    import uvicorn
+
+    from api.protocol import DeviceProtocol
+
+    config = uvicorn.Config(
+        _application(settings, installation),
+        http=DeviceProtocol,
+        ws="none",
+        loop="uvloop" if sys.platform != "win32" else "asyncio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        limit_concurrency=settings.max_connections,
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_graceful_shutdown=settings.drain_seconds,
+        backlog=BACKLOG,
+        **_tls(settings, installation),
+    )
+    url = f"{'https' if settings.tls else 'http'}://{_shown_host(settings.host)}:{listener.getsockname()[1]}"
+
+    class Announcing(uvicorn.Server):
+        """A server that says where it is once it answers."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            _announce(settings, url)
+
+    return Announcing(config)
+
+
+def _application(settings: Settings, installation: Installation) -> FastAPI:
+    from api.app import create_app
+    from api.options import Options
+
+    options = Options(
+        instance=installation.entropy.draw(INSTANCE_BYTES).hex(),
+        max_body_bytes=settings.max_body_bytes,
+        max_upload_bytes=settings.max_upload_bytes,
+        max_in_flight=settings.max_in_flight,
+        trusted_proxies=settings.trusted_proxies,
+    )
+    return create_app(installation.services, options=options)
+
+
+def _tls(settings: Settings, installation: Installation) -> dict[str, object]:
+    if not settings.tls:
+        return {}
+    from api.tls import LiveContext, ServerKeys, Trust
+
+    keys = ServerKeys(chain=installation.tls_chain, key=installation.tls_key, passphrase=installation.passphrase)
+    live = LiveContext(keys, lambda: Trust(generation=installation.generation(), authorities=installation.trusted()))
+    return {"ssl_context_factory": lambda _config, _default: live.context}
+
+
+def _shown_host(host: str) -> str:
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what to tell a person, not what to bind
+    return reachable.get(host, f"[{host}]" if ":" in host else host)
+
+
+def _announce(settings: Settings, url: str) -> None:
+    """Write where the server is, whole or not at all, and print it as the one line of standard output."""
+    layout = settings.layout
+    where = {"url": url, "port": int(url.rpartition(":")[2]), "pid": os.getpid(), "ca": str(layout.ca_bundle)}
+    fresh = layout.server.with_suffix(".new")
+    fresh.write_text(json.dumps(where) + "\n", encoding="utf-8")
+    fresh.replace(layout.server)
+    typer.echo(f"policyengine serves at {url}")
