@@ -5,6 +5,7 @@ It shares no code with the engine. `evaluate` returns the value, or raises Unkno
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
@@ -248,6 +249,7 @@ _OPERATIONS: Mapping[str, Callable[..., object]] = {
     "endsWith": lambda a, b: a.endswith(b),
     "contains": lambda a, b: b in a,
     "duration": _duration,
+    "matches": lambda a, b: re.search(b, a) is not None,
     "string": _text,
     "atLeast": lambda a, b: _version(a) >= _version(b),
     "below": lambda a, b: _version(a) < _version(b),
