@@ -23,7 +23,7 @@ from policyengine.adapters.starter import starter_files
 from policyengine.language.compiler import compile_tree
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"<!-- run -->\n```console\n(.*?)```", re.DOTALL)
 FACTS = {
     "device_id": "gw200-0001",
@@ -64,7 +64,7 @@ def run(command: str, directory: Path) -> subprocess.CompletedProcess[str]:
 PAGES_THAT_RUN = [page for page in PAGES if BLOCK.search(page.read_text(encoding="utf-8"))]
 
 
-@pytest.mark.parametrize("page", PAGES_THAT_RUN, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES_THAT_RUN, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_commands_of_a_page_run_and_show_what_it_says(page: Path, tmp_path: Path) -> None:
     planned = list(steps(page))
     if not any(step.command.startswith("policyengine init") for step in planned):
@@ -86,7 +86,7 @@ def test_the_readme_shows_the_result_within_two_screens() -> None:
     assert lines.index("$ make test") < 2 * 40
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_to_a_file_of_ours_leads_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (page.parent / target).exists()] == []
