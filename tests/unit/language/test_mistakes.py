@@ -228,10 +228,10 @@ def test_an_escaped_condition_is_marked_at_its_word() -> None:
     assert (found.line, found.column) == (36, 35)
 
 
-def test_a_condition_that_ends_too_early_is_marked_at_its_end() -> None:
+def test_a_condition_that_ends_too_early_is_marked_at_its_last_character() -> None:
     text = replaced(BOOT, "require: identity.verified", "require: (identity.verified")
     (found,) = [one for one in compiled({BOOT: text}).diagnostics if one.code == "cel.syntax"]
-    assert (found.line, found.column) == (36, 35)
+    assert (found.line, found.column) == (36, 33)
 
 
 def test_a_suggestion_names_the_fact_that_was_meant() -> None:
