@@ -40,7 +40,7 @@ class Verified:
     """What can be believed of one piece of evidence (RFC 9334 section 8.4).
 
     Believed evidence has a `key_binding`; if any check failed, that is None and `facts` and `complete` are empty.
-    `decoded` is what the evidence says, and `signer` the thumbprint of the trusted key whose signature verified, whether
+    `decoded` is what the evidence says and `signer` the thumbprint of the trusted key whose signature verified, whether
     the rest was believed or not: for people and security events, never for decisions.
     """
 
