@@ -1,0 +1,87 @@
+"""PSA tokens against vectors: ours, one defect each, and those of third parties."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policyengine.attestation import cose, psa_claims, vectors
+from policyengine.attestation.anchor_files import load_anchors
+from policyengine.attestation.checks import Requirement
+from tests.vectors import make_attestation as ours
+
+OWN = Path(__file__).parents[2] / "vectors" / "attestation"
+CASES: list[dict[str, Any]] = json.loads((OWN / "index.json").read_text())
+
+
+def result(folder: Path, case: dict[str, Any]) -> vectors.CaseResult:
+    evidence = (folder / case["id"] / case["files"][0]).read_bytes()
+    return vectors.run(case, evidence, load_anchors([(folder / case["key"]).read_bytes()] if case["key"] else []))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def test_each_own_vector_is_refused_by_exactly_its_check(case: dict[str, Any]) -> None:
+    found = result(OWN, case)
+    assert (list(found.failed), found.accepted) == (case["failed"], case["expect"] == "accept")
+
+
+def requirements(module: object) -> set[str]:
+    return {value.id for value in vars(module).values() if isinstance(value, Requirement)}
+
+
+def test_every_check_has_a_vector_that_only_it_refuses() -> None:
+    """Take any check out, and a vector of ours is accepted that must not be."""
+    alone = {case["failed"][0] for case in CASES if len(case["failed"]) == 1}
+    assert requirements(cose) | requirements(psa_claims) <= alone
+
+
+def test_the_vector_files_are_what_the_script_makes() -> None:
+    stored = {str(path.relative_to(OWN)): path.read_bytes() for path in OWN.rglob("*") if path.is_file()}
+    assert stored == ours.files()
+
+
+def third_party(folder: Path, kind: str) -> list[dict[str, Any]]:
+    index: list[dict[str, Any]] = json.loads((folder / "attestation" / "index.json").read_text())
+    return [case for case in index if case["format"] == kind]
+
+
+def test_third_party_psa_cases_have_their_verdicts_and_claims(vectors: Path) -> None:
+    """All of format `psa`; a good token of an older profile is skipped, and refused by its profile alone."""
+    from policyengine.attestation.vectors import skipped
+
+    cases = third_party(vectors, "psa")
+    results = {case["id"]: result(vectors / "attestation", case) for case in cases}
+    problems = [
+        found.problem
+        for case, found in zip(cases, results.values(), strict=True)
+        if not skipped(case) and found.problem
+    ]
+    older = [results[case["id"]].failed for case in cases if skipped(case)]
+    assert (len(cases), problems, older) == (88, [], [("psa.profile",)] * 6)
+
+
+@pytest.mark.parametrize(
+    ("name", "failed"),
+    [
+        ("r9783-alg-none", ("cose.alg",)),
+        ("r9783-alg-text", ("cose.alg",)),
+        ("r9783-alg-hs256-confusion", ("cose.alg",)),
+        ("r9783-attacker-key", ("cose.signature",)),
+        ("r9783-crit-unknown", ("cose.crit",)),
+        ("r9783-tag-98", ("cose.tag",)),
+        ("r9783-profile-cca", ("psa.profile",)),
+        ("r9783-indefinite-map", ("cbor.indefinite",)),
+        ("r9783-nonce-8-bytes", ("psa.nonce",)),
+        ("r9783-missing-client-id", ("psa.client-id",)),
+        ("r9783-implementation-id-short", ("psa.implementation-id",)),
+        ("r9783-lifecycle-gap", ("psa.lifecycle",)),
+        ("r9783-bootseed-33", ("psa.boot-seed",)),
+        ("r9783-sw-no-measurement", ("psa.software",)),
+    ],
+)
+def test_third_party_cases_are_refused_for_their_reason(vectors: Path, name: str, failed: tuple[str, ...]) -> None:
+    case = next(case for case in third_party(vectors, "psa") if case["id"] == f"psa/{name}")
+    assert result(vectors / "attestation", case).failed == failed
