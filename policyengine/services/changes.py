@@ -21,7 +21,6 @@ from policyengine.services.records import (
     Device,
     DeviceState,
     EnrolmentToken,
-    Restriction,
     SecurityEvent,
 )
 
@@ -78,12 +77,25 @@ class StatusChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """The author and subject of an administrative change; becomes an audit event and a log leaf."""
+
+    actor: str
+    at: datetime
+    action: str
+    subject: str
+    detail: Mapping[str, object]
+    salt: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordDecision:
     """A check-in's or sweep's outcome. `expected_version` None: the device had no state (enrolment).
 
-    `decision` and `verdicts` are None when nothing changed; `key_peers` asks for the re-decision of devices pinned to
-    the same key. Refused when the state's version moved, the floor is not below `state.floor` (check-in), the one-time
-    token or unbound nonce is spent, or the certificate's reservation is no longer open.
+    `decision` and `verdicts` are None when nothing changed; `recheck_peers` asks for a new decision on devices pinned
+    to the same key; `act` is what a person did that led to it. Refused when the state's version moved, the floor is not
+    below `state.floor` (check-in), the one-time token or unbound nonce is spent, or the certificate's reservation is no
+    longer open.
     """
 
     state: DeviceState
@@ -98,6 +110,7 @@ class RecordDecision:
     certificate: CertificateRecord | None = None
     status: StatusChange | None = None
     recheck_peers: bool = False
+    act: Act | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,18 +154,6 @@ class RecordSecurityEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
-    """The author and subject of an administrative change; becomes an audit event and a log leaf."""
-
-    actor: str
-    at: datetime
-    action: str
-    subject: str
-    detail: Mapping[str, object]
-    salt: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportDevices:
     """Announce devices; refused as a whole when one id is already held by another vendor, model or serial."""
 
@@ -174,18 +175,6 @@ class ChangeLifecycle:
 
     device: Device
     expected: str
-    act: Act
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Restrict:
-    """Put a person's tier on a device, or lift it (None), and hold or release its certificate accordingly."""
-
-    device_id: DeviceId
-    restriction: Restriction | None
-    state: DeviceState
-    expected_version: int
-    status: StatusChange | None
     act: Act
 
 
@@ -256,7 +245,6 @@ Change = (
     | ImportDevices
     | AnnouncePending
     | ChangeLifecycle
-    | Restrict
     | CreateEnrolmentToken
     | StoreBundle
     | ActivateBundle

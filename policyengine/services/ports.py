@@ -6,11 +6,13 @@ Reads are synchronous and see only committed rows. Writes go through one Writer:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from pki.reservation import Reservation, Reserved
+from policyengine.errors import PolicyEngineError
 from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId, Digest
 from policyengine.services.changes import Change
@@ -65,7 +67,11 @@ class Writer(Protocol):
         ...
 
     def apply(self, change: Change) -> None:
-        """Do as `submit` does, blocking: for command line, sweeps and administrative requests."""
+        """Do as `submit` does, blocking: for command line and administrative requests."""
+        ...
+
+    def apply_all(self, changes: Sequence[Change]) -> tuple[PolicyEngineError | None, ...]:
+        """Return, once all are settled, each change's failure (None: committed); they share commits."""
         ...
 
 
@@ -78,6 +84,20 @@ class ResultSigner(Protocol):
 
     def jwks(self) -> Mapping[str, object]:
         """Return the public keys as a JWK Set (RFC 7517), for `/.well-known/jwks.json`."""
+        ...
+
+
+class CertificateLedger(Protocol):
+    """The durable memory of serials; the only holder of the authority's registrar besides the authority."""
+
+    async def reserve(
+        self, reservation: Reservation, *, device_id: DeviceId, decision_id: Digest, at: datetime, salt: bytes
+    ) -> Reserved:
+        """Return the token to sign with, once serial, TBS digest and decision are committed."""
+        ...
+
+    async def abort(self, issuer: str, serial: str, *, reason: str, at: datetime) -> None:
+        """Close a reservation whose certificate will never leave."""
         ...
 
 

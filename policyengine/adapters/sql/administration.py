@@ -9,7 +9,7 @@ from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.batch import Batch
 from policyengine.adapters.sql.codec import raw
 from policyengine.adapters.sql.recording import demand_status, moved
-from policyengine.adapters.sql.rows import device_of, device_row, restriction_text
+from policyengine.adapters.sql.rows import device_of, device_row
 from policyengine.services.changes import (
     AbortOrphans,
     AbortReservation,
@@ -20,7 +20,6 @@ from policyengine.services.changes import (
     CreateEnrolmentToken,
     ImportDevices,
     RecordSecurityEvent,
-    Restrict,
     RevokeApiToken,
     SetCertificateStatus,
     StoreBundle,
@@ -81,23 +80,6 @@ def change_lifecycle(batch: Batch, change: ChangeLifecycle) -> None:
     batch.act(change.act)
 
 
-def restrict(batch: Batch, change: Restrict) -> None:
-    """Set or lift a person's tier on a device."""
-    if change.status is not None:
-        demand_status(batch.connection, change.status)
-    state = change.state
-    touched = batch.connection.execute(
-        update(tables.device_state)
-        .where(_state.device_id == change.device_id, _state.version == change.expected_version)
-        .values(version=state.version, tier=int(state.tier), restriction=restriction_text(change.restriction))
-    ).rowcount
-    if touched != 1:
-        raise moved(change.device_id)
-    if change.status is not None:
-        batch.status(change.status, seed=change.act.salt)
-    batch.act(change.act)
-
-
 def create_enrolment_token(batch: Batch, change: CreateEnrolmentToken) -> None:
     """Keep a one-time token's hash."""
     token = change.token
@@ -115,19 +97,14 @@ def create_enrolment_token(batch: Batch, change: CreateEnrolmentToken) -> None:
 
 
 def store_bundle(batch: Batch, change: StoreBundle) -> None:
-    """Keep a bundle; one that is kept already stays as it was first published."""
-    record = change.record
-    table = tables.bundle
-    if batch.connection.execute(select(table.c.digest).where(table.c.digest == raw(record.digest))).first() is not None:
-        return
+    """Keep a bundle. Published again, it counts as published now, but its commit stays: decisions quote it."""
+    record, table = change.record, tables.bundle
+    published = {"published_at": micros(record.published_at), "published_by": record.published_by}
     batch.document(change.document)
-    row = {
-        "digest": raw(record.digest),
-        "commit_id": record.commit,
-        "published_at": micros(record.published_at),
-        "published_by": record.published_by,
-    }
-    batch.connection.execute(insert_into(table), row)
+    known = update(table).where(table.c.digest == raw(record.digest)).values(published)
+    if batch.connection.execute(known).rowcount == 0:
+        row = {"digest": raw(record.digest), "commit_id": record.commit, **published}
+        batch.connection.execute(insert_into(table), row)
     batch.act(change.act)
 
 

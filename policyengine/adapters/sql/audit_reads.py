@@ -56,8 +56,8 @@ class SqlAuditReads:
             .group_by(_device.model, _state.tier)
         )
         counts: dict[str, dict[str, int]] = {}
-        for row in self._all(clause):
-            counts.setdefault(row[0], {})[Tier(row[1]).name.lower()] = row[2]
+        for model, tier, count in map(tuple, self._all(clause)):
+            counts.setdefault(model, {})[Tier(tier).name.lower()] = count
         return counts
 
     def state_of_decision(self, decision_id: Digest) -> DeviceState | None:
@@ -123,8 +123,8 @@ class SqlAuditReads:
             .group_by(_verdict.rule, _verdict.result)
         )
         counts: dict[str, dict[str, int]] = {}
-        for row in self._all(clause):
-            counts.setdefault(row[0], {})[row[1]] = row[2]
+        for rule, result, count in map(tuple, self._all(clause)):
+            counts.setdefault(rule, {})[result] = count
         return counts
 
     def timeline(self, device_id: DeviceId, page: PageRequest) -> Page[TimelineEntry]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, Dialect, literal_column, select
+from sqlalchemy import Connection, Dialect, select
 
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.codec import packed, raw
@@ -13,6 +13,7 @@ from policyengine.adapters.sql.rows import CERTIFICATE_COLUMNS, STATE_COLUMNS, c
 from policyengine.adapters.sql.statements import Params, Statement, insert_new, insert_row, settings, update_row
 from policyengine.model.canonical import canonical
 from policyengine.services.changes import Act, Document, StatusChange
+from policyengine.services.errors import UnavailableError
 from policyengine.services.moments import micros
 from policyengine.services.records import CertificateRecord
 from policyengine.transparency.leaf import make_leaf, tree_hash
@@ -24,7 +25,7 @@ class Statements:
     """All statements of the write path, compiled once per process."""
 
     def __init__(self, dialect: Dialect) -> None:
-        head = select(tables.log_head.c.size).where(tables.log_head.c.id == literal_column("1")).with_for_update()
+        head = select(tables.log_head.c.size).where(tables.log_head.c.id == 1).with_for_update()
         self.lock_head = Statement(head, dialect)
         self.set_head = update_row(tables.log_head, dialect, keys=["id"], columns=["size"])
         self.documents = insert_new(tables.document, dialect)
@@ -82,7 +83,9 @@ class Batch:
         self._quiet_at = 0
         self._quiet_salt = b""
         head = statements.lock_head.first(connection, {})
-        self._size: int = 0 if head is None else head[0]
+        if head is None:
+            raise UnavailableError("the log has lost its head", code="log.head-missing")
+        self._size: int = head[0]
         self._start = self._size
 
     def add(self, name: str, row: Params) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Dialect, Engine, Row, Select, alias, bindparam, desc, func, literal_column, or_, select
+from sqlalchemy import Dialect, Engine, Row, Select, alias, bindparam, desc, func, or_, select
 from sqlalchemy.sql.elements import Label
 
 from policyengine.adapters.sql import tables
@@ -217,7 +217,7 @@ def _expired(dialect: Dialect) -> Statement:
         select(_state.device_id)
         .join(tables.device)
         .where(or_(_state.valid_until <= bindparam("now"), _state.recheck_at <= bindparam("now")))
-        .where(_device.lifecycle == literal_column("'operational'"))
+        .where(_device.lifecycle == "operational")
         .order_by(due)
         .limit(bindparam("most"))
     )
@@ -225,6 +225,4 @@ def _expired(dialect: Dialect) -> Statement:
 
 
 def _activation(dialect: Dialect) -> Statement:
-    return Statement(
-        select(tables.activation).order_by(desc(tables.activation.c.generation)).limit(literal_column("1")), dialect
-    )
+    return Statement(select(tables.activation).order_by(desc(tables.activation.c.generation)).limit(1), dialect)

@@ -190,6 +190,8 @@ def _record_outcome(batch: Batch, change: RecordDecision) -> None:
             "tier": state.tier.name.lower(),
         }
         batch.leaf("decision", at_us=at_us, record=record, seed=change.salt)
+    if change.act is not None:
+        batch.act(change.act)
     if change.certificate is not None:
         batch.certificate(change.certificate, seed=change.salt)
     if change.status is not None:

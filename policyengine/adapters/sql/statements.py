@@ -16,24 +16,26 @@ class Statement:
     """One statement's text; parameters are dictionaries on both drivers."""
 
     def __init__(self, clause: ClauseElement, dialect: Dialect) -> None:
-        self._sql = str(clause.compile(dialect=dialect))
+        compiled = clause.compile(dialect=dialect)
+        self._sql = str(compiled)
+        self._constants = {name: value for name, value in compiled.params.items() if value is not None}
 
     def many(self, connection: Connection, rows: Sequence[Params]) -> None:
         """Run once for each of `rows`; does nothing without rows."""
         if rows:
-            connection.exec_driver_sql(self._sql, [dict(row) for row in rows])
+            connection.exec_driver_sql(self._sql, [{**self._constants, **row} for row in rows])
 
     def one(self, connection: Connection, row: Params) -> int:
         """Run once and return how many rows it touched."""
-        return connection.exec_driver_sql(self._sql, dict(row)).rowcount
+        return connection.exec_driver_sql(self._sql, {**self._constants, **row}).rowcount
 
     def rows(self, connection: Connection, row: Params) -> Sequence[Row[Any]]:
         """Return all rows it yields."""
-        return connection.exec_driver_sql(self._sql, dict(row)).all()
+        return connection.exec_driver_sql(self._sql, {**self._constants, **row}).all()
 
     def first(self, connection: Connection, row: Params) -> Row[Any] | None:
         """Return the first row it yields."""
-        return connection.exec_driver_sql(self._sql, dict(row)).first()
+        return connection.exec_driver_sql(self._sql, {**self._constants, **row}).first()
 
 
 def insert_new(table: Table, dialect: Dialect) -> Statement:

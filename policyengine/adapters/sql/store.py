@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from policyengine.adapters.sql.audit_reads import SqlAuditReads
 from policyengine.adapters.sql.checkin_reads import SqlCheckInReads
 from policyengine.adapters.sql.engine import Engines, open_engines
 from policyengine.adapters.sql.migration import demand_current
 from policyengine.adapters.sql.record_reads import SqlRecordReads
 from policyengine.adapters.sql.writer import GroupWriter
+from policyengine.errors import PolicyEngineError
 from policyengine.services.changes import Change
 
 
@@ -26,6 +29,10 @@ class SqlStore(SqlCheckInReads, SqlAuditReads, SqlRecordReads):
     def apply(self, change: Change) -> None:
         """Do as `submit` does, blocking the calling thread."""
         self._writer.apply(change)
+
+    def apply_all(self, changes: Sequence[Change]) -> tuple[PolicyEngineError | None, ...]:
+        """Return, once all are settled, each change's failure (None: committed); they share commits."""
+        return self._writer.apply_all(changes)
 
     def close(self) -> None:
         """Commit what is queued and close every connection."""

@@ -26,7 +26,6 @@ _CARRIED_OUT: dict[type[Change], Callable[[Batch, Any], None]] = {
     changes.ImportDevices: admin.import_devices,
     changes.AnnouncePending: admin.announce_pending,
     changes.ChangeLifecycle: admin.change_lifecycle,
-    changes.Restrict: admin.restrict,
     changes.CreateEnrolmentToken: admin.create_enrolment_token,
     changes.StoreBundle: admin.store_bundle,
     changes.ActivateBundle: admin.activate_bundle,

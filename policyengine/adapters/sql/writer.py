@@ -60,13 +60,17 @@ class GroupWriter:
 
     def apply(self, change: Change) -> None:
         """Do as `submit` does, blocking the calling thread."""
-        done: Future[None] = Future()
+        failure = self.apply_all((change,))[0]
+        if failure is not None:
+            raise failure
 
-        def answer(failure: Failure) -> None:
-            done.set_result(None) if failure is None else done.set_exception(failure)
-
-        self._enqueue(_Waiting(change, answer, None))
-        done.result()
+    def apply_all(self, changes: Sequence[Change]) -> tuple[Failure, ...]:
+        """Return, once all are settled, each change's failure (None: committed); they share commits."""
+        pending: list[Future[Failure]] = []
+        for change in changes:
+            pending.append(Future())
+            self._enqueue(_Waiting(change, pending[-1].set_result, None))
+        return tuple(done.result() for done in pending)
 
     def close(self) -> None:
         """Return when everything queued is committed and the thread has ended."""
