@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cryptography import x509
+
+from pki.authority import Authority
+from policyengine.services.appraisal import Appraiser
+from policyengine.services.attestation_result import Audience
 from policyengine.services.audit import Audit
 from policyengine.services.certificates import Certificates
 from policyengine.services.challenge import Challenges
-from policyengine.services.checkin import CheckIns
+from policyengine.services.changes import AbortOrphans
+from policyengine.services.checkin import CheckIns, Equipment
 from policyengine.services.devices import Devices
 from policyengine.services.health import HealthCheck
-from policyengine.services.ports import ResultSigner
+from policyengine.services.issuing import Issuance
+from policyengine.services.judging import Memory
+from policyengine.services.nonces import NonceKey
+from policyengine.services.policies import PolicyShelf
+from policyengine.services.ports import CertificateLedger, Clock, Entropy, ResultSigner, Store
 from policyengine.services.publish import Bundles
-from policyengine.services.sweep import Sweep
+from policyengine.services.sweep import Redecider, Sweep
 from policyengine.services.tokens import Tokens
 
 
@@ -31,3 +41,58 @@ class Services:
     health: HealthCheck
     results: ResultSigner
     ca_bundle: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """Everything that services need from outside. `chain` is the issuing CA's certificate, then the root's."""
+
+    store: Store
+    clock: Clock
+    entropy: Entropy
+    nonce_key: NonceKey
+    authority: Authority
+    ledger: CertificateLedger
+    chain: tuple[x509.Certificate, ...]
+    results: ResultSigner
+    audience: Audience
+
+
+def assemble(outside: Outside) -> Services:
+    """Return the services over `outside`; reservations that a crash left open are closed as aborted first."""
+    store, clock, entropy = outside.store, outside.clock, outside.entropy
+    store.apply(AbortOrphans(reason="restart", at=clock.now()))
+    shelf = PolicyShelf(store, clock)
+    memory = Memory(store)
+    issuance = Issuance(outside.authority, outside.ledger, entropy, chain=outside.chain)
+    redecider = Redecider(store, entropy, shelf, memory, issuance.facts)
+    return Services(
+        challenges=Challenges(clock, entropy, outside.nonce_key),
+        checkins=_checkins(outside, shelf, memory, issuance),
+        devices=Devices(store, clock, entropy, shelf=shelf, memory=memory, redecider=redecider),
+        bundles=Bundles(store, clock, entropy),
+        certificates=Certificates(store, clock, entropy),
+        audit=Audit(store, shelf, memory),
+        tokens=Tokens(store, clock, entropy),
+        sweep=Sweep(store, store, clock, redecider),
+        health=HealthCheck(store, shelf),
+        results=outside.results,
+        ca_bundle=issuance.chain_pem.encode(),
+    )
+
+
+def _checkins(outside: Outside, shelf: PolicyShelf, memory: Memory, issuance: Issuance) -> CheckIns:
+    appraiser = Appraiser(outside.store, memory, outside.results, audience=outside.audience, ca_facts=issuance.facts)
+    return CheckIns(
+        Equipment(
+            reads=outside.store,
+            writer=outside.store,
+            clock=outside.clock,
+            entropy=outside.entropy,
+            shelf=shelf,
+            memory=memory,
+            appraiser=appraiser,
+            issuance=issuance,
+            nonce_key=outside.nonce_key,
+        )
+    )

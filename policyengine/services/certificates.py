@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import re
+
+from pki.certificates import load_certificate
+from pki.revocation import Reason
 from policyengine.model.ids import DeviceId
-from policyengine.services.actors import Principal
-from policyengine.services.ports import PageRequest
-from policyengine.services.records import CertificateRecord, CertificateStatus, Page
+from policyengine.services.actors import PersonRole, Principal, demand
+from policyengine.services.changes import Act, SetCertificateStatus, StatusChange
+from policyengine.services.errors import ConflictError, InvalidRequestError, MissingError, RefusedError
+from policyengine.services.issuing import HELD_BY_TIER
+from policyengine.services.ports import Clock, Entropy, PageRequest, Store
+from policyengine.services.records import CertificateRecord, CertificateStatus, Lifecycle, Page
+
+SALT_SIZE = 16
+MAX_REASON = 200
+_REVOKERS = (PersonRole.SECURITY, PersonRole.OPERATIONS)
+_SERIAL = re.compile(r"[0-9a-f]{1,40}")
 
 
 class Certificates:
     """What our CA issued and what became of it."""
+
+    def __init__(self, store: Store, clock: Clock, entropy: Entropy) -> None:
+        self._store = store
+        self._clock = clock
+        self._entropy = entropy
 
     def list(
         self,
@@ -20,27 +37,88 @@ class Certificates:
         status: CertificateStatus | None = None,
     ) -> Page[CertificateRecord]:
         """Return certificates, newest first."""
-        raise NotImplementedError
+        return self._store.certificates(page, device_id=device_id, status=status, models=viewer.models)
 
     def show(self, viewer: Principal, serial: str) -> CertificateRecord:
         """Return one certificate by serial number (hex). Raises MissingError."""
-        raise NotImplementedError
+        record = self._store.certificate(serial) if _SERIAL.fullmatch(serial) else None
+        view = None if record is None else self._store.view(record.device_id)
+        hidden = viewer.models is not None and (view is None or view.device.model not in viewer.models)
+        if record is None or hidden:
+            raise MissingError("no certificate has that serial number", code="certificate.missing")
+        return record
 
     def revoke(self, actor: Principal, serial: str, *, reason: str) -> None:
-        """Revoke for good; `reason` is a CRLReason name of RFC 5280 section 5.3.1. Raises MissingError, ConflictError."""
-        raise NotImplementedError
+        """Revoke for good; `reason` is a name of RFC 5280 section 5.3.1, such as `keyCompromise`.
+
+        Raises MissingError, InvalidRequestError, ConflictError when it is revoked already.
+        """
+        if reason not in {known.value for known in Reason}:
+            known = ", ".join(known.value for known in Reason)
+            raise InvalidRequestError(f"reason is not one of {known}", code="request.reason", field="reason")
+        record = self._changeable(actor, serial)
+        if record.status is CertificateStatus.REVOKED:
+            raise ConflictError("the certificate is revoked already", code="certificate.revoked")
+        self._set(actor, record, CertificateStatus.REVOKED, reason)
 
     def hold(self, actor: Principal, serial: str, *, reason: str) -> None:
-        """Put on hold. Raises MissingError, ConflictError unless it is good."""
-        raise NotImplementedError
+        """Put on hold until a person releases it. Raises MissingError, ConflictError unless it is good."""
+        record = self._changeable(actor, serial)
+        if record.status is not CertificateStatus.GOOD:
+            raise ConflictError("the certificate is not good", code="certificate.status")
+        self._set(actor, record, CertificateStatus.HOLD, f"person: {reason[:MAX_REASON]}")
 
     def release(self, actor: Principal, serial: str, *, reason: str) -> None:
-        """Take from hold. Raises MissingError, ConflictError unless it is on hold."""
-        raise NotImplementedError
+        """Take from a person's hold. Raises MissingError, ConflictError; a tier's hold ends with the tier."""
+        record = self._changeable(actor, serial)
+        if record.status is not CertificateStatus.HOLD:
+            raise ConflictError("the certificate is not on hold", code="certificate.status")
+        if record.status_reason == HELD_BY_TIER:
+            raise ConflictError("the device's tier holds the certificate", code="certificate.held-by-tier")
+        self._set(actor, record, CertificateStatus.GOOD, f"person: {reason[:MAX_REASON]}")
 
     def identify(self, certificate: bytes) -> DeviceId:
-        """Return the device whose current, good certificate (DER) this is, as the store says now.
+        """Return the device whose good certificate (DER) this is, as the store says now.
 
         Raises RefusedError for a foreign, unknown, held, revoked or expired certificate and for a retired device.
         """
-        raise NotImplementedError
+        serial = f"{load_certificate(certificate).serial_number:x}"
+        record = self._store.certificate(serial)
+        if record is None or record.certificate != certificate:
+            raise _refused("the certificate is not one of ours", "certificate.foreign")
+        if record.status is not CertificateStatus.GOOD:
+            raise _refused(f"the certificate is {record.status.value}", "certificate.status")
+        if not record.not_before <= self._clock.now() < record.not_after:
+            raise _refused("the certificate is not valid now", "certificate.expired")
+        view = self._store.view(record.device_id)
+        if view is None or view.device.lifecycle is not Lifecycle.OPERATIONAL:
+            raise _refused("the device is not in service", "device.retired")
+        return record.device_id
+
+    def _changeable(self, actor: Principal, serial: str) -> CertificateRecord:
+        demand(actor, *_REVOKERS)
+        return self.show(actor, serial)
+
+    def _set(self, actor: Principal, record: CertificateRecord, status: CertificateStatus, reason: str) -> None:
+        now = self._clock.now()
+        change = StatusChange(
+            issuer=record.issuer,
+            serial=record.serial,
+            expected=record.status,
+            status=status,
+            reason=reason,
+            at=now,
+        )
+        act = Act(
+            actor=actor.name,
+            at=now,
+            action=f"certificate.{status.value}",
+            subject=record.device_id,
+            detail={"serial": record.serial, "reason": reason},
+            salt=self._entropy.draw(SALT_SIZE),
+        )
+        self._store.apply(SetCertificateStatus(change=change, act=act))
+
+
+def _refused(message: str, check: str) -> RefusedError:
+    return RefusedError(message, code=check, check=check)

@@ -1,59 +1,244 @@
-"""Check-in: one read, one pure decision, one transaction."""
+"""Check-in: one read, one pure decision, one transaction.
+
+1. The nonce is ours (MAC, epoch) and names a device or nobody; a byte-identical retry gets the stored reply.
+2. It lives, and this device has not spent it.
+3. The evidence proves who it is (identity.py) and, with a certificate request, that one device holds both keys.
+4. Facts are gathered and the policies in force decide; nothing is written so far.
+5. If the tier allows it and one was asked for, a certificate is reserved (committed) and signed.
+6. Nonce, decision, state, verdicts, certificate and log leaves are committed together; only then the reply leaves.
+
+A change of the device in between (a sweep, a person, the same evidence twice) starts again from the read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
 from dataclasses import dataclass
 
-from policyengine.model.decision import Tier
-from policyengine.model.ids import DeviceId, Digest
+from policyengine.model.ids import DeviceId
+from policyengine.services.admission import pending_device, waits
+from policyengine.services.appraisal import Appraised, Appraiser
+from policyengine.services.changes import Enrolment, RecordDecision, SpentNonce
+from policyengine.services.errors import ConflictError, RefusedError, ServiceError, UnavailableError
+from policyengine.services.identity import UnannouncedError, check_bounds
+from policyengine.services.issuing import Grant, Issuance, issues, status_after
+from policyengine.services.judging import Memory, has_changed, record_of, state_after
+from policyengine.services.nonces import (
+    RANDOM_SIZE,
+    Nonce,
+    NonceKey,
+    demand_live,
+    device_tag,
+    make_nonce,
+    next_issue,
+    open_nonce,
+)
+from policyengine.services.policies import PolicyShelf
+from policyengine.services.ports import CheckInReads, Clock, Entropy, Writer
+from policyengine.services.records import CertificateRecord, DeviceState, DeviceView
+from policyengine.services.refusals import security_event
+from policyengine.services.replies import Rest, compose, jittered, nonce_lifetime
+from policyengine.services.requests import CheckInReply, CheckInRequest, EvidenceItem
+
+__all__ = ["CheckInReply", "CheckInRequest", "CheckIns", "EvidenceItem"]
+
+MAX_ATTEMPTS = 5  # times a check-in is decided again because its device changed meanwhile
+SALT_SIZE = 16
+
+_MOVED = frozenset({"state.moved", "nonce.spent", "enrolment.token-spent"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvidenceItem:
-    """Evidence as sent: its media type with parameters (`type`) and its bytes (`value`)."""
+class Equipment:
+    """What check-ins work with."""
 
-    media_type: str
-    value: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckInRequest:
-    """A check-in after JSON and base64url are undone.
-
-    `csr` is PKCS#10 DER. `token` and `key` (SPKI DER) are for enrolment by one-time token. `reported` are fact groups as
-    in a facts file (`{"net": {"open_ports": [22]}}`). `digest` is SHA-256 of the request body as received: a
-    byte-identical retry gets the stored reply.
-    """
-
-    nonce: bytes
-    evidence: tuple[EvidenceItem, ...]
-    digest: bytes
-    csr: bytes | None = None
-    reported: Mapping[str, object] | None = None
-    token: str | None = None
-    key: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckInReply:
-    """`body` is the whole JSON reply (DESIGN section 10), ready to send with status 200 whatever the tier."""
-
-    body: bytes
-    device_id: DeviceId
-    decision_id: Digest
-    tier: Tier
-    repeated: bool  # a byte-identical retry: nothing was recorded again
+    reads: CheckInReads
+    writer: Writer
+    clock: Clock
+    entropy: Entropy
+    shelf: PolicyShelf
+    memory: Memory
+    appraiser: Appraiser
+    issuance: Issuance
+    nonce_key: NonceKey
 
 
 class CheckIns:
     """The use case that devices call."""
 
+    def __init__(self, equipment: Equipment) -> None:
+        self._with = equipment
+
     async def check_in(self, request: CheckInRequest) -> CheckInReply:
         """Return the decision on the device that proves itself in `request`, once it is durable.
 
-        Raises, nothing changed: MalformedEvidenceError, InvalidRequestError, pki request errors, FactError (400);
-        RefusedError (403, `fields["check"]`, also recorded as a security event); ConflictError (409: id held by another
-        key, registry disagrees); UnavailableError (503: storage, or no bundle active).
+        Raises, nothing changed: MalformedEvidenceError, UnsupportedMediaTypeError, InvalidRequestError, RequestError
+        and KeyRefusedError of pki, FactError (400); RefusedError (403, `fields["check"]`, also recorded as a security
+        event); ConflictError (409: id held by another key, registry disagrees); UnavailableError (503: storage, or no
+        bundle active).
         """
-        raise NotImplementedError
+        check_bounds(request)
+        claimed: DeviceId | None = None
+        try:
+            nonce = open_nonce(request.nonce, key=self._with.nonce_key)
+            bound = self._bound(nonce)
+            claimed = None if bound is None else bound.device.id
+            return await self._attempts(request, nonce)
+        except UnannouncedError as stranger:
+            await self._keep_stranger(stranger)
+            raise
+        except (RefusedError, ConflictError) as refusal:
+            await self._remember(refusal, claimed)
+            raise
+
+    async def _attempts(self, request: CheckInRequest, nonce: Nonce) -> CheckInReply:
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                return await self._attempt(request, nonce)
+            except ConflictError as conflict:
+                if conflict.code not in _MOVED:
+                    raise
+        raise UnavailableError("the device is changing too fast", code="state.contended", retry_after=1)
+
+    async def _attempt(self, request: CheckInRequest, nonce: Nonce) -> CheckInReply:
+        bound = self._bound(nonce)
+        repeated = self._repeated(request, nonce, bound)
+        if repeated is not None:
+            return repeated
+        now = self._with.clock.now()
+        demand_live(nonce, now=now)
+        least = 0 if bound is None or bound.state is None else bound.state.generation
+        active = self._with.shelf.active(at_least=least)
+        found = self._with.appraiser.appraise(request, nonce, bound=bound, active=active, now=now)
+        certificate = await self._issued(found)
+        try:
+            return await self._record(request, nonce, found, certificate)
+        except (ConflictError, UnavailableError) as failure:
+            if certificate is not None:
+                await self._with.issuance.abandon(certificate, reason=failure.code, now=now)
+            raise
+
+    def _bound(self, nonce: Nonce) -> DeviceView | None:
+        return self._with.reads.view_by_tag(nonce.tag) if nonce.is_bound else None
+
+    def _repeated(self, request: CheckInRequest, nonce: Nonce, bound: DeviceView | None) -> CheckInReply | None:
+        """Return the stored reply to a byte-identical retry; raises RefusedError when the nonce is spent otherwise."""
+        state = None if bound is None else bound.state
+        if not nonce.is_bound:
+            spender = self._with.reads.spent_by(_nonce_hash(nonce))
+            view = None if spender is None else self._with.reads.view(spender)
+            state = None if view is None else view.state
+        elif state is not None and nonce.issued_us > state.floor:
+            state = None
+        if state is None:
+            return None
+        if state.reply is None or state.request_digest != request.digest:
+            raise RefusedError("nonce was used already", code="nonce.spent", check="nonce.spent")
+        return self._stored_reply(state, state.reply)
+
+    def _stored_reply(self, state: DeviceState, rest: bytes) -> CheckInReply:
+        policies = self._with.shelf.by_digest(state.bundle)
+        judged = self._with.memory.judged_again(state, policies)
+        body = compose(judged, policies, rest=rest, tier=state.tier, restriction=state.restriction)
+        return CheckInReply(
+            body=body, device_id=state.device_id, decision_id=state.decision_id, tier=state.tier, repeated=True
+        )
+
+    async def _issued(self, found: Appraised) -> CertificateRecord | None:
+        profile = found.profile
+        if found.request is None or profile is None or not issues(profile, found.tier):
+            return None
+        grant = Grant(
+            view=found.claimant.view,
+            request=found.request,
+            profile=profile,
+            tier=found.tier,
+            decision_id=found.judged.id,
+            fleet=found.active.policies.bundle.fleet.name,
+            now=found.now,
+        )
+        return await self._with.issuance.issue(grant)
+
+    async def _record(
+        self, request: CheckInRequest, nonce: Nonce, found: Appraised, certificate: CertificateRecord | None
+    ) -> CheckInReply:
+        rest = self._rest(found, nonce, certificate).stored()
+        standing = found.standing(floor=nonce.issued_us, request_digest=request.digest, reply=rest)
+        state = state_after(found.judged, standing, generation=found.active.generation)
+        await self._with.writer.submit(self._change(nonce, found, state, certificate))
+        policies = found.active.policies
+        body = compose(found.judged, policies, rest=rest, tier=state.tier, restriction=state.restriction)
+        return CheckInReply(
+            body=body, device_id=state.device_id, decision_id=state.decision_id, tier=state.tier, repeated=False
+        )
+
+    def _change(
+        self, nonce: Nonce, found: Appraised, state: DeviceState, certificate: CertificateRecord | None
+    ) -> RecordDecision:
+        view, judged = found.claimant.view, found.judged
+        changed = certificate is not None or has_changed(judged, view.state, tier=state.tier)
+        same_verdicts = view.state is not None and view.state.verdicts == judged.verdicts_digest
+        return RecordDecision(
+            state=state,
+            expected_version=None if view.state is None else view.state.version,
+            spends_nonce=True,
+            decision=record_of(judged, device_id=state.device_id) if changed else None,
+            verdicts=None if same_verdicts else judged.verdicts,
+            documents=judged.documents,
+            salt=self._with.entropy.draw(SALT_SIZE),
+            enrolment=self._enrolment(found),
+            spent=None if nonce.is_bound else _spent(nonce),
+            certificate=certificate,
+            status=status_after(view, found.profile, state.tier, now=found.now),
+            recheck_peers=found.claimant.enrols and found.key_reuse > 1,
+        )
+
+    def _enrolment(self, found: Appraised) -> Enrolment | None:
+        if not found.claimant.enrols:
+            return None
+        return Enrolment(
+            device=found.enrolled_device(),
+            token_hash=found.claimant.token_hash,
+            key_reuse=found.key_reuse - 1,
+        )
+
+    def _rest(self, found: Appraised, nonce: Nonce, certificate: CertificateRecord | None) -> Rest:
+        after = jittered(found.judged.decision.next_checkin_after, random=self._with.entropy.draw(2))
+        next_nonce = make_nonce(
+            self._with.nonce_key,
+            tag=device_tag(found.claimant.view.device.id),
+            issued_us=next_issue(found.now, floor=nonce.issued_us),
+            lifetime=nonce_lifetime(after),
+            random=self._with.entropy.draw(RANDOM_SIZE),
+        )
+        return Rest(
+            attestation_result=self._with.appraiser.result(found),
+            next_nonce=next_nonce,
+            next_checkin_after=after,
+            server_time=found.now,
+            certificate=None if certificate is None else self._with.issuance.pem(certificate),
+            chain=None if certificate is None else self._with.issuance.chain_pem,
+        )
+
+    async def _keep_stranger(self, stranger: UnannouncedError) -> None:
+        now = self._with.clock.now()
+        bundle = self._with.shelf.active().policies.bundle
+        change = pending_device(stranger, bundle, now=now, salt=self._with.entropy.draw(SALT_SIZE))
+        if change is None:
+            await self._remember(stranger, None)
+            return
+        await self._with.writer.submit(change)
+        raise waits() from stranger
+
+    async def _remember(self, refusal: ServiceError, claimed: DeviceId | None) -> None:
+        now = self._with.clock.now()
+        salt = self._with.entropy.draw(SALT_SIZE)
+        await self._with.writer.submit(security_event(refusal, device_id=claimed, now=now, salt=salt))
+
+
+def _nonce_hash(nonce: Nonce) -> bytes:
+    return hashlib.sha256(nonce.raw).digest()
+
+
+def _spent(nonce: Nonce) -> SpentNonce:
+    return SpentNonce(nonce_hash=_nonce_hash(nonce), expires_at=nonce.expires_at)

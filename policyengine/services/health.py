@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from policyengine.model.ids import Digest
+from policyengine.services.errors import UnavailableError
+from policyengine.services.policies import PolicyShelf
+from policyengine.services.ports import AuditReads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +23,15 @@ class Health:
 class HealthCheck:
     """Looks at storage and policy."""
 
+    def __init__(self, reads: AuditReads, shelf: PolicyShelf) -> None:
+        self._reads = reads
+        self._shelf = shelf
+
     def check(self) -> Health:
         """Return whether storage answers and a bundle is in force."""
-        raise NotImplementedError
+        try:
+            self._reads.ping()
+            active = self._shelf.active()
+        except UnavailableError as problem:
+            return Health(ready=False, problems=(problem.code,), bundle=None, generation=None)
+        return Health(ready=True, problems=(), bundle=active.policies.digest, generation=active.generation)

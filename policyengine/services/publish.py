@@ -5,46 +5,124 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from policyengine.language.bundle import BundleFile, decode_file, encode
+from policyengine.language.compiler import compile_tree
+from policyengine.language.diagnostics import Diagnostic
 from policyengine.model.ids import Digest
-from policyengine.services.actors import Principal
-from policyengine.services.ports import PageRequest
+from policyengine.services.actors import PersonRole, Principal, demand
+from policyengine.services.changes import Act, ActivateBundle, Document, StoreBundle
+from policyengine.services.errors import ConflictError, MissingError
+from policyengine.services.policies import compiled
+from policyengine.services.ports import Clock, Entropy, PageRequest, Store
 from policyengine.services.records import Activation, BundleRecord, Page
+
+SALT_SIZE = 16
+_PUBLISHERS = (PersonRole.SECURITY, PersonRole.ENGINEERING, PersonRole.OPERATIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """What came of publishing: `digest` None when `diagnostics` (language.diagnostics.Diagnostic) hold an error."""
+    """What came of publishing: `digest` None when `diagnostics` hold an error; nothing is stored then."""
 
     digest: Digest | None
-    diagnostics: tuple[object, ...]
+    diagnostics: tuple[Diagnostic, ...]
 
 
 class Bundles:
     """The bundles of this fleet and which one is in force."""
 
+    def __init__(self, store: Store, clock: Clock, entropy: Entropy) -> None:
+        self._store = store
+        self._clock = clock
+        self._entropy = entropy
+
     def publish_tree(self, actor: Principal, files: Mapping[str, bytes], *, commit: str | None) -> Publication:
-        """Return the digest of the stored bundle compiled from `files` (path to content), or all diagnostics."""
-        raise NotImplementedError
+        """Return the digest of the stored bundle compiled from `files` (path to content), or all diagnostics.
+
+        Raises ForbiddenError, UnavailableError.
+        """
+        demand(actor, *_PUBLISHERS)
+        now = self._clock.now()
+        found = compile_tree(files, now=now)
+        if found.bundle is not None and found.digest is not None:
+            file = BundleFile(bundle=found.bundle, digest=found.digest, commit=commit, created_at=now)
+            self._store_bundle(actor, file)
+        return Publication(digest=found.digest, diagnostics=found.diagnostics)
 
     def publish_file(self, actor: Principal, content: bytes) -> Digest:
-        """Return the digest of a bundle file made by `policyengine build`; raises BundleError when it is damaged."""
-        raise NotImplementedError
+        """Return the digest of a stored bundle file made by `policyengine build`.
+
+        Raises CorruptBundleError, BundleDigestError, BundleShapeError (`bundle.*`), UntranslatableError and
+        ProfileError for what cannot be put in force, ForbiddenError.
+        """
+        demand(actor, *_PUBLISHERS)
+        file = decode_file(content)
+        self._store_bundle(actor, file)
+        return file.digest
 
     def activate(self, actor: Principal, digest: Digest, *, expected_generation: int | None) -> Activation:
         """Put a published bundle in force; `expected_generation` is the one the actor saw (None: none yet).
 
-        Raises MissingError, ConflictError (someone activated in between, or an older bundle than one already seen).
+        Raises MissingError; ConflictError when someone activated in between (`bundle.generation`) or the bundle was
+        published before the one in force (`bundle.older`): to go back, publish the older one again.
         """
-        raise NotImplementedError
+        demand(actor, *_PUBLISHERS)
+        record = self._record(digest)
+        current = self._store.activation()
+        self._demand_newer(record, current)
+        now = self._clock.now()
+        activation = Activation(
+            generation=(expected_generation or 0) + 1, digest=digest, activated_at=now, actor=actor.name
+        )
+        self._store.apply(
+            ActivateBundle(
+                activation=activation, act=self._act(actor, "bundle.activate", digest, activation.generation)
+            )
+        )
+        return activation
 
     def list(self, page: PageRequest) -> Page[BundleRecord]:
         """Return published bundles, newest first."""
-        raise NotImplementedError
+        return self._store.bundles(page)
 
     def show(self, digest: Digest) -> tuple[BundleRecord, bytes]:
         """Return a bundle's record and its canonical bytes. Raises MissingError."""
-        raise NotImplementedError
+        record, content = self._record(digest), self._store.document(digest)
+        if content is None:
+            raise MissingError(f"bundle `{digest}` is not stored", code="bundle.missing")
+        return record, content
 
     def active(self) -> Activation | None:
         """Return which bundle is in force."""
-        raise NotImplementedError
+        return self._store.activation()
+
+    def _record(self, digest: Digest) -> BundleRecord:
+        record = self._store.bundle(digest)
+        if record is None:
+            raise MissingError(f"bundle `{digest}` is not published", code="bundle.missing")
+        return record
+
+    def _demand_newer(self, record: BundleRecord, current: Activation | None) -> None:
+        if current is not None and record.published_at < self._record(current.digest).published_at:
+            raise ConflictError(
+                "the bundle was published before the one in force", code="bundle.older", current=current.digest
+            )
+
+    def _store_bundle(self, actor: Principal, file: BundleFile) -> None:
+        compiled(file.bundle, digest=file.digest, commit=file.commit)  # what cannot be run is not stored
+        record = BundleRecord(
+            digest=file.digest, commit=file.commit, published_at=self._clock.now(), published_by=actor.name
+        )
+        document = Document(digest=file.digest, kind="bundle", body=encode(file.bundle))
+        act = self._act(actor, "bundle.publish", file.digest, None)
+        self._store.apply(StoreBundle(record=record, document=document, act=act))
+
+    def _act(self, actor: Principal, action: str, digest: Digest, generation: int | None) -> Act:
+        return Act(
+            actor=actor.name,
+            at=self._clock.now(),
+            action=action,
+            subject=digest,
+            detail={} if generation is None else {"generation": generation},
+            salt=self._entropy.draw(SALT_SIZE),
+        )

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from policyengine.model.ids import PartyName
-from policyengine.services.actors import PersonRole, Principal
+from policyengine.services.actors import PersonRole, Principal, demand
+from policyengine.services.changes import Act, CreateApiToken, RevokeApiToken, TouchApiToken
+from policyengine.services.errors import InvalidRequestError, MissingError, UnauthenticatedError
+from policyengine.services.ports import Clock, Entropy, Store
 from policyengine.services.records import ApiToken
+
+MAX_LIFETIME = timedelta(days=366)  # a token that nobody renews for a year is forgotten, and so it ends
+MAX_NAME = 100
+TOUCH_EVERY = timedelta(minutes=1)
+SALT_SIZE = 16
+
+_FORM = re.compile(r"pe_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +35,11 @@ class NewToken:
 class Tokens:
     """Tokens look like `pe_<id>_<secret>`; only a hash is kept."""
 
+    def __init__(self, store: Store, clock: Clock, entropy: Entropy) -> None:
+        self._store = store
+        self._clock = clock
+        self._entropy = entropy
+
     def create(
         self,
         actor: Principal,
@@ -32,16 +51,75 @@ class Tokens:
         models: frozenset[str] | None = None,
     ) -> NewToken:
         """Return a new token; a vendor's must have `models`. Raises ForbiddenError, InvalidRequestError."""
-        raise NotImplementedError
+        demand(actor)
+        if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+            raise InvalidRequestError(f"name is not 1 to {MAX_NAME} printable characters", field="name")
+        if not timedelta(0) < lifetime <= MAX_LIFETIME:
+            raise InvalidRequestError(f"lifetime is not between 0 and {MAX_LIFETIME.days} days", field="lifetime")
+        if role is PersonRole.VENDOR and not models:
+            raise InvalidRequestError("a vendor's token must name the models it may see", field="models")
+        token_id, secret = self._entropy.draw(8).hex(), _text(self._entropy.draw(32))
+        now = self._clock.now()
+        record = ApiToken(
+            id=token_id,
+            name=name,
+            role=role.value,
+            party=party,
+            models=None if models is None else tuple(sorted(models)),
+            created_at=now,
+            created_by=actor.name,
+            expires_at=now + lifetime,
+            last_used=None,
+            revoked_at=None,
+            secret_hash=_hash(secret),
+        )
+        self._store.apply(CreateApiToken(token=record, act=self._act(actor, "token.create", token_id, now)))
+        return NewToken(secret=f"pe_{token_id}_{secret}", record=record)
 
     def authenticate(self, secret: str) -> Principal:
         """Return whose token this is; compares in constant time. Raises UnauthenticatedError."""
-        raise NotImplementedError
+        form = _FORM.fullmatch(secret)
+        record = None if form is None else self._store.api_token(form[1])
+        expected = _NOBODY if record is None else record.secret_hash
+        given = _hash(secret if form is None else form[2])
+        matches = hmac.compare_digest(expected, given)  # an unknown token takes the same steps as a wrong one
+        now = self._clock.now()
+        if record is None or not matches or record.revoked_at is not None or now >= record.expires_at:
+            raise UnauthenticatedError("the token is unknown, expired or revoked")
+        if record.last_used is None or now - record.last_used >= TOUCH_EVERY:
+            self._store.apply(TouchApiToken(id=record.id, at=now))
+        return Principal(
+            name=record.name,
+            role=PersonRole(record.role),
+            party=None if record.party is None else PartyName(record.party),
+            models=None if record.models is None else frozenset(record.models),
+        )
 
     def list(self, viewer: Principal) -> tuple[ApiToken, ...]:
-        """Return all tokens, newest first."""
-        raise NotImplementedError
+        """Return all tokens, newest first. Raises ForbiddenError."""
+        demand(viewer, PersonRole.AUDITOR)
+        return self._store.api_tokens()
 
     def revoke(self, actor: Principal, token_id: str) -> None:
-        """End a token now. Raises MissingError."""
-        raise NotImplementedError
+        """End a token now. Raises ForbiddenError, MissingError, ConflictError when it is revoked already."""
+        demand(actor)
+        if self._store.api_token(token_id) is None:
+            raise MissingError("no token has that id", code="token.missing")
+        now = self._clock.now()
+        self._store.apply(RevokeApiToken(id=token_id, at=now, act=self._act(actor, "token.revoke", token_id, now)))
+
+    def _act(self, actor: Principal, action: str, token_id: str, now: datetime) -> Act:
+        return Act(
+            actor=actor.name, at=now, action=action, subject=token_id, detail={}, salt=self._entropy.draw(SALT_SIZE)
+        )
+
+
+_NOBODY = bytes(32)
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(b"policyengine api token v1" + secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def _text(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")

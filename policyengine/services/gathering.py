@@ -1,0 +1,181 @@
+"""Facts of a device: what its evidence attests, what the registry and our CA know, what it says itself.
+
+What a device says, attested or reported, passes the strict door of decision.ingest. What we know ourselves is read
+again for every decision, so its facts are observed now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pki.certificates import certificate_facts, load_certificate
+from pki.request import ProvenRequest, csr_facts
+from policyengine.attestation.formats import Freshness, Verified
+from policyengine.decision.ingest import read_facts
+from policyengine.model.facts import Facts, Provenance, Source
+from policyengine.model.policy import Bundle
+from policyengine.model.schema import FactSchema
+from policyengine.services.identity import Claimant
+from policyengine.services.records import CertificateRecord, Device, DeviceView
+
+# What a device may say of itself; everything else is ours, its vendor's or its evidence's to say.
+REPORTABLE = frozenset({"boot", "software", "sbom", "net", "config"})
+
+_CERTIFIED_IDENTITY = ("id", "vendor", "model", "serial")
+_SOURCES = {"idevid": Source.CERTIFIED, "dice": Source.CERTIFIED, "iak": Source.CERTIFIED, "ak": Source.ATTESTED}
+
+Values = dict[str, object]
+Origins = dict[str, Provenance]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What we know of a device ourselves at `now`."""
+
+    view: DeviceView
+    identity_kind: str
+    key_reuse: int
+    last_seen: datetime
+    bundle: Bundle
+    ca: Mapping[str, object]
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a device says in one check-in: its identity and evidence, its request for a certificate, its reports."""
+
+    claimant: Claimant
+    issued_at: datetime
+    request: ProvenRequest | None
+    reported: Mapping[str, object] | None
+
+
+def gather(said: Said, context: Context, *, schema: FactSchema) -> Facts:
+    """Return all facts of the device at a check-in. Raises FactError for what it says and may not say so."""
+    device_id = context.view.device.id
+    spoken, origins = _spoken(said, context.now)
+    document = {"device_id": device_id, "facts": spoken, "provenance": {"": _NOMINAL}}
+    values: Values = dict(read_facts(document, schema=schema).values)
+    _add_freshness(values, said.issued_at, context.now)
+    _add_identity(values, origins, said, context.now)
+    if said.request is not None:
+        values["csr"] = csr_facts(said.request)
+        origins["csr"] = _ours(Source.OBSERVED, context.now)
+    _add_known(values, origins, context)
+    return Facts(device_id=device_id, values=values, provenance=origins)
+
+
+def gather_again(last: Facts, context: Context) -> Facts:
+    """Return the facts of a silent device: what it said last, grown older, and what we know now."""
+    values, origins = dict(last.values), dict(last.provenance)
+    for group in _KNOWN:
+        values.pop(group, None)
+        for path in [path for path in origins if path.partition(".")[0] == group]:
+            del origins[path]
+    if "evidence" in values:
+        values["evidence"] = dict(_group(values, "evidence"))
+        _add_freshness(values, origins["evidence"].observed_at, context.now)
+    _add_known(values, origins, context)
+    return Facts(device_id=last.device_id, values=values, provenance=origins)
+
+
+# Any provenance that covers everything: the strict door wants one, and the true ones are set afterwards.
+_NOMINAL = {"source": "reported", "observed_at": "2026-01-01T00:00:00Z"}
+_KNOWN = ("device", "cert", "ca", "fleet", "ops")
+
+
+def _spoken(said: Said, now: datetime) -> tuple[Values, Origins]:
+    """Return attested groups, then reported ones that nothing attested."""
+    values: Values = {}
+    origins: Origins = {}
+    for verified in _weakest_first(said.claimant.verified):
+        source = Source.CERTIFIED if verified.freshness is Freshness.PROOF_OF_POSSESSION else Source.ATTESTED
+        for group in verified.facts.keys() - {"identity"}:
+            values[group] = verified.facts[group]
+            origins[group] = Provenance(
+                source=source,
+                observed_at=said.issued_at,
+                received_at=now,
+                evidence_digest=verified.digest,
+                complete=group in verified.complete,
+            )
+    for group, content in (said.reported or {}).items():
+        if group in REPORTABLE and group not in values:
+            values[group] = content
+            origins[group] = Provenance(source=Source.REPORTED, observed_at=now, received_at=now)
+    return values, origins
+
+
+def _weakest_first(items: Iterable[Verified]) -> list[Verified]:
+    return sorted(items, key=lambda verified: verified.freshness is not Freshness.PROOF_OF_POSSESSION)
+
+
+def _add_freshness(values: Values, issued_at: datetime, now: datetime) -> None:
+    evidence = _group(values, "evidence")
+    values["evidence"] = evidence | {"fresh": True, "age": max(now - issued_at, timedelta(0))}
+
+
+def _group(values: Mapping[str, object], name: str) -> Values:
+    group = values.get(name, {})
+    return dict(group) if isinstance(group, Mapping) else {}
+
+
+def _add_identity(values: Values, origins: Origins, said: Said, now: datetime) -> None:
+    claimant = said.claimant
+    identity: Values = {"kind": claimant.kind, "key_thumbprint": claimant.thumbprint, "verified": True}
+    if claimant.anchor is not None:
+        identity["anchor"] = claimant.anchor
+    values["identity"] = identity
+    source = _SOURCES.get(claimant.kind, Source.OBSERVED)
+    origins["identity"] = Provenance(source=source, observed_at=said.issued_at, received_at=now, complete=True)
+
+
+def _add_known(values: Values, origins: Origins, context: Context) -> None:
+    now = context.now
+    values["device"] = _device_facts(context.view.device, context.bundle)
+    origins["device"] = _ours(Source.DECLARED, now)
+    if context.identity_kind in _SOURCES:
+        origins |= {f"device.{name}": _ours(Source.CERTIFIED, now) for name in _CERTIFIED_IDENTITY}
+    values["fleet"] = {
+        "key_reuse_count": context.key_reuse,
+        "identity_duplicates": context.view.identity_duplicates,
+    }
+    origins["fleet"] = _ours(Source.OBSERVED, now)
+    values["ops"] = {"last_seen": context.last_seen}
+    origins["ops"] = _ours(Source.OBSERVED, now)
+    values["ca"] = dict(context.ca)
+    origins["ca"] = _ours(Source.CERTIFIED, now)
+    if context.view.certificate is not None:
+        values["cert"] = _certificate_facts(context.view.certificate)
+        origins["cert"] = _ours(Source.CERTIFIED, now)
+
+
+def _ours(source: Source, now: datetime) -> Provenance:
+    return Provenance(source=source, observed_at=now, complete=True)
+
+
+def _device_facts(device: Device, bundle: Bundle) -> Values:
+    model = bundle.fleet.models.get(device.model)
+    facts: dict[str, object | None] = {
+        "id": device.id,
+        "vendor": device.vendor,
+        "model": device.model,
+        "serial": device.serial,
+        "class": device.device_class or (None if model is None else model.device_class),
+        "hw_version": device.hw_version,
+        "site": device.site,
+        "zone": device.zone,
+        "labels": dict(device.labels),
+        "criticality": device.criticality,
+        "lifecycle": device.lifecycle.value,
+        "enrolled_at": device.enrolled_at,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _certificate_facts(record: CertificateRecord) -> Values:
+    certificate = certificate_facts(load_certificate(record.certificate))
+    return certificate | {"profile": record.profile, "status": record.status.value}

@@ -1,0 +1,157 @@
+"""Certificates follow from decisions: prepared, reserved, signed, and kept only together with the decision.
+
+This is the only place that holds the issuing authority, and it asks for a decision's tier before anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from pki.authority import Authority, Order
+from pki.certificates import name_text
+from pki.keys import described
+from pki.profile import Profile
+from pki.request import ProvenRequest
+from pki.reservation import Reservation, pem_of
+from pki.tbs import SERIAL_ENTROPY
+from policyengine.model.decision import Tier
+from policyengine.model.ids import Digest
+from policyengine.services.changes import StatusChange
+from policyengine.services.ports import CertificateLedger, Entropy
+from policyengine.services.records import CertificateRecord, CertificateStatus, Device, DeviceView
+
+HELD_BY_TIER = "tier"  # the reason of a hold that ends by itself when the tier comes back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A decision that allows a certificate: for whom, in which tier, and on whose request."""
+
+    view: DeviceView
+    request: ProvenRequest
+    profile: Profile
+    tier: Tier
+    decision_id: Digest
+    fleet: str
+    now: datetime
+
+
+class Issuance:
+    """The issuing CA behind decisions."""
+
+    def __init__(
+        self, authority: Authority, ledger: CertificateLedger, entropy: Entropy, *, chain: tuple[x509.Certificate, ...]
+    ) -> None:
+        self._authority = authority
+        self._ledger = ledger
+        self._entropy = entropy
+        issuing = chain[0]
+        key_type, key_bits = described(issuing.public_key())
+        self.facts: Mapping[str, object] = {
+            "subject": name_text(issuing.subject),
+            "not_after": issuing.not_valid_after_utc,
+            "key_type": key_type,
+            **({} if key_bits is None else {"key_bits": key_bits}),
+        }
+        self.chain_pem = "".join(pem_of(certificate.public_bytes(Encoding.DER)) for certificate in chain)
+
+    async def issue(self, grant: Grant) -> CertificateRecord:
+        """Return a signed certificate whose reservation is durable; it is not issued until the decision commits.
+
+        Raises KeyRefusedError, NameRefusedError, LintError, IssuanceError, UnavailableError.
+        """
+        device, now = grant.view.device, grant.now
+        order = Order(
+            terms=grant.profile.for_tier(tier_name(grant.tier)),
+            key=grant.request,
+            fields=_fields(device, grant.fleet),
+            authorization=grant.decision_id,
+        )
+        linted = self._authority.prepare(order, now=now, entropy=self._entropy.draw(SERIAL_ENTROPY))
+        reservation = linted.reservation
+        reserved = await self._ledger.reserve(
+            reservation, device_id=device.id, decision_id=grant.decision_id, at=now, salt=self._entropy.draw(16)
+        )
+        return _record(self._authority.sign(linted, reserved).der, reservation, grant)
+
+    def pem(self, record: CertificateRecord) -> str:
+        """Return the certificate as PEM."""
+        return pem_of(record.certificate)
+
+    async def abandon(self, record: CertificateRecord, *, reason: str, now: datetime) -> None:
+        """Close the reservation of a certificate that its decision did not survive to deliver."""
+        await self._ledger.abort(record.issuer, record.serial, reason=reason, at=now)
+
+
+def tier_name(tier: Tier) -> str:
+    """Return the tier as profiles name it."""
+    return tier.name.lower()
+
+
+def issues(profile: Profile | None, tier: Tier) -> bool:
+    """Tell whether a device of this profile holds a certificate in `tier`."""
+    return profile is not None and tier_name(tier) in profile.tiers
+
+
+def status_after(view: DeviceView, profile: Profile | None, tier: Tier, *, now: datetime) -> StatusChange | None:
+    """Return how `tier` changes the current certificate: on hold where it issues nothing, back where it does.
+
+    A hold that a person made is theirs to end.
+    """
+    current = view.certificate
+    if current is None:
+        return None
+    good = current.status is CertificateStatus.GOOD
+    held_by_tier = current.status is CertificateStatus.HOLD and current.status_reason == HELD_BY_TIER
+    allowed = issues(profile, tier)
+    if not (good and not allowed) and not (held_by_tier and allowed):
+        return None
+    return StatusChange(
+        issuer=current.issuer,
+        serial=current.serial,
+        expected=current.status,
+        status=CertificateStatus.GOOD if allowed else CertificateStatus.HOLD,
+        reason=HELD_BY_TIER,
+        at=now,
+    )
+
+
+def _fields(device: Device, fleet: str) -> dict[str, str]:
+    fields = {
+        "device.id": device.id,
+        "device.serial": device.serial,
+        "device.model": device.model,
+        "device.vendor": device.vendor,
+        "device.class": device.device_class,
+        "device.site": device.site,
+        "device.zone": device.zone,
+        "device.hw_version": device.hw_version,
+        "fleet.name": fleet,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _record(certificate: bytes, reservation: Reservation, grant: Grant) -> CertificateRecord:
+    current = grant.view.certificate
+    return CertificateRecord(
+        issuer=reservation.issuer,
+        serial=reservation.serial,
+        device_id=grant.view.device.id,
+        decision_id=grant.decision_id,
+        profile=reservation.profile,
+        tier=grant.tier,
+        lineage=1 if current is None else current.lineage + 1,
+        replaces=None if current is None else current.serial,
+        key_thumbprint=reservation.key,
+        not_before=reservation.not_before,
+        not_after=reservation.not_after,
+        certificate=certificate,
+        status=CertificateStatus.GOOD,
+        status_reason=None,
+        status_at=grant.now,
+    )

@@ -1,0 +1,244 @@
+"""The pure step of every use case: facts, prior state and policies in; decision, its bytes and its digests out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from weakref import WeakKeyDictionary
+
+from policyengine.decision.documents import DecisionWriter, decision_id
+from policyengine.decision.prior import prior_bytes, prior_of, read_prior
+from policyengine.decision.program import Program
+from policyengine.model.decision import Decision, Prior, Tier
+from policyengine.model.facts import Facts
+from policyengine.model.ids import DeviceId, Digest, digest_of
+from policyengine.model.policy import Mode, Phase
+from policyengine.services.changes import Document, VerdictRow
+from policyengine.services.errors import MissingError
+from policyengine.services.facts_split import join, split
+from policyengine.services.policies import Policies
+from policyengine.services.ports import CheckInReads
+from policyengine.services.records import DecisionRecord, DeviceState, Restriction
+
+MAX_PRIORS = 4096  # carried states kept parsed; devices that pass everything share a few
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A decision with everything that is stored of it."""
+
+    decision: Decision
+    id: Digest
+    document: bytes
+    document_digest: Digest
+    facts_shared: Document
+    facts_own: bytes
+    prior: Document
+    verdicts: tuple[VerdictRow, ...]
+    verdicts_digest: bytes
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        """The shared content that the decision refers to."""
+        return self.facts_shared, self.prior
+
+
+def judge(policies: Policies, facts: Facts, *, prior: Prior | None, now: datetime, phase: Phase) -> Judged:
+    """Return the decision on `facts` at `now`; pure."""
+    decision = policies.program.decide(facts, prior=prior, now=now, phase=phase)
+    document = writer_of(policies).written(decision)
+    shared, own = split(facts)
+    carried = prior_bytes(prior_of(decision))
+    verdicts = _verdicts(decision)
+    return Judged(
+        decision=decision,
+        id=decision_id(decision),
+        document=document,
+        document_digest=digest_of(document),
+        facts_shared=Document(digest=digest_of(shared), kind="facts", body=shared),
+        facts_own=own,
+        prior=Document(digest=digest_of(carried), kind="prior", body=carried),
+        verdicts=verdicts,
+        verdicts_digest=_digest_of_verdicts(verdicts),
+    )
+
+
+_WRITERS: WeakKeyDictionary[Program, DecisionWriter] = WeakKeyDictionary()
+
+
+def writer_of(policies: Policies) -> DecisionWriter:
+    """Return the writer of a bundle's decisions, which renders what its rules fix only once."""
+    found = _WRITERS.get(policies.program)
+    if found is None:
+        found = _WRITERS[policies.program] = DecisionWriter(policies.commit)
+    return found
+
+
+def told(decision: Decision) -> Decision:
+    """Return the decision as a device may see it: rules in `audit` are recorded, not told (DESIGN section 6)."""
+    return replace(decision, findings=tuple(found for found in decision.findings if found.mode is not Mode.AUDIT))
+
+
+def effective_tier(decision: Decision, restriction: Restriction | None) -> Tier:
+    """Return the stricter of what the rules decide and what a person put on the device."""
+    return decision.tier if restriction is None else max(decision.tier, restriction.tier)
+
+
+def _verdicts(decision: Decision) -> tuple[VerdictRow, ...]:
+    return tuple(
+        VerdictRow(
+            rule=found.rule,
+            binding=found.binding,
+            result=found.result.value,
+            reason=found.reason,
+            mode=found.mode.value,
+            action=found.action.name.lower(),
+            failing_since=found.failing_since,
+        )
+        for found in decision.findings
+    )
+
+
+def _digest_of_verdicts(verdicts: tuple[VerdictRow, ...]) -> bytes:
+    said = [(row.rule, row.binding, row.result, row.reason, row.mode, row.action) for row in verdicts]
+    return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode()).digest()
+
+
+class Memory:
+    """What earlier decisions left: carried states and facts, by digest."""
+
+    def __init__(self, reads: CheckInReads) -> None:
+        self._reads = reads
+        self._prior = lru_cache(maxsize=MAX_PRIORS)(self._read_prior)
+
+    def prior(self, digest: Digest | None) -> Prior | None:
+        """Return the carried state that `digest` names. Raises MissingError."""
+        return None if digest is None else self._prior(digest)
+
+    def facts(self, shared: Digest, own: bytes, *, policies: Policies) -> Facts:
+        """Return stored facts. Raises MissingError, FactError."""
+        return join(self._document(shared), own, schema=policies.schema)
+
+    def shared_facts(self, shared: Digest) -> bytes:
+        """Return the shared part of stored facts. Raises MissingError."""
+        return self._document(shared)
+
+    def judged_again(self, state: DeviceState, policies: Policies) -> Judged:
+        """Return the current decision of a device, made again from its inputs."""
+        facts = self.facts(state.facts_shared, state.facts_own, policies=policies)
+        prior = self.prior(state.input_prior)
+        return judge(policies, facts, prior=prior, now=state.decided_at, phase=state.phase)
+
+    def replayed(self, record: DecisionRecord, policies: Policies) -> Judged:
+        """Return a stored decision, made again from its inputs."""
+        facts = self.facts(record.facts_shared, record.facts_own, policies=policies)
+        return judge(policies, facts, prior=self.prior(record.prior), now=record.decided_at, phase=record.phase)
+
+    def _read_prior(self, digest: Digest) -> Prior:
+        return read_prior(json.loads(self._document(digest)))
+
+    def _document(self, digest: Digest) -> bytes:
+        content = self._reads.document(digest)
+        if content is None:
+            raise MissingError(f"document `{digest}` is not stored", code="document.missing", digest=digest)
+        return content
+
+
+def record_of(judged: Judged, *, device_id: DeviceId) -> DecisionRecord:
+    """Return what is stored of a decision that changed something."""
+    decision = judged.decision
+    return DecisionRecord(
+        decision_id=judged.id,
+        device_id=device_id,
+        decided_at=decision.decided_at,
+        phase=decision.phase,
+        tier=decision.tier,
+        decided_tier=decision.decided_tier,
+        previous_tier=decision.previous_tier,
+        bundle=decision.bundle,
+        facts_digest=decision.facts,
+        facts_shared=judged.facts_shared.digest,
+        facts_own=judged.facts_own,
+        prior=decision.prior,
+        document=judged.document,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What a device's state holds beside its decision; `version` is the one the decision was made on (0: none)."""
+
+    device_id: DeviceId
+    version: int
+    floor: int
+    key_spki: bytes
+    key_thumbprint: str
+    identity_kind: str
+    anchor: str | None
+    last_seen: datetime
+    restriction: Restriction | None
+    request_digest: bytes | None
+    reply: bytes | None
+
+
+def standing_of(state: DeviceState) -> Standing:
+    """Return what stays of `state` when it is decided again without the device; a stored reply goes."""
+    return Standing(
+        device_id=state.device_id,
+        version=state.version,
+        floor=state.floor,
+        key_spki=state.key_spki,
+        key_thumbprint=state.key_thumbprint,
+        identity_kind=state.identity_kind,
+        anchor=state.anchor,
+        last_seen=state.last_seen,
+        restriction=state.restriction,
+        request_digest=None,
+        reply=None,
+    )
+
+
+def state_after(judged: Judged, standing: Standing, *, generation: int) -> DeviceState:
+    """Return the device's state once `judged` is recorded."""
+    decision = judged.decision
+    return DeviceState(
+        device_id=standing.device_id,
+        version=standing.version + 1,
+        floor=standing.floor,
+        key_spki=standing.key_spki,
+        key_thumbprint=standing.key_thumbprint,
+        identity_kind=standing.identity_kind,
+        anchor=standing.anchor,
+        tier=effective_tier(decision, standing.restriction),
+        decided_tier=decision.decided_tier,
+        decision_id=judged.id,
+        document_digest=judged.document_digest,
+        decided_at=decision.decided_at,
+        phase=decision.phase,
+        bundle=decision.bundle,
+        generation=generation,
+        facts_digest=decision.facts,
+        facts_shared=judged.facts_shared.digest,
+        facts_own=judged.facts_own,
+        input_prior=decision.prior,
+        prior=judged.prior.digest,
+        verdicts=judged.verdicts_digest,
+        valid_until=decision.valid_until,
+        last_seen=standing.last_seen,
+        restriction=standing.restriction,
+        request_digest=standing.request_digest,
+        reply=standing.reply,
+    )
+
+
+def has_changed(judged: Judged, before: DeviceState | None, *, tier: Tier) -> bool:
+    """Tell whether anything but time differs from the decision before."""
+    return before is None or (
+        before.verdicts != judged.verdicts_digest
+        or before.tier is not tier
+        or before.decided_tier is not judged.decision.decided_tier
+        or before.bundle != judged.decision.bundle
+    )

@@ -1,0 +1,142 @@
+"""Compiled policies: which bundle is in force, ready to decide with, and any older one for replay."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import re2
+from cryptography import x509
+
+from pki.profile import Profile, compile_profile
+from policyengine.attestation.anchors import TrustAnchors
+from policyengine.decision.program import Program, compile_program
+from policyengine.language.bundle import decode
+from policyengine.model.endorsements import ReferenceValues, merged
+from policyengine.model.ids import Digest
+from policyengine.model.policy import Anchor, Bundle
+from policyengine.model.schema import CORE_SCHEMA, FactSchema
+from policyengine.services.errors import MissingError, UnavailableError
+from policyengine.services.ports import CheckInReads, Clock
+
+POLL = timedelta(seconds=1)  # how long a worker may decide by a bundle that was just replaced
+MAX_COMPILED = 8  # bundles kept ready; replay of a long history walks through them in order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entitlement:
+    """A vendor's CA and the devices it may speak for."""
+
+    certificate: x509.Certificate
+    vendor: str
+    models: frozenset[str]
+    serial: str | None
+
+    def covers(self, serial: str) -> bool:
+        """Tell whether the CA may speak for a device with this serial number."""
+        return self.serial is None or re2.fullmatch(self.serial, serial) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policies:
+    """One bundle with everything made from it once."""
+
+    digest: Digest
+    commit: str | None
+    bundle: Bundle
+    program: Program
+    schema: FactSchema
+    entitlements: tuple[Entitlement, ...]
+    anchors: TrustAnchors
+    endorsements: Mapping[str, ReferenceValues]
+    profiles: Mapping[str, Profile]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivePolicies:
+    """The bundle in force and the generation it was activated as."""
+
+    generation: int
+    policies: Policies
+
+
+def compiled(bundle: Bundle, *, digest: Digest, commit: str | None) -> Policies:
+    """Return `bundle` ready to decide with."""
+    entitlements = tuple(_entitlement(anchor) for anchor in bundle.anchors if "idevid" in anchor.use)
+    certificates = {entitlement.certificate: None for entitlement in entitlements}
+    models = bundle.fleet.models
+    return Policies(
+        digest=digest,
+        commit=commit,
+        bundle=bundle,
+        program=compile_program(bundle, digest),
+        schema=CORE_SCHEMA.with_org(bundle.org_facts),
+        entitlements=entitlements,
+        anchors=TrustAnchors(certificates=tuple(certificates)),
+        endorsements={
+            model: merged(values for values in bundle.reference_values if model in values.models)
+            for model in models
+            if any(model in values.models for values in bundle.reference_values)
+        },
+        profiles={model: compile_profile(found) for found in bundle.profiles for model in found.models},
+    )
+
+
+def _entitlement(anchor: Anchor) -> Entitlement:
+    return Entitlement(
+        certificate=x509.load_pem_x509_certificate(anchor.certificate.encode()),
+        vendor=anchor.vendor,
+        models=frozenset(anchor.models),
+        serial=anchor.serial,
+    )
+
+
+class PolicyShelf:
+    """Compiled bundles by digest, and the one in force by generation, looked up at most once a second."""
+
+    def __init__(self, reads: CheckInReads, clock: Clock) -> None:
+        self._reads = reads
+        self._clock = clock
+        self._compiled: OrderedDict[Digest, Policies] = OrderedDict()
+        self._active: ActivePolicies | None = None
+        self._looked_at: datetime | None = None
+
+    def active(self, *, at_least: int = 0) -> ActivePolicies:
+        """Return the policies in force, of generation `at_least` or later: no device gets an older one than before.
+
+        Raises UnavailableError (`policy.none`) as long as no bundle was activated.
+        """
+        now = self._clock.now()
+        if self._active is None or self._active.generation < at_least or self._is_due(now):
+            self._look(now)
+        if self._active is None or self._active.generation < at_least:
+            raise UnavailableError("no policy bundle is active", code="policy.none")
+        return self._active
+
+    def by_digest(self, digest: Digest) -> Policies:
+        """Return a published bundle, compiled. Raises MissingError, CorruptBundleError."""
+        found = self._compiled.get(digest)
+        if found is None:
+            found = self._compiled[digest] = self._load(digest)
+        self._compiled.move_to_end(digest)
+        while len(self._compiled) > MAX_COMPILED:
+            self._compiled.popitem(last=False)
+        return found
+
+    def _is_due(self, now: datetime) -> bool:
+        return self._looked_at is None or not timedelta(0) <= now - self._looked_at < POLL
+
+    def _look(self, now: datetime) -> None:
+        activation = self._reads.activation()
+        self._looked_at = now
+        if activation is None or (self._active is not None and activation.generation <= self._active.generation):
+            return
+        self._active = ActivePolicies(generation=activation.generation, policies=self.by_digest(activation.digest))
+
+    def _load(self, digest: Digest) -> Policies:
+        record, content = self._reads.bundle(digest), self._reads.document(digest)
+        if record is None or content is None:
+            raise MissingError(f"bundle `{digest}` is not published", code="bundle.missing", digest=digest)
+        return compiled(decode(content), digest=digest, commit=record.commit)

@@ -1,0 +1,83 @@
+"""Replies to check-ins: the decision as the device may see it, and what the device needs to go on."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from policyengine.model.canonical import canonical
+from policyengine.model.decision import Tier
+from policyengine.model.times import format_timestamp
+from policyengine.services.judging import Judged, told, writer_of
+from policyengine.services.nonces import CHALLENGE_LIFETIME
+from policyengine.services.policies import Policies
+from policyengine.services.records import Restriction
+
+JITTER = 0.1  # devices that start together must not stay together: one tenth earlier or later
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """What a reply holds beside the decision; stored, because a retry must get the same bytes."""
+
+    attestation_result: str
+    next_nonce: bytes
+    next_checkin_after: int
+    server_time: datetime
+    certificate: str | None
+    chain: str | None
+
+    def stored(self) -> bytes:
+        """Return it as JSON; the inverse of `rest_of`."""
+        return canonical(self._document())
+
+    def _document(self) -> dict[str, object]:
+        document: dict[str, object] = {
+            "attestation_result": self.attestation_result,
+            "next_checkin_after": self.next_checkin_after,
+            "next_nonce": base64.urlsafe_b64encode(self.next_nonce).decode().rstrip("="),
+            "server_time": format_timestamp(self.server_time),
+        }
+        if self.certificate is not None:
+            document |= {"certificate": self.certificate, "chain": self.chain}
+        return document
+
+
+def compose(judged: Judged, policies: Policies, *, rest: bytes, tier: Tier, restriction: Restriction | None) -> bytes:
+    """Return the reply's JSON: the Decision without audited rules, the effective tier, and `rest`."""
+    shown = told(judged.decision)
+    document = writer_of(policies).written(shown)
+    head, mark, tail = document.rpartition(_AFTER_FINDINGS)
+    ending: dict[str, object] = json.loads(b"{" + mark[1:] + tail)
+    ending |= json.loads(rest)
+    ending["tier"] = tier.name.lower()
+    if restriction is not None:
+        ending["restriction"] = restriction_document(restriction)
+    return head + b"," + json.dumps(ending, ensure_ascii=False, separators=(",", ":")).encode()[1:]
+
+
+# Canonical JSON sorts keys, and after the findings come only short values of our own.
+_AFTER_FINDINGS = b',"next_checkin_after":'
+
+
+def restriction_document(restriction: Restriction) -> Mapping[str, object]:
+    """Return a person's restriction as JSON."""
+    return {
+        "tier": restriction.tier.name.lower(),
+        "reason": restriction.reason,
+        "since": format_timestamp(restriction.since),
+    }
+
+
+def jittered(seconds: int, *, random: bytes) -> int:
+    """Return `seconds` moved by at most a tenth, by two random bytes."""
+    share = int.from_bytes(random, "big") / 65535
+    return max(1, round(seconds * (1 - JITTER + 2 * JITTER * share)))
+
+
+def nonce_lifetime(next_checkin_after: int) -> timedelta:
+    """Return how long the next nonce lives: until the check-in it is for, jitter and a slow device included."""
+    return timedelta(seconds=next_checkin_after * (1 + JITTER)) + CHALLENGE_LIFETIME

@@ -1,0 +1,31 @@
+"""What a viewer may see: a vendor's people only their models; the rest is answered as if it were not there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from policyengine.model.ids import DeviceId
+from policyengine.services.actors import Principal
+from policyengine.services.errors import MissingError
+from policyengine.services.ports import CheckInReads, DeviceFilter
+from policyengine.services.records import DeviceView
+
+
+def filtered(viewer: Principal, where: DeviceFilter) -> DeviceFilter:
+    """Return `where` narrowed to what `viewer` may see."""
+    if viewer.models is None:
+        return where
+    return replace(where, models=viewer.models if where.models is None else where.models & viewer.models)
+
+
+def visible_view(reads: CheckInReads, viewer: Principal, device_id: DeviceId) -> DeviceView:
+    """Return the device, if there is one that `viewer` may see; raises MissingError."""
+    view = reads.view(device_id)
+    if view is None or (viewer.models is not None and view.device.model not in viewer.models):
+        raise missing("no device has that id", "device.missing")
+    return view
+
+
+def missing(message: str, code: str) -> MissingError:
+    """Return the error for what is not there, or not for this viewer."""
+    return MissingError(message, code=code)
