@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import BaseRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from api.auth import DeviceRoute, PublicRoute
 from api.client_certificate import peer_certificate
@@ -117,15 +118,22 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
 
 
 async def _read(receive: Receive) -> bytes:
-    message = await receive()
-    body: bytes = message.get("body", b"")
+    message = await _part(receive)
     if not message.get("more_body"):
-        return body
-    chunks = [body]
+        whole: bytes = message.get("body", b"")
+        return whole
+    parts = [message.get("body", b"")]
     while message.get("more_body"):
-        message = await receive()
-        chunks.append(message.get("body", b""))
-    return b"".join(chunks)
+        message = await _part(receive)
+        parts.append(message.get("body", b""))
+    return b"".join(parts)
+
+
+async def _part(receive: Receive) -> Message:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect  # half a body is no request
+    return message
 
 
 async def _send_json(send: Send, body: bytes) -> None:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from time import perf_counter
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import BadHeaderError, BodyTooLargeError, OverloadedError
@@ -18,6 +19,8 @@ from api.options import Options
 from api.problems import problem_of
 
 UPLOAD_PATHS = frozenset({"/v1/bundles"})
+
+CLIENT_GONE = 499  # nobody is told; the status exists for the counters only, as in nginx
 
 RETRY_SPREAD = 16  # seconds over which shed clients come back; a storm of 1,000/s is then 60/s of retries
 
@@ -96,6 +99,8 @@ class _Exchange:
             await self.edge.app(self.scope, self.receive, self.send)
         except (BadHeaderError, BodyTooLargeError) as refusal:
             await self.fail(refusal)
+        except ClientDisconnect:
+            self.status = CLIENT_GONE
         except Exception as fault:  # the last line: no fault of ours leaves as a traceback or a cut connection
             log.exception("request failed", extra={"request_id": self.id, "fault": type(fault).__name__})
             await self.fail(fault)

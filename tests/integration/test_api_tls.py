@@ -37,7 +37,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.server_ca, self.device_ca, self.foreign_ca = new_ca("server"), new_ca("devices"), new_ca("foreign")
+        self.server_ca, self.device_ca, self.foreign_ca = new_ca("server CA"), new_ca("device CA"), new_ca("foreign CA")
         self.trust = Trusting(self.device_ca)
         self.registry = Registry()
         self.port = 0
@@ -60,31 +60,30 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 def test_the_certificate_of_the_handshake_reaches_the_use_case(site: Site) -> None:
-    status, body = get(connect(site.port, site.identity(site.device_ca)), "/v1/self")
+    with connect(site.port, site.identity(site.device_ca)) as connection:
+        status, body = get(connection, "/v1/self")
     expected = ssl.PEM_cert_to_DER_cert((site.folder / "gw-0001.pem").read_text())
     assert (status, json.loads(body)["device_id"], site.registry.seen) == (200, "gw-0001", [expected])
 
 
 def test_a_device_without_a_certificate_is_served_what_needs_none(site: Site) -> None:
-    connection = connect(site.port, site.anonymous)
-    assert get(connection, "/livez")[0] == 200
-    assert get(connection, "/v1/self")[0] == 401
+    with connect(site.port, site.anonymous) as connection:
+        assert (get(connection, "/livez")[0], get(connection, "/v1/self")[0]) == (200, 401)
 
 
 @pytest.mark.parametrize("case", ["foreign", "expired"])
 def test_a_foreign_or_expired_certificate_dies_in_the_handshake(site: Site, case: str) -> None:
     context = site.identity(site.foreign_ca) if case == "foreign" else site.identity(site.device_ca, days=-1)
-    with pytest.raises((ssl.SSLError, ConnectionError)):
-        get(connect(site.port, context), "/livez")
+    assert not _is_served(site, context)
     assert site.registry.seen == []
 
 
 def test_revocation_is_seen_on_a_connection_that_is_already_open(site: Site) -> None:
     """The state is looked up on every request, never taken from the handshake."""
-    connection = connect(site.port, site.identity(site.device_ca))
-    before = get(connection, "/v1/self")[0]
-    site.registry.revoked = True
-    assert (before, get(connection, "/v1/self")[0]) == (200, 403)
+    with connect(site.port, site.identity(site.device_ca)) as connection:
+        before = get(connection, "/v1/self")[0]
+        site.registry.revoked = True
+        assert (before, get(connection, "/v1/self")[0]) == (200, 403)
 
 
 def test_revocation_is_seen_on_a_resumed_session(site: Site) -> None:
@@ -110,23 +109,28 @@ def _self(connection: ssl.SSLSocket) -> bytes:
 
 def test_a_ca_added_while_running_is_believed(site: Site) -> None:
     site.trust.set(site.device_ca, site.foreign_ca)
-    assert get(connect(site.port, site.identity(site.foreign_ca)), "/v1/self")[0] == 200
+    assert _is_served(site, site.identity(site.foreign_ca))
 
 
 def test_a_ca_removed_while_running_is_no_longer_believed(site: Site) -> None:
-    context = site.identity(site.device_ca)
-    before = get(connect(site.port, context), "/v1/self")[0]
+    before = _is_served(site, site.identity(site.device_ca))
     site.trust.set(site.foreign_ca)
-    fresh = site.identity(site.device_ca)
-    with pytest.raises((ssl.SSLError, ConnectionError)):
-        get(connect(site.port, fresh), "/v1/self")
-    assert before == 200
+    assert (before, _is_served(site, site.identity(site.device_ca))) == (True, False)
+
+
+def _is_served(site: Site, context: ssl.SSLContext) -> bool:
+    """Tell whether a new connection gets an answer; in TLS 1.3 the refusal comes with the first read."""
+    with connect(site.port, context) as connection:
+        try:
+            return get(connection, "/livez")[0] == 200
+        except (ssl.SSLError, ConnectionError):
+            return False
 
 
 def test_a_client_cert_header_from_a_device_is_ignored(site: Site) -> None:
-    connection = connect(site.port, site.anonymous)
-    connection.request("GET", "/v1/self", headers={"Client-Cert": ":Z29vZA==:"})
-    assert connection.getresponse().status == 401
+    with connect(site.port, site.anonymous) as connection:
+        connection.request("GET", "/v1/self", headers={"Client-Cert": ":Z29vZA==:"})
+        assert connection.getresponse().status == 401
 
 
 def test_tls_1_1_is_refused(site: Site) -> None:
@@ -135,8 +139,7 @@ def test_tls_1_1_is_refused(site: Site) -> None:
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    with pytest.raises((ssl.SSLError, ConnectionError)):
-        get(connect(site.port, context), "/livez")
+    assert not _is_served(site, context)
 
 
 def _raw(site: Site, sent: bytes) -> bytes:
@@ -178,12 +181,12 @@ def test_a_request_that_never_ends_is_cut(tmp_path: Path) -> None:
             self._met()
             self._deadline = self.loop.call_later(0.05, self._too_slow)
 
-    server_ca = new_ca("server")
+    server_ca = new_ca("server CA")
     app = fakes.application(fakes.services())
-    trust = Trusting(new_ca("devices"))
+    trust = Trusting(new_ca("device CA"))
     with (
         serving(app, folder=tmp_path, server_ca=server_ca, trust=trust, http=Impatient) as port,
         _open(port, client_context(server_ca)) as connection,
     ):
-        connection.sendall(POST + b"content-length: 9\r\n\r\n{")
+        connection.sendall(POST + b"content-type: application/json\r\ncontent-length: 9\r\n\r\n{")
         assert connection.recv(1) == b""

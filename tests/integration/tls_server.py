@@ -132,9 +132,14 @@ def client_context(server_ca: Ca, identity: tuple[Path, Path] | None = None) -> 
     return context
 
 
-def connect(port: int, context: ssl.SSLContext) -> http.client.HTTPSConnection:
-    """Return a connection that stays open between requests."""
-    return http.client.HTTPSConnection("localhost", port, context=context, timeout=10)
+@contextmanager
+def connect(port: int, context: ssl.SSLContext) -> Iterator[http.client.HTTPSConnection]:
+    """Yield a connection that stays open between requests."""
+    connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=10)
+    try:
+        yield connection
+    finally:
+        connection.close()
 
 
 def get(connection: http.client.HTTPSConnection, path: str) -> tuple[int, bytes]:
