@@ -35,8 +35,9 @@ class Permission(Enum):
     ACTIVATE = ("activate", frozenset({PersonRole.SECURITY}))
     CERTIFY = ("certify", frozenset({PersonRole.SECURITY, PersonRole.OPERATIONS}))
     REVOKE = ("revoke", frozenset({PersonRole.SECURITY}))
-    AUDIT = ("audit", frozenset({PersonRole.AUDITOR, PersonRole.SECURITY, PersonRole.OPERATIONS}))
+    AUDIT = ("audit", _STAFF | {PersonRole.AUDITOR})
     MEASURE = ("measure", _STAFF | {PersonRole.AUDITOR})
+    INSPECT = ("inspect", frozenset({PersonRole.AUDITOR}))  # who holds tokens
     ADMINISTER = ("administer", frozenset[PersonRole]())
 
     def __init__(self, label: str, roles: frozenset[PersonRole]) -> None:
@@ -96,6 +97,7 @@ Certifier = Annotated[Principal, Depends(Needs(Permission.CERTIFY))]
 Revoker = Annotated[Principal, Depends(Needs(Permission.REVOKE))]
 Auditor = Annotated[Principal, Depends(Needs(Permission.AUDIT))]
 Meter = Annotated[Principal, Depends(Needs(Permission.MEASURE))]
+Inspector = Annotated[Principal, Depends(Needs(Permission.INSPECT))]
 Admin = Annotated[Principal, Depends(Needs(Permission.ADMINISTER))]
 
 

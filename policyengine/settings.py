@@ -78,7 +78,8 @@ class Settings:
     public_names: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")
     fleet_name: str = "fleet"  # in every CA's subject; read once, when the authority is founded
     device_domains: tuple[str, ...] = ("devices.example",)  # name constraint of the issuing CA; read once as well
-    audience: str = "policyengine"  # `aud` of attestation results
+    issuer: str = "policyengine"  # `iss` of attestation results
+    audience: str = "policyengine"  # `aud` of attestation results: who relies on them
     trusted_proxies: tuple[Network, ...] = ()  # whose `Client-Cert` header is believed (RFC 9440)
     passphrase_file: Path | None = None  # None: a random one is kept beside the keys
     max_body_bytes: int = MAX_BODY_BYTES
@@ -174,6 +175,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "public_names": _names,
     "fleet_name": str,
     "device_domains": _names,
+    "issuer": str,
     "audience": str,
     "trusted_proxies": _networks,
     "passphrase_file": Path,

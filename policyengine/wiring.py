@@ -1,1 +1,178 @@
-"""Composition root: settings to adapters to services."""
+"""Composition root: settings to adapters to services.
+
+`build` makes what is missing (keys, schema, admin token) and is for the server; `opened` works on what is there and is
+for commands that run beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from pki.reservation import Registrar
+from policyengine.adapters.authority import (
+    FleetNames,
+    StoredAuthority,
+    create_authority,
+    open_authority,
+    renew_services,
+)
+from policyengine.adapters.clock import SystemClock
+from policyengine.adapters.entropy import SystemEntropy
+from policyengine.adapters.jws import ResultKey
+from policyengine.adapters.keyfile import read_or_create_passphrase, read_passphrase, read_private, write_private
+from policyengine.adapters.sql.ledger import SqlLedger
+from policyengine.adapters.sql.migration import upgrade
+from policyengine.adapters.sql.store import SqlStore, open_store
+from policyengine.errors import PolicyEngineError
+from policyengine.language.bundle import decode
+from policyengine.services.actors import SYSTEM, PersonRole
+from policyengine.services.attestation_result import Audience
+from policyengine.services.catalogue import Outside, Services, assemble
+from policyengine.services.nonces import NonceKey
+from policyengine.settings import Settings
+
+NONCE_SECRET_BYTES = 32
+ADMIN_LIFETIME = timedelta(days=30)  # long enough to make scoped tokens; `policyengine token create` makes another
+
+
+class ResultKeyError(PolicyEngineError):
+    """The key of attestation results is of a kind they cannot be signed with."""
+
+    code = "fault.result-key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """One server's services and what its TLS needs; close it when done."""
+
+    services: Services
+    clock: SystemClock
+    entropy: SystemEntropy
+    passphrase: bytes
+    tls_chain: Path
+    tls_key: Path
+    store: SqlStore
+
+    def generation(self) -> int:
+        """Return a number that changes whenever `trusted` does."""
+        active = self.services.bundles.active()
+        return 0 if active is None else active.generation
+
+    def trusted(self) -> str:
+        """Return the CAs a client certificate may come from, PEM: ours, and the vendors' of the bundle in force."""
+        active = self.services.bundles.active()
+        ours = self.services.ca_bundle.decode("ascii")
+        if active is None:
+            return ours
+        _, content = self.services.bundles.show(active.digest)
+        vendors = (anchor.certificate for anchor in decode(content).anchors if "idevid" in anchor.use)
+        return "\n".join([ours, *dict.fromkeys(vendors)])
+
+    def close(self) -> None:
+        """Commit what is queued and close the store."""
+        self.store.close()
+
+
+def build(settings: Settings) -> Installation:
+    """Return a ready installation: keys, schema and the first admin token are made when they are missing.
+
+    Raises what the adapters raise: KeyFileError, PassphraseError, UnavailableError, OSError.
+    """
+    settings.layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    passphrase = read_or_create_passphrase(_passphrase_file(settings), entropy=SystemEntropy().draw)
+    _found(settings, passphrase)
+    upgrade(settings.storage_url)
+    installation = _open(settings, passphrase)
+    settings.layout.ca_bundle.write_bytes(installation.services.ca_bundle)
+    _grant_first_admin(settings, installation.services)
+    return installation
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Installation]:
+    """Yield the installation that `build` left, for a command; makes nothing.
+
+    Raises KeyFileError where there is none, UnavailableError when the database is not this version's.
+    """
+    installation = _open(settings, read_passphrase(_passphrase_file(settings)))
+    try:
+        yield installation
+    finally:
+        installation.close()
+
+
+def _open(settings: Settings, passphrase: bytes) -> Installation:
+    clock, entropy, registrar = SystemClock(), SystemEntropy(), Registrar()
+    stored = open_authority(_authority_directory(settings), passphrase=passphrase, registrar=registrar)
+    store = open_store(settings.storage_url)
+    outside = Outside(
+        store=store,
+        clock=clock,
+        entropy=entropy,
+        nonce_key=_nonce_key(settings),
+        authority=stored.authority,
+        ledger=SqlLedger(store, registrar),
+        chain=stored.chain,
+        results=_result_key(stored),
+        audience=Audience(issuer=settings.issuer, audience=settings.audience),
+    )
+    return Installation(
+        services=assemble(outside),
+        clock=clock,
+        entropy=entropy,
+        passphrase=passphrase,
+        tls_chain=stored.tls_chain,
+        tls_key=stored.tls_key,
+        store=store,
+    )
+
+
+def _found(settings: Settings, passphrase: bytes) -> None:
+    """Make keys and CA on the first start; on later ones renew the server's own certificates when half spent."""
+    directory, now, draw = _authority_directory(settings), SystemClock().now(), SystemEntropy().draw
+    names = FleetNames(fleet=settings.fleet_name, domains=settings.device_domains, hosts=settings.public_names)
+    if directory.exists():
+        renew_services(directory, passphrase=passphrase, names=names, now=now, entropy=draw)
+    else:
+        create_authority(directory, passphrase=passphrase, names=names, now=now, entropy=draw)
+    if not _nonce_file(settings).exists():
+        document = {"epoch": 1, "secret": draw(NONCE_SECRET_BYTES).hex()}
+        write_private(_nonce_file(settings), json.dumps(document).encode())
+
+
+def _grant_first_admin(settings: Settings, services: Services) -> None:
+    if services.tokens.list(SYSTEM):
+        return
+    made = services.tokens.create(SYSTEM, name="first admin", role=PersonRole.ADMIN, lifetime=ADMIN_LIFETIME)
+    settings.layout.admin_token.unlink(missing_ok=True)  # of a database that is gone
+    write_private(settings.layout.admin_token, made.secret.encode() + b"\n")
+
+
+def _nonce_key(settings: Settings) -> NonceKey:
+    document = json.loads(read_private(_nonce_file(settings)))
+    return NonceKey(secret=bytes.fromhex(document["secret"]), epoch=document["epoch"])
+
+
+def _result_key(stored: StoredAuthority) -> ResultKey:
+    if not isinstance(stored.results_key, ec.EllipticCurvePrivateKey):
+        raise ResultKeyError("the key of attestation results is no P-256 key")
+    return ResultKey(stored.results_key)
+
+
+def _authority_directory(settings: Settings) -> Path:
+    return settings.layout.keys / "ca"
+
+
+def _nonce_file(settings: Settings) -> Path:
+    return settings.layout.keys / "nonce.json"
+
+
+def _passphrase_file(settings: Settings) -> Path:
+    return settings.passphrase_file or settings.layout.keys / "passphrase"

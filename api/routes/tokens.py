@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from api.auth import Admin, Catalogue
+from api.auth import Admin, Catalogue, Inspector
 from api.idempotency import Once
 from api.requests import TokenIn
 from api.shapes import NewTokenOut, TokenOut
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1/tokens", tags=["tokens"], route_class=StrictRoute
 
 
 @router.get("")
-def list_tokens(viewer: Admin, services: Catalogue) -> list[TokenOut]:
+def list_tokens(viewer: Inspector, services: Catalogue) -> list[TokenOut]:
     """Return all tokens without their secrets, newest first."""
     return [TokenOut.model_validate(token) for token in services.tokens.list(viewer)]
 

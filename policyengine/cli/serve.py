@@ -45,10 +45,12 @@ def serve(
 
 def _run(settings: Settings, installation: Installation) -> None:
     from api.logs import configure
+    from policyengine.cli.background import sweeping
 
     configure(sys.stderr, level=settings.log_level)
     listener = _listener(settings)
-    _server(settings, installation, listener).run(sockets=[listener])
+    with sweeping(installation.services.sweep):
+        _server(settings, installation, listener).run(sockets=[listener])
 
 
 def _listener(settings: Settings) -> socket.socket:
