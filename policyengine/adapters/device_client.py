@@ -55,6 +55,10 @@ class Connection:
         """Return the answer to `document`; raises UnreachableError when there is none after MAX_ATTEMPTS."""
         return self._exchange("POST", path, json.dumps(document).encode(), headers or {})
 
+    def upload(self, path: str, content: bytes, content_type: str) -> Answer:
+        """Return the answer to `content` as it is; raises UnreachableError when there is none after MAX_ATTEMPTS."""
+        return self._exchange("POST", path, content, {"Content-Type": content_type})
+
     def get(self, path: str) -> Answer:
         """Return the answer to a read; raises UnreachableError when there is none after MAX_ATTEMPTS."""
         return self._exchange("GET", path, None, {})

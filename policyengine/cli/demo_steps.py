@@ -27,6 +27,7 @@ SERIALS = {"vendor-acme": "AC-", "vendor-borealis": "BO-"}
 START_SECONDS = 60  # a first start makes keys and a database; it takes about two seconds
 STOP_SECONDS = 20
 PAGE = 500
+BUNDLE_TYPE = "application/vnd.policyengine.bundle+json"
 
 Say = Callable[[str], None]
 
@@ -104,7 +105,11 @@ def running_server(site: DemoSite, *, port: int) -> Iterator[Server]:
     with log.open("wb") as output:
         process = _command(arguments, stdout=output, stderr=output)
         try:
-            yield _server(site, process, log)
+            server = _server(site, process, log)
+            try:
+                yield server
+            finally:
+                server.connection.close()
         finally:
             _stop(process)
 
@@ -137,7 +142,8 @@ def publish(server: Server, policies: Path) -> Published:
     if compiled.bundle is None or compiled.digest is None:
         raise DemoFailedError(f"commit {tree.commit[:12]} does not compile; run `policyengine check {policies}`")
     file = BundleFile(bundle=compiled.bundle, digest=compiled.digest, commit=tree.commit, created_at=now)
-    server.post("/v1/bundles", json.loads(encode_file(file)))
+    answer = server.connection.upload("/v1/bundles", encode_file(file), BUNDLE_TYPE)
+    _expect(answer, 201, "/v1/bundles")
     active = server.connection.get("/v1/bundles/active")
     generation = active.document["generation"] if active.status == 200 else None
     server.post(f"/v1/bundles/{compiled.digest}/activate", {"expected_generation": generation})
