@@ -84,6 +84,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "template.not-device": "A certificate template names a fact that is not of the device's identity.",
         "template.not-single": "A template names a list or structure.",
         "template.unknown-fact": "A template names a fact that does not exist.",
+        "test.chain-too-long": "Too many test devices are each `from` the next.",
         "test.circle": "A test device is `from` itself.",
         "test.inside-list": "A test sets a single field inside a list.",
         "test.unknown-device": "A test names a device that it does not describe.",

@@ -6,6 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import Enum
+from itertools import islice
+
+MAX_CANDIDATES = 500  # words compared for one suggestion: a millisecond, also when thousands of words are unknown
+MAX_LENGTH_DIFFERENCE = 8  # a misspelling is about as long as the word
 
 
 class Level(Enum):
@@ -61,12 +65,13 @@ def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return "did you mean `x`?" for the closest of `known`, or the known words if they are few, or nothing."""
-    candidates = sorted(known)
-    close = get_close_matches(word[:128], candidates, n=1, cutoff=0.6)
+    candidates = list(known)
+    alike = (one for one in candidates if abs(len(one) - len(word)) <= MAX_LENGTH_DIFFERENCE)
+    close = get_close_matches(word[:128], islice(alike, MAX_CANDIDATES), n=1, cutoff=0.6)
     if close:
         return f"did you mean `{close[0]}`?"
     if 0 < len(candidates) <= 12:
-        return "known: " + ", ".join(f"`{one}`" for one in candidates)
+        return "known: " + ", ".join(f"`{one}`" for one in sorted(candidates))
     return ""
 
 

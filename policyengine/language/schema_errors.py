@@ -145,14 +145,14 @@ def _pattern(document: Document, error: ValidationError) -> Translation:
 
 
 def _unique(document: Document, error: ValidationError) -> Translation:
-    seen: list[object] = []
+    seen: set[tuple[type, str]] = set()
     items: Any = error.instance
     for index, item in enumerate(items):
-        if item in seen:
+        if (type(item), str(item)) in seen:
             node = at(document.root, *error.absolute_path, index) or document.root
             message = f"`{str(item)[:_MAX_SHOWN]}` is listed twice in `{_where(error)}`"
             yield _at(document, node, "schema.repeated-item", message, "remove one of the two")
-        seen.append(item)
+        seen.add((type(item), str(item)))
 
 
 def _size(document: Document, error: ValidationError) -> Translation:

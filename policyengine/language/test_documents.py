@@ -20,6 +20,8 @@ from policyengine.model.policy_test import Expectation, Fixture, PolicyTest
 from policyengine.model.schema import FactSchema, FieldSpec, UnknownFactError
 from policyengine.model.types import Kind
 
+MAX_CHAIN = 32  # devices that are each `from` the next; people lose track long before
+
 Path = tuple[str, ...]
 
 
@@ -93,6 +95,10 @@ def _base(
     if not isinstance(origin, Scalar):
         return None
     name = str(origin.value)
+    if len(path) > MAX_CHAIN:
+        message = f"more than {MAX_CHAIN} devices are from one another"
+        page.error(origin, "test.chain-too-long", message, "let some of them list their facts")
+        return None
     devices = fields(page.spec, "devices").entries
     if name in path:
         page.error(origin, "test.circle", f"device `{path[0]}` is from itself", "let one of them list its facts")

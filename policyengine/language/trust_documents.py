@@ -107,7 +107,7 @@ def _certificate(page: Page, node: YamlNode, around: Surroundings) -> str | None
 def _check_authority(page: Page, place: YamlNode, certificate: x509.Certificate, around: Surroundings) -> None:
     try:
         is_authority = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         is_authority = False
     if not is_authority:
         advice = "name the vendor's CA certificate, not a device's"

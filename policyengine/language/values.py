@@ -14,6 +14,7 @@ from policyengine.model.times import InvalidTimeError, parse_duration, parse_tim
 from policyengine.model.types import Kind, Type
 
 MAX_VERSION = 128  # characters, as in model/version.py
+MAX_LENGTH = timedelta(days=36_525)  # 100 years: added to any time we see it is still a time, and whole in JSON
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NAMES = {
@@ -147,7 +148,9 @@ def length_at(page: Page, node: YamlNode) -> timedelta:
     found = _time(page, node, Type(kind=Kind.DURATION)) if isinstance(node, Scalar) else None
     if found == timedelta():
         page.error(node, "value.zero", "this must be longer than zero", "write a duration such as `24h`")
-    return found if isinstance(found, timedelta) and found else timedelta(microseconds=1)
+    if isinstance(found, timedelta) and found > MAX_LENGTH:
+        page.error(node, "value.time", "this is longer than 100 years", "write a duration such as `24h`")
+    return min(found, MAX_LENGTH) if isinstance(found, timedelta) and found else timedelta(microseconds=1)
 
 
 def moment_at(page: Page, node: YamlNode) -> datetime:

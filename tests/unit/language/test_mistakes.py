@@ -111,6 +111,12 @@ EDITS = [
     ("template.not-device", PROFILE, '"CN={device.id}"', '"CN={«boot.mode}"'),
     ("template.not-single", BOOT, '"mode {boot.mode}"', '"mode {«boot}"'),
     ("template.unknown-fact", BOOT, '"mode {boot.mode}"', '"mode {«boot.mod}"'),
+    (
+        "test.chain-too-long",
+        TEST,
+        "  expect:\n",
+        "".join(f"    d{n}: {{from: {'' if n != 33 else '«'}d{n + 1}}}\n" for n in range(1, 35)) + "  expect:\n",
+    ),
     ("test.circle", TEST, "good:\n      model: gw-200\n", "good:\n      model: gw-200\n      from: old\n"),
     ("test.inside-list", TEST, "unset: [boot.secure]", "unset: [«software.name]"),
     ("test.unknown-device", TEST, "old: {floor", "«odd: {floor"),
