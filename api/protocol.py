@@ -19,6 +19,8 @@ MAX_HEADER_BYTES = 32 * 1024  # a client certificate of MAX_CERTIFICATE in base6
 MAX_HEADERS = 100  # what nginx and Go allow as well
 REQUEST_SECONDS = 30  # from the first byte awaited to the last byte of the body; a bundle of 32 MB at 9 Mbit/s
 
+LINGER_SECONDS = 0.5  # a peer that does not answer our close_notify would hold the server's own stop for half a minute
+
 
 class HeadersTooLargeError(Exception):
     """Raised inside the parser, which turns it into its own error and thereby into a 400."""
@@ -66,6 +68,23 @@ class DeviceProtocol(HttpToolsProtocol):
         self._met()
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """The answer is out; a connection that closes with it is not waited for."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._cut_soon()
+
+    def shutdown(self) -> None:
+        """Close at once when idle, else after the answer under way."""
+        super().shutdown()
+        if self.transport.is_closing():
+            self._cut_soon()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that nobody uses."""
+        super().timeout_keep_alive_handler()
+        self._cut_soon()
+
     def send_400_response(self, msg: str) -> None:
         """Answer bytes that are no HTTP request of ours with a problem document and close."""
         answer = answer_for_code("http.400")
@@ -80,6 +99,7 @@ class DeviceProtocol(HttpToolsProtocol):
         head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
         self.transport.write(f"{head}connection: close\r\n\r\n".encode() + body)
         self.transport.close()
+        self._cut_soon()
 
     def _count(self, *parts: bytes) -> None:
         self._head += sum(map(len, parts))
@@ -98,3 +118,7 @@ class DeviceProtocol(HttpToolsProtocol):
     def _too_slow(self) -> None:
         if not self.transport.is_closing():
             self.transport.close()
+        self._cut_soon()
+
+    def _cut_soon(self) -> None:
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)

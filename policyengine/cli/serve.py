@@ -15,10 +15,15 @@ import typer
 from policyengine.settings import Settings, from_environment
 
 if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
     import uvicorn
     from fastapi import FastAPI
 
     from policyengine.wiring import Installation
+
+    ContextFactory = Callable[[uvicorn.Config, Callable[[], ssl.SSLContext]], ssl.SSLContext]
 
 BACKLOG = 2048  # connections waiting to be accepted: a fleet that reconnects at once comes in waves
 INSTANCE_BYTES = 6  # names this process in request ids
@@ -32,8 +37,7 @@ def serve(
     """Serve devices, people and auditors until stopped; makes keys, database and admin token on the first run."""
     from policyengine.wiring import build
 
-    given = {"data": data, "host": host, "port": port}
-    settings = replace(from_environment(), **{name: value for name, value in given.items() if value is not None})
+    settings = _settings(data, host, port)
     settings.layout.server.unlink(missing_ok=True)
     installation = build(settings)
     try:
@@ -41,6 +45,16 @@ def serve(
     finally:
         settings.layout.server.unlink(missing_ok=True)
         installation.close()
+
+
+def _settings(data: Path | None, host: str | None, port: int | None) -> Settings:
+    found = from_environment()
+    return replace(
+        found,
+        data=found.data if data is None else data,
+        host=found.host if host is None else host,
+        port=found.port if port is None else port,
+    )
 
 
 def _run(settings: Settings, installation: Installation) -> None:
@@ -78,7 +92,7 @@ def _server(settings: Settings, installation: Installation, listener: socket.soc
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.drain_seconds,
         backlog=BACKLOG,
-        **_tls(settings, installation),
+        ssl_context_factory=_contexts(settings, installation),
     )
     url = f"{'https' if settings.tls else 'http'}://{_shown_host(settings.host)}:{listener.getsockname()[1]}"
 
@@ -106,14 +120,14 @@ def _application(settings: Settings, installation: Installation) -> FastAPI:
     return create_app(installation.services, options=options)
 
 
-def _tls(settings: Settings, installation: Installation) -> dict[str, object]:
+def _contexts(settings: Settings, installation: Installation) -> ContextFactory | None:
     if not settings.tls:
-        return {}
+        return None
     from api.tls import LiveContext, ServerKeys, Trust
 
     keys = ServerKeys(chain=installation.tls_chain, key=installation.tls_key, passphrase=installation.passphrase)
     live = LiveContext(keys, lambda: Trust(generation=installation.generation(), authorities=installation.trusted()))
-    return {"ssl_context_factory": lambda _config, _default: live.context}
+    return lambda _config, _default: live.context
 
 
 def _shown_host(host: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -190,3 +191,14 @@ def test_a_request_that_never_ends_is_cut(tmp_path: Path) -> None:
     ):
         connection.sendall(POST + b"content-type: application/json\r\ncontent-length: 9\r\n\r\n{")
         assert connection.recv(1) == b""
+
+
+def test_an_idle_client_that_never_closes_does_not_hold_the_server(tmp_path: Path) -> None:
+    """A stop that waits for every device's close_notify would never end; `serving` asserts that it does."""
+    server_ca = new_ca("server CA")
+    app = fakes.application(fakes.services())
+    held = contextlib.ExitStack()
+    with held, serving(app, folder=tmp_path, server_ca=server_ca, trust=Trusting(new_ca("device CA"))) as port:
+        connection = held.enter_context(_open(port, client_context(server_ca)))
+        connection.sendall(HEAD + b"\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")

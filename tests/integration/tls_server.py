@@ -109,6 +109,7 @@ def serving(
         lifespan="off",
         log_config=None,
         access_log=False,
+        timeout_graceful_shutdown=60,
         ssl_context_factory=lambda _config, _default: live.context,
     )
     server = uvicorn.Server(config)
@@ -122,6 +123,7 @@ def serving(
         server.should_exit = True
         thread.join(timeout=10)
         listener.close()
+        assert not thread.is_alive(), "the server did not stop"
 
 
 def client_context(server_ca: Ca, identity: tuple[Path, Path] | None = None) -> ssl.SSLContext:
