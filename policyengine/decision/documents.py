@@ -97,82 +97,96 @@ def _shown(value: object) -> object:
 
 
 class DecisionWriter:
-    """Writes decisions of one bundle and commit as canonical bytes; what a rule fixes is rendered once.
+    """Writes decisions of one commit as canonical bytes; what a rule fixes is rendered once per bundle.
 
     Its output equals `canonical(decision_document(decision, commit=commit))`.
     """
 
     def __init__(self, commit: str | None) -> None:
-        self._commit = commit
+        self._commit, self._bundle = commit, ""
         self._fixed: dict[tuple[RuleName, BindingName | None], _Fixed] = {}
 
     def written(self, decision: Decision) -> bytes:
         """Return the canonical bytes of the document of `decision`."""
-        seen: dict[int, str] = {}
+        if decision.bundle != self._bundle:
+            self._bundle, self._fixed = decision.bundle, {}
+        seen = _SeenTexts()
         findings = ",".join([self._finding(found, seen) for found in decision.findings])
         head = quick_canonical({**_head(decision), "findings": []}).decode()
         before, _, after = head.partition('"findings":[]')
         return f'{before}"findings":[{findings}]{after}'.encode()
 
-    def _finding(self, found: Finding, seen: dict[int, str]) -> str:
+    def _finding(self, found: Finding, seen: _SeenTexts) -> str:
         fixed = self._fixed.get((found.rule, found.binding))
-        if fixed is None or not fixed.fits(found):
+        if fixed is None:
             fixed = self._fixed[found.rule, found.binding] = _Fixed(found, self._commit)
-        facts = ",".join(
-            [f"{_text(path)}:{seen.get(id(fact)) or _remembered(fact, seen)}" for path, fact in found.facts.items()]
-        )
+        names = fixed.names
+        facts = ",".join([names[path] + (seen.get(id(fact)) or seen.of(fact)) for path, fact in found.facts.items()])
         decisive = "null" if found.decisive is None else f'"{found.decisive.value}"'
-        message = fixed.message if found.message is fixed.source.message else _text(found.message)
         return (
             f'{fixed.start}{facts}}},"failing_since":{_quoted(found.failing_since)}'
-            f',"held_until":{_quoted(found.held_until)},"last_decisive":{decisive},"message":{message}'
+            f',"held_until":{_quoted(found.held_until)},"last_decisive":{decisive},"message":{_text(found.message)}'
             f'{fixed.middle}"reason":"{found.reason}"{fixed.remediation}"result":"{found.result.value}"'
             f'{fixed.end}"unknown_since":{_quoted(found.unknown_since)}'
             f',"waiver":{"null" if found.waiver is None else _text(found.waiver)}}}'
         )
 
 
-def _remembered(fact: FactSeen, seen: dict[int, str]) -> str:
-    text = seen[id(fact)] = quick_canonical(_seen(fact)).decode()
-    return text
+_text = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _quoted(moment: datetime | None) -> str:
     return "null" if moment is None else f'"{format_timestamp(moment)}"'
 
 
-def _text(value: object) -> str:
-    return canonical(value).decode() if not isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+class _SeenTexts(dict[int, str]):
+    """The bytes of each fact that a decision repeats, by the fact's identity; its provenance is written once."""
+
+    __slots__ = ("_provenance",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._provenance: dict[tuple[object, ...], str] = {}
+
+    def of(self, fact: FactSeen) -> str:
+        """Return the text of `fact`, and remember it."""
+        key = (fact.source, fact.observed_at, fact.evidence_digest)
+        before = self._provenance.get(key)
+        if before is None:
+            before = self._provenance[key] = (
+                quick_canonical({**_seen(fact), "value": None}).decode().removesuffix("null}")
+            )
+        value = fact.value
+        plain = value is True or value is False or type(value) is str or type(value) is int
+        text = self[id(fact)] = before + (_text(value) if plain else quick_canonical(_shown(value)).decode()) + "}"
+        return text
+
+
+class _Names(dict[str, str]):
+    """Fact paths as keys of an object."""
+
+    def __missing__(self, path: str) -> str:
+        text = self[path] = _text(path) + ":"
+        return text
 
 
 class _Fixed:
     """The pieces of a finding's bytes that its rule and binding fix, in the order of canonical JSON."""
 
-    __slots__ = ("end", "message", "middle", "remediation", "source", "start")
+    __slots__ = ("end", "middle", "names", "remediation", "start")
 
     def __init__(self, found: Finding, commit: str | None) -> None:
         place = {"commit": commit, "file": found.place.file, "line": found.place.line}
-        self.source = found
+        self.names = _Names()
         self.start = (
-            f'{{"action":{_text(found.action.name.lower())},"binding":{_text(found.binding)}'
-            f',"controls":{_text(list(found.controls))},"facts":{{'
+            f'{{"action":"{found.action.name.lower()}","binding":{_text(found.binding)}'
+            f',"controls":{_bytes(list(found.controls))},"facts":{{'
         )
-        self.message = _text(found.message)
-        self.middle = f',"mode":{_text(found.mode.value)},"policy_version":{_text(found.policy_version)},'
+        self.middle = f',"mode":"{found.mode.value}","policy_version":{_text(found.policy_version)},'
         self.remediation = f',"remediation":{_text(found.remediation)},'
-        self.end = (
-            f',"rule":{_text(found.rule)},"severity":{_text(found.severity.name.lower())},"source":{_text(place)},'
-        )
+        severity = found.severity.name.lower()
+        self.end = f',"rule":{_text(found.rule)},"severity":"{severity}","source":{_bytes(place)},'
 
-    def fits(self, found: Finding) -> bool:
-        """Return whether `found` comes from the same text as the finding rendered first."""
-        own = self.source
-        return (
-            own.place is found.place
-            and own.controls is found.controls
-            and own.action is found.action
-            and own.mode is found.mode
-            and own.severity is found.severity
-            and own.policy_version == found.policy_version
-            and own.remediation == found.remediation
-        )
+
+def _bytes(value: object) -> str:
+    return canonical(value).decode()

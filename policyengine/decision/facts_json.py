@@ -62,12 +62,17 @@ def facts_bytes(facts: Facts) -> bytes:
     return quick_canonical(document)
 
 
+_encoded = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=json_value
+).encode
+
+
 def quick_canonical(document: object) -> bytes:
     """Return the RFC 8785 bytes of `document`, whose values may be facts.
 
     The C encoder writes them where its form is the canonical one: sorted ASCII keys and no floating point number.
     """
-    text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=json_value)
+    text = _encoded(document)
     if text.isascii() and not _BARE_FLOAT.search(text):
         return text.encode("ascii")
     return canonical(json_value(document))

@@ -17,8 +17,22 @@ from policyengine.model.policy import Action, Mode, Waiver
 from policyengine.model.version import Key
 
 _NO_HISTORY = RuleHistory(failing_since=None, unknown_since=None, decisive=None)
-_UNSEEN = object()
-_OUTCOMES = {True: (Outcome.PASS, Result.PASS, "rule.true"), False: (Outcome.FAIL, Result.FAIL, "rule.false")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verdict:
+    """What differs between findings of one rule."""
+
+    result: Result
+    reason: str
+    failing_since: datetime | None = None
+    held_until: datetime | None = None
+    waiver: str | None = None
+    unknown_since: datetime | None = None
+    decisive: Result | None = None
+
+
+_PASSED = _Verdict(result=Result.PASS, reason="rule.true", decisive=Result.PASS)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,19 +47,18 @@ class Case:
     findings: list[Finding] = field(default_factory=list)
     deadlines: list[datetime] = field(default_factory=list)
     strictest: Action = Action.NOTIFY
-    _seen: dict[str, object] = field(default_factory=dict)
+    _seen: dict[str, FactSeen | None] = field(default_factory=dict)
 
     def until(self, moment: datetime) -> None:
         """Note that time alone may change something at `moment`."""
         if moment > self.now:
             self.deadlines.append(moment)
 
-    def seen(self, dotted: str, path: tuple[str, ...]) -> object:
-        """Return the FactSeen at `path`, None if the device has no such fact."""
-        known = self._seen.get(dotted, _UNSEEN)
-        if known is _UNSEEN:
-            known = self._seen[dotted] = self._look(dotted, path)
-        return known
+    def seen(self, dotted: str, path: tuple[str, ...]) -> FactSeen | None:
+        """Return the fact at `path` as it was seen, None if the device has no such fact."""
+        if dotted not in self._seen:
+            self._seen[dotted] = self._look(dotted, path)
+        return self._seen[dotted]
 
     def _look(self, dotted: str, path: tuple[str, ...]) -> FactSeen | None:
         facts, key = self.views.facts, self.views.prefix(dotted)
@@ -66,52 +79,66 @@ class Case:
 
 def conclude(case: Case, bound: BoundRule, answer: Answer, view: View) -> None:
     """Add the finding that `answer` (True, False, or the reason of an unknown) means to `case`."""
-    history = case.history(bound)
-    if isinstance(answer, str):
-        outcome, result, reason = Outcome.UNKNOWN, Result.UNKNOWN, _explained(case, bound, answer, view)
-    else:
-        outcome, result, reason = _OUTCOMES[answer]
-    waiver = None if outcome is Outcome.PASS else _waiver(case, bound, outcome)
-    if waiver is not None:
-        result, reason = Result.WAIVED, "waiver.covers"
-    passed, unknown = outcome is Outcome.PASS, outcome is Outcome.UNKNOWN
-    unknown_since = (history.unknown_since or case.now) if unknown else None
-    decisive = history.decisive if unknown else result
-    held = _held_until(case, bound, unknown_since, decisive) if result is Result.UNKNOWN else None
-    rule = bound.rule
-    case.findings.append(
-        Finding(
-            rule=rule.name,
-            policy_version=bound.policy.version,
-            binding=bound.binding,
-            result=result,
-            reason=reason,
-            mode=bound.mode,
-            action=bound.action,
-            severity=bound.policy.severity,
-            message=bound.template.static if bound.template.static is not None else bound.template.filled(view.values),
-            remediation=rule.remediation,
-            controls=bound.policy.controls,
-            place=rule.place,
-            facts=_facts(case, bound),
-            failing_since=None if passed else (history.failing_since or case.now),
-            held_until=held,
-            waiver=None if waiver is None else waiver.name,
-            unknown_since=unknown_since,
-            decisive=decisive,
-        )
-    )
-    if bound.mode is Mode.ENFORCE and bound.action > case.strictest and _acts(case, bound, result, decisive, held):
+    if answer is True:
+        case.findings.append(_finding(case, bound, view, _PASSED))
+        return
+    outcome = Outcome.FAIL if answer is False else Outcome.UNKNOWN
+    reason = _explained(case, bound, answer, view) if isinstance(answer, str) else "rule.false"
+    verdict = _verdict(case, bound, outcome, reason)
+    case.findings.append(_finding(case, bound, view, verdict))
+    if bound.mode is Mode.ENFORCE and bound.action > case.strictest and _acts(case, bound, verdict):
         case.strictest = bound.action
 
 
-def _facts(case: Case, bound: BoundRule) -> Mapping[str, FactSeen]:
-    seen: dict[str, FactSeen] = {}
+def _verdict(case: Case, bound: BoundRule, outcome: Outcome, reason: str) -> _Verdict:
+    """Return what a rule that did not pass comes to, with its history."""
+    history, unknown = case.history(bound), outcome is Outcome.UNKNOWN
+    waiver = _waiver(case, bound, outcome)
+    result = Result.WAIVED if waiver is not None else Result.UNKNOWN if unknown else Result.FAIL
+    since = (history.unknown_since or case.now) if unknown else None
+    decisive = history.decisive if unknown else result
+    return _Verdict(
+        result=result,
+        reason=reason if waiver is None else "waiver.covers",
+        failing_since=history.failing_since or case.now,
+        held_until=_held_until(case, bound, since, decisive) if result is Result.UNKNOWN else None,
+        waiver=None if waiver is None else waiver.name,
+        unknown_since=since,
+        decisive=decisive,
+    )
+
+
+def _finding(case: Case, bound: BoundRule, view: View, verdict: _Verdict) -> Finding:
+    rule, policy = bound.rule, bound.policy
+    return Finding(
+        rule=rule.name,
+        policy_version=policy.version,
+        binding=bound.binding,
+        result=verdict.result,
+        reason=verdict.reason,
+        mode=bound.mode,
+        action=bound.action,
+        severity=policy.severity,
+        message=bound.template.filled(view.values, view.shown),
+        remediation=rule.remediation,
+        controls=policy.controls,
+        place=rule.place,
+        facts=_facts(case, bound),
+        failing_since=verdict.failing_since,
+        held_until=verdict.held_until,
+        waiver=verdict.waiver,
+        unknown_since=verdict.unknown_since,
+        decisive=verdict.decisive,
+    )
+
+
+def _facts(case: Case, bound: BoundRule) -> dict[str, FactSeen]:
+    found: dict[str, FactSeen] = {}
     for dotted, path in bound.reads:
         fact = case.seen(dotted, path)
-        if isinstance(fact, FactSeen):
-            seen[dotted] = fact
-    return seen
+        if fact is not None:
+            found[dotted] = fact
+    return found
 
 
 def _explained(case: Case, bound: BoundRule, reason: str, view: View) -> str:
@@ -145,11 +172,12 @@ def _held_until(case: Case, bound: BoundRule, since: datetime | None, decisive: 
     return end if case.now < end else None
 
 
-def _acts(case: Case, bound: BoundRule, result: Result, decisive: Result | None, held: datetime | None) -> bool:
+def _acts(case: Case, bound: BoundRule, verdict: _Verdict) -> bool:
     """Return whether an enforced finding asks for its action now."""
-    if result is Result.UNKNOWN and held is not None:
-        return decisive is Result.FAIL or (decisive is Result.WAIVED and not _still_waived(case, bound))
-    return result in (Result.FAIL, Result.UNKNOWN)
+    if verdict.held_until is not None:
+        still_waived = verdict.decisive is Result.WAIVED and _still_waived(case, bound)
+        return verdict.decisive is not Result.PASS and not still_waived
+    return verdict.result is not Result.WAIVED
 
 
 def _still_waived(case: Case, bound: BoundRule) -> bool:

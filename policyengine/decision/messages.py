@@ -16,27 +16,28 @@ _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_:-]+)*)\}")
 class Template:
     """A message with places for facts, split once."""
 
-    __slots__ = ("_paths", "_texts", "static")
+    __slots__ = ("_paths", "_texts")
 
     def __init__(self, text: str) -> None:
         parts = _PLACE.split(text)
         self._texts, self._paths = parts[::2], [tuple(path.split(".")) for path in parts[1::2]]
-        self.static = None if self._paths else text
 
-    def filled(self, values: Mapping[str, object]) -> str:
-        """Return the message with each fact's value, `unknown` where it is absent."""
-        if self.static is not None:
-            return self.static
-        shown = [shown_value(found(values, path)) for path in self._paths]
-        pairs = zip(self._texts, [*shown, ""], strict=True)
-        return "".join(part for pair in pairs for part in pair)
+    def filled(self, values: Mapping[str, object], shown: dict[tuple[str, ...], str]) -> str:
+        """Return the message with each fact's value, `unknown` where it is absent; `shown` keeps values as text."""
+        text = self._texts[0]
+        for path, after in zip(self._paths, self._texts[1:], strict=True):
+            value = shown.get(path)
+            if value is None:
+                value = shown[path] = shown_value(found(values, path))
+            text += value + after
+        return text
 
 
 def found(values: Mapping[str, object], path: tuple[str, ...]) -> object:
     """Return the fact at `path` in nested `values`, None if it is absent."""
     value: object = values
     for step in path:
-        if not isinstance(value, Mapping) or step not in value:
+        if not isinstance(value, dict | Mapping) or step not in value:
             return None
         value = value[step]
     return value

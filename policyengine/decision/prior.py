@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 
 from policyengine.decision.facts_json import quick_canonical
 from policyengine.errors import PolicyEngineError
 from policyengine.model.decision import Decision, Prior, Result, RuleHistory, Tier
 from policyengine.model.ids import BindingName, Digest, RuleName, digest_of
 from policyengine.model.times import InvalidTimeError, format_timestamp, parse_timestamp
+
+KEPT_NAMES = 16_384  # rules under bindings of one worker whose text is remembered
 
 _TIERS = {tier.name.lower(): tier for tier in Tier}
 _DECISIVE = {result.value: result for result in (Result.PASS, Result.FAIL, Result.WAIVED)}
@@ -38,26 +41,46 @@ def prior_of(decision: Decision) -> Prior:
 
 def prior_document(prior: Prior) -> dict[str, object]:
     """Return the JSON form of `prior`; each rule is [rule, binding, failing since, unknown since, last decisive]."""
-    rules = sorted(prior.rules.items(), key=lambda found: (found[0][0], found[0][1] or ""))
+    names = sorted(prior.rules, key=_order)
     return {
         "decided_tier": _NAMES[prior.decided_tier],
-        "rules": [[*name, *_history(history)] for name, history in rules],
+        "rules": [_written(name, prior.rules[name]) for name in names],
         "tier": _NAMES[prior.tier],
     }
 
 
-def _history(history: RuleHistory) -> tuple[str | None, str | None, str | None]:
-    decisive = None if history.decisive is None else history.decisive.value
-    return (_written(history.failing_since), _written(history.unknown_since), decisive)
+def _order(name: tuple[RuleName, BindingName | None]) -> tuple[str, str]:
+    return (name[0], name[1] or "")
 
 
-def _written(moment: datetime | None) -> str | None:
-    return None if moment is None else format_timestamp(moment)
+def _written(name: tuple[RuleName, BindingName | None], history: RuleHistory) -> list[str | None]:
+    failing, unknown, decisive = history.failing_since, history.unknown_since, history.decisive
+    return [
+        *name,
+        None if failing is None else format_timestamp(failing),
+        None if unknown is None else format_timestamp(unknown),
+        None if decisive is None else decisive.value,
+    ]
 
 
 def prior_bytes(prior: Prior) -> bytes:
-    """Return the canonical bytes of `prior`."""
-    return quick_canonical(prior_document(prior))
+    """Return the canonical bytes of prior_document(prior), written straight: every check-in needs them."""
+    rows = ",".join([_named(name) + _row_end(prior.rules[name]) for name in sorted(prior.rules, key=_order)])
+    return f'{{"decided_tier":"{_NAMES[prior.decided_tier]}","rules":[{rows}],"tier":"{_NAMES[prior.tier]}"}}'.encode()
+
+
+@lru_cache(maxsize=KEPT_NAMES)
+def _named(name: tuple[RuleName, BindingName | None]) -> str:
+    return quick_canonical(list(name)).decode()[:-1]
+
+
+def _row_end(history: RuleHistory) -> str:
+    decisive = "null" if history.decisive is None else f'"{history.decisive.value}"'
+    return f",{_quoted(history.failing_since)},{_quoted(history.unknown_since)},{decisive}]"
+
+
+def _quoted(moment: datetime | None) -> str:
+    return "null" if moment is None else f'"{format_timestamp(moment)}"'
 
 
 def prior_digest(prior: Prior) -> Digest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from policyengine.model.facts import Facts, Provenance, Source
@@ -32,6 +32,7 @@ class View:
     values: Mapping[str, object]
     complete: Completeness
     refused: Mapping[str, str]
+    shown: dict[tuple[str, ...], str] = field(default_factory=dict)  # facts as messages show them
 
 
 class Views:

@@ -67,7 +67,7 @@ def _zone(match: re.Match[str]) -> timezone:
 
 def format_timestamp(moment: datetime) -> str:
     """Return aware `moment` as RFC 3339 in UTC with `Z`; six digits of fraction where it has one."""
-    text = moment.astimezone(UTC).isoformat()
+    text = (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat()
     return text[:-6] + "Z"
 
 

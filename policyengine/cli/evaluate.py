@@ -1,0 +1,130 @@
+"""`policyengine evaluate`: the decision on one device, from a policy repository and a facts file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from policyengine.errors import PolicyEngineError
+
+if TYPE_CHECKING:
+    from policyengine.language.compiler import Compilation
+    from policyengine.model.decision import Prior
+    from policyengine.model.facts import Facts
+    from policyengine.model.policy import Bundle
+
+# A waiver that has ended, or reaches too far ahead, is a mistake to `check` and covers nothing when a device is judged.
+_WAIVERS_OUT_OF_TIME = frozenset({"waiver.expired", "waiver.too-long"})
+
+
+class PhaseName(Enum):
+    """When the device is judged."""
+
+    ENROLL = "enroll"
+    OPERATE = "operate"
+
+
+class PoliciesRefusedError(PolicyEngineError):
+    """The policy repository does not compile; the first error is named."""
+
+    code = "policies.invalid"
+
+
+def evaluate(
+    policies: Annotated[Path, typer.Option(help="The policy repository.", metavar="DIR")],
+    facts: Annotated[Path, typer.Option(help="What is known of the device (JSON).", metavar="FILE")],
+    now: Annotated[
+        str | None, typer.Option(help="Judge at this time (RFC 3339) instead of now.", metavar="TIME")
+    ] = None,
+    phase: Annotated[PhaseName, typer.Option(help="Judge an enrolment or an enrolled device.")] = PhaseName.OPERATE,
+    prior: Annotated[
+        Path | None, typer.Option(help="The previous decision on this device (JSON).", metavar="FILE")
+    ] = None,
+) -> None:
+    """Print the Decision on one device as JSON; refused input is a problem document on stderr and exit 2."""
+    from policyengine.cli.exits import exit_code, problem_document
+
+    try:
+        document = _evaluated(policies, facts, now, phase, prior)
+    except (PolicyEngineError, OSError) as error:
+        typer.echo(json.dumps(problem_document(error)), err=True)
+        raise typer.Exit(exit_code(error)) from error
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _evaluated(
+    policies: Path, facts: Path, now: str | None, phase: PhaseName, prior: Path | None
+) -> Mapping[str, object]:
+    from policyengine.adapters.clock import SystemClock
+    from policyengine.adapters.git import commit_of
+    from policyengine.adapters.tree import read_tree
+    from policyengine.decision.documents import decision_document
+    from policyengine.decision.program import compile_program
+    from policyengine.model.policy import Phase
+    from policyengine.model.times import parse_timestamp
+
+    clock = SystemClock().now()
+    moment = clock if now is None else parse_timestamp(now)
+    files = read_tree(policies)
+    compilation = _compiled(files, (moment, clock))
+    if compilation.bundle is None or compilation.digest is None:
+        raise _refusal(policies, compilation)
+    device = _facts(facts, compilation.bundle)
+    program = compile_program(compilation.bundle, compilation.digest)
+    decision = program.decide(device, prior=_prior(prior), now=moment, phase=Phase(phase.value))
+    skipped = program.skipped(device, now=moment, phase=Phase(phase.value))
+    return {
+        **decision_document(decision, commit=commit_of(policies, files)),
+        "skipped": [{"rule": rule, "reason": reason} for rule, reason in skipped],
+    }
+
+
+def _compiled(files: Mapping[str, bytes], moments: tuple[datetime, ...]) -> Compilation:
+    """Return the compilation at the first of `moments` at which the files compile, else without ended waivers.
+
+    A bundle outlives the waivers in it: what a server made active before they ended is judged the same here.
+    """
+    from policyengine.language.compiler import compile_tree
+    from policyengine.language.diagnostics import Level
+
+    first = compilation = compile_tree(files, now=moments[0])
+    for moment in moments[1:]:
+        if compilation.bundle is None:
+            compilation = compile_tree(files, now=moment)
+    if compilation.bundle is not None:
+        return compilation
+    errors = [found for found in first.diagnostics if found.severity is Level.ERROR]
+    if any(found.code not in _WAIVERS_OUT_OF_TIME for found in errors):
+        return first
+    ended = {found.file for found in errors}
+    kept = {path: content for path, content in files.items() if path not in ended}
+    return compile_tree(kept, now=moments[0])
+
+
+def _refusal(policies: Path, compilation: Compilation) -> PoliciesRefusedError:
+    from policyengine.language.diagnostics import Level, as_text
+
+    errors = [found for found in compilation.diagnostics if found.severity is Level.ERROR]
+    message = f"`{policies}` does not compile; run `policyengine check {policies}`"
+    return PoliciesRefusedError(message, errors=len(errors), first=as_text(errors[0]) if errors else None)
+
+
+def _facts(path: Path, bundle: Bundle) -> Facts:
+    from policyengine.decision.ingest import read_facts
+    from policyengine.model.schema import CORE_SCHEMA
+    from policyengine.model.strict_json import read_json
+
+    return read_facts(read_json(path.read_bytes()), schema=CORE_SCHEMA.with_org(bundle.org_facts))
+
+
+def _prior(path: Path | None) -> Prior | None:
+    from policyengine.decision.prior import read_prior_from_decision
+    from policyengine.model.strict_json import read_json
+
+    return None if path is None else read_prior_from_decision(read_json(path.read_bytes()))
