@@ -31,7 +31,7 @@ class Output(StrEnum):
 def demo(
     once: Annotated[bool, typer.Option("--once", help="End when every device has its tier; keep nothing.")] = False,
     output: Annotated[Output, typer.Option(help="`json` prints one document and nothing else.")] = Output.TABLE,
-    devices: Annotated[int, typer.Option(help="How many devices to simulate.", min=20, max=2000)] = 200,
+    devices: Annotated[int, typer.Option(help="How many devices to simulate.", min=30, max=2000)] = 200,
     port: Annotated[int, typer.Option(help="Port of the server; 0: any free one.", min=0, max=65535)] = 0,
     directory: Annotated[
         Path | None, typer.Option(help="New folder to keep everything in; a temporary one unless given.")

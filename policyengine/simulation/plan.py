@@ -15,7 +15,7 @@ from policyengine.model.endorsements import ReferenceValues, Release
 from policyengine.model.ids import DeviceId
 from policyengine.model.policy import Fleet, Model
 
-MIN_DEVICES = 20  # fewer than that and the scenarios would be most of the fleet
+MIN_DEVICES = 30  # fewer than that and the scenarios would be most of the fleet
 
 
 class Scenario(Enum):
