@@ -65,8 +65,8 @@ def factories(workload: ModuleType) -> list[Factory]:
 
     def openssl(n: int) -> Rule:
         floor = f"3.0.{n}"
-        return lambda d, now: not any(
-            c["name"] == "openssl" and lt(c["version"], floor) for c in d["firmware"]["components"]
+        return lambda d, now: (
+            not any(c["name"] == "openssl" and lt(c["version"], floor) for c in d["firmware"]["components"])
         )
 
     def measured(n: int) -> Rule:

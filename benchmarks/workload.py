@@ -61,7 +61,9 @@ def schema(workload: ModuleType) -> FactSchema:
     """Return the fact schema of the workload's documents, taken from a full one."""
     (full,) = workload.fleet(1, missing=0.0)
     structs = {
-        group: {name: FieldSpec(type=_type(group, name, value), meaning="", maximum=64) for name, value in fields.items()}
+        group: {
+            name: FieldSpec(type=_type(group, name, value), meaning="", maximum=64) for name, value in fields.items()
+        }
         for group, fields in full.items()
     }
     component = full["firmware"]["components"][0]

@@ -33,11 +33,11 @@ class Visit:
 
 @dataclass(slots=True)
 class _Wire:
-    """A device, its connection, and the nonce the server gave it for next time."""
+    """A device, its connection, and whether the server has taken it in."""
 
     device: SimulatedDevice
     connection: Connection
-    next_nonce: bytes | None = None
+    enrolled: bool = False
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class SimulatedFleet:
         awake = [
             wire
             for wire in self._wires.values()
-            if wire.next_nonce is not None and wire.device.planned.scenario is not Scenario.SILENT
+            if wire.enrolled and wire.device.planned.scenario is not Scenario.SILENT
         ]
         list(_at_once(self._check_in_one, awake, observe))
 
@@ -78,7 +78,8 @@ class SimulatedFleet:
         return nonce
 
     def _check_in_one(self, wire: _Wire, observe: Observer) -> None:
-        nonce = wire.next_nonce if wire.next_nonce is not None else _challenge(wire.connection)
+        # Facts are as old as their nonce, so a device that was quiet for a while asks for a new one.
+        nonce = _challenge(wire.connection, wire.device.planned.device_id)
         observe(self._visit(wire, check_in(wire.device, nonce)))
 
     def _wire(self, device: SimulatedDevice) -> _Wire:
@@ -90,7 +91,7 @@ class SimulatedFleet:
     def _visit(self, wire: _Wire, body: Mapping[str, object]) -> Visit:
         answer = wire.connection.post("/v1/checkins", body)
         accepted = answer.status == 200
-        wire.next_nonce = _bytes(answer.document["next_nonce"]) if accepted else None
+        wire.enrolled = wire.enrolled or accepted
         return Visit(
             device_id=wire.device.planned.device_id,
             scenario=wire.device.planned.scenario,
@@ -105,8 +106,9 @@ def _at_once(work: Callable[[Item, Observer], Outcome], items: Iterable[Item], o
         yield from pool.map(lambda item: work(item, observe), items)
 
 
-def _challenge(connection: Connection) -> bytes:
-    return _bytes(connection.post("/v1/challenges", {}).document["nonce"])
+def _challenge(connection: Connection, device_id: str | None = None) -> bytes:
+    wanted = {} if device_id is None else {"device_id": device_id}
+    return _bytes(connection.post("/v1/challenges", wanted).document["nonce"])
 
 
 def _refusal(answer: Answer) -> str:

@@ -99,5 +99,5 @@ def annotated(evidence: bytes, claims: Mapping[str, object]) -> Iterator[tuple[s
 
 def _short(value: object) -> str:
     # What a device writes must not move the cursor of the person who reads it.
-    text = "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in str(plain(value))[:MAX_TEXT + 1])
+    text = "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in str(plain(value))[: MAX_TEXT + 1])
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"

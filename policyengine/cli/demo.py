@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,7 +73,8 @@ def _started(
             server = running.enter_context(running_server(site, port=port))
         console.print(f"server     {server.url}")
         published = publish(server, site.policies)
-        console.print(f"in force   {published.digest}\n           from commit {published.commit}")
+        console.print(f"in force   {published.digest}", soft_wrap=True)
+        console.print(f"           from commit {published.commit}")
         announce(server, plan)
         console.print(f"announced  {len(plan)} devices of {len({planned.model for planned in plan})} models")
         yield site, server, plan
@@ -82,56 +84,61 @@ def _run_once(site: DemoSite, server: Server, plan: Sequence[PlannedDevice], con
     from policyengine.cli.demo_steps import running_devices
 
     with running_devices(site, server, rounds=1, every=0) as reports:
-        _watch_first_rounds(reports, plan, console)
+        refusals = _watch_first_rounds(reports, plan, console)
         for _ in reports:
             pass  # to the end of the process, which then says how it ended
-    _show(server, plan, console, output)
+    _show(server, plan, refusals, console, output)
 
 
 def _run_on(site: DemoSite, server: Server, plan: Sequence[PlannedDevice], console: Console, output: Output) -> None:
     from policyengine.cli.demo_steps import running_devices
 
     with running_devices(site, server, rounds=0, every=ROUND_SECONDS) as reports:
-        _watch_first_rounds(reports, plan, console)
-        _show(server, plan, console, output)
-        console.print(f"\ncommit a change in {site.policies} and it is put in force; Ctrl-C ends the demo")
+        refusals = _watch_first_rounds(reports, plan, console)
+        _show(server, plan, refusals, console, output)
+        console.print(f"\n# commit a change in {site.policies}\n# and it is put in force; Ctrl-C ends the demo")
         try:
             _put_commits_in_force(site, server, reports, console)
         except KeyboardInterrupt:
             console.print("stopping")
 
 
-def _watch_first_rounds(reports: Iterator[dict[str, Any]], plan: Sequence[PlannedDevice], console: Console) -> None:
+def _watch_first_rounds(
+    reports: Iterator[dict[str, Any]], plan: Sequence[PlannedDevice], console: Console
+) -> dict[str, str]:
+    """Follow enrolment and the first round, and return what refused devices were told."""
     from policyengine.cli.demo_steps import FRESH_SECONDS
 
-    _bar(reports, "enrolling", len(plan), console, until="enrolled")
+    refusals = _bar(reports, "enrolling", len(plan), console, until="enrolled")
     with console.status(f"waiting {FRESH_SECONDS} s: evidence goes stale, and one device will stay silent"):
         first = next(reports)
-    _bar(_again(first, reports), "checking in", len(plan), console, until="round-1")
+    _bar(chain([first], reports), "checking in", len(plan), console, until="round-1")
+    return refusals
 
 
-def _again(first: dict[str, Any], rest: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    yield first
-    yield from rest
-
-
-def _bar(reports: Iterator[dict[str, Any]], what: str, total: int, console: Console, *, until: str) -> None:
+def _bar(reports: Iterator[dict[str, Any]], what: str, total: int, console: Console, *, until: str) -> dict[str, str]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (TextColumn(f"{what:10}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    refusals = {}
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=total)
         for report in reports:
             if report["event"] == until:
-                return
+                break
+            if report["refusal"] is not None:
+                refusals[report["device_id"]] = report["refusal"]
             progress.advance(task)
+    return refusals
 
 
-def _show(server: Server, plan: Sequence[PlannedDevice], console: Console, output: Output) -> None:
+def _show(
+    server: Server, plan: Sequence[PlannedDevice], refusals: Mapping[str, str], console: Console, output: Output
+) -> None:
     from policyengine.cli.demo_report import document, print_queries, print_table
     from policyengine.cli.demo_steps import endings
 
-    found = endings(server, plan)
+    found = endings(server, plan, refusals)
     if output is Output.JSON:
         typer.echo(document(found))
         return

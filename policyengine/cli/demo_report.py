@@ -39,7 +39,8 @@ def print_table(endings: Sequence[Ending], console: Console) -> None:
     """Print every device that is not plainly healthy, then the totals."""
     from rich.table import Table
 
-    table = Table("device", "scenario", "tier", "why", box=None, pad_edge=False, header_style="bold")
+    table = Table("device", "scenario", "tier", box=None, pad_edge=False, header_style="bold")
+    table.add_column("why", overflow="fold")
     telling = [ending for ending in endings if ending.tier != "full" or ending.reasons]
     for ending in sorted(telling, key=lambda ending: ORDER.index(ending.tier)):
         tier = f"[{COLOURS[ending.tier]}]{ending.tier}[/]"

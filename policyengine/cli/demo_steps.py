@@ -26,7 +26,6 @@ MODELS = ("gw-200", "plc-9", "sn-40")
 SERIALS = {"vendor-acme": "AC-", "vendor-borealis": "BO-"}
 START_SECONDS = 60  # a first start makes keys and a database; it takes about two seconds
 STOP_SECONDS = 20
-PAGE = 500
 BUNDLE_TYPE = "application/vnd.policyengine.bundle+json"
 
 Say = Callable[[str], None]
@@ -178,25 +177,18 @@ def _reports(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
         raise DemoFailedError(f"the simulated devices ended with exit code {process.returncode}")
 
 
-def endings(server: Server, plan: Sequence[PlannedDevice]) -> tuple[Ending, ...]:
-    """Return where every device ended, as the API tells it."""
-    refused = _refusals(server)
-    return tuple(_ending(server, planned, refused.get(planned.device_id, ())) for planned in plan)
+def endings(server: Server, plan: Sequence[PlannedDevice], refusals: Mapping[str, str]) -> tuple[Ending, ...]:
+    """Return where every device ended, as the API tells it; `refusals` is what refused devices were told."""
+    return tuple(_ending(server, planned, refusals) for planned in plan)
 
 
-def _refusals(server: Server) -> dict[str, tuple[str, ...]]:
-    """Return the failed checks of security events, by device."""
-    found: dict[str, tuple[str, ...]] = {}
-    for event in server.get(f"/v1/security-events?limit={PAGE}"):
-        name = event["device_id"]
-        found[name] = (*found.get(name, ()), event["check"] or event["code"])
-    return found
-
-
-def _ending(server: Server, planned: PlannedDevice, refusals: tuple[str, ...]) -> Ending:
+def _ending(server: Server, planned: PlannedDevice, refusals: Mapping[str, str]) -> Ending:
     detail = server.get(f"/v1/devices/{planned.device_id}")
     state = detail["state"]
-    reasons = refusals if state is None else tuple(_reason(verdict) for verdict in _telling(detail["verdicts"]))
+    if state is None:
+        reasons: tuple[str, ...] = (refusals.get(planned.device_id, "never heard of"),)
+    else:
+        reasons = tuple(verdict["rule"] for verdict in _telling(detail["verdicts"]))
     return Ending(
         device_id=planned.device_id,
         model=planned.model,
@@ -213,10 +205,6 @@ def _telling(verdicts: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
         for verdict in verdicts
         if verdict["mode"] == "enforce" and verdict["result"] in ("fail", "unknown") and verdict["action"] != "notify"
     ]
-
-
-def _reason(verdict: Mapping[str, str]) -> str:
-    return verdict["rule"]
 
 
 def _command(arguments: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
