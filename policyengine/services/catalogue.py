@@ -58,10 +58,17 @@ class Outside:
     audience: Audience
 
 
+def recover(outside: Outside) -> None:
+    """Close as aborted the reservations that a crash left open: for a server at its start, before the first check-in.
+
+    A command that runs beside a server must not: what is open then is the server's work in progress.
+    """
+    outside.store.apply(AbortOrphans(reason="restart", at=outside.clock.now()))
+
+
 def assemble(outside: Outside) -> Services:
-    """Return the services over `outside`; reservations that a crash left open are closed as aborted first."""
+    """Return the services over `outside`."""
     store, clock, entropy = outside.store, outside.clock, outside.entropy
-    store.apply(AbortOrphans(reason="restart", at=clock.now()))
     shelf = PolicyShelf(store, clock)
     memory = Memory(store)
     issuance = Issuance(outside.authority, outside.ledger, entropy, chain=outside.chain)

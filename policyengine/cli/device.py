@@ -1,0 +1,206 @@
+"""`policyengine device`: the registry, on the server's machine: list, show, import, tokens, quarantine, retirement."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from policyengine.cli.columns import columns
+
+if TYPE_CHECKING:
+    from policyengine.model.decision import Tier
+    from policyengine.services.actors import Principal
+    from policyengine.services.catalogue import Services
+    from policyengine.services.records import Device, DeviceState
+
+app = typer.Typer(help="List, import and release devices.", no_args_is_help=True, rich_markup_mode=None)
+
+Data = Annotated[Path | None, typer.Option(help="Data directory of the server.")]
+Id = Annotated[str, typer.Argument(metavar="DEVICE", help="The device's id.")]
+Reason = Annotated[str, typer.Option(help="Why; stands in the audit log.")]
+
+MAX_TOKEN_DAYS = 90
+
+
+class Output(StrEnum):
+    """How the result is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class Restricted(StrEnum):
+    """The tiers a person can put on a device."""
+
+    LIMITED = "limited"
+    QUARANTINE = "quarantine"
+    DENY = "deny"
+
+
+Format = Annotated[Output, typer.Option(help="How to print.")]
+
+
+@app.command("list")
+def list_devices(
+    tier: Annotated[str | None, typer.Option(help="Only devices in this tier.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Only this model. Repeatable.")] = None,
+    output: Format = Output.TABLE,
+    data: Data = None,
+) -> None:
+    """List the registry by id."""
+    from policyengine.services.ports import MAX_PAGE, DeviceFilter, PageRequest
+
+    where = DeviceFilter(models=frozenset(model) if model else None, tier=_tier(tier))
+    rows: list[dict[str, object]] = []
+    with _services(data) as (services, actor):
+        cursor: str | None = None
+        while True:
+            page = services.devices.list(actor, where, PageRequest(cursor=cursor, limit=MAX_PAGE))
+            rows.extend(_row(device, state) for device, state in page.items)
+            cursor = page.next
+            if cursor is None:
+                break
+    if output is Output.JSON:
+        typer.echo(json.dumps(rows))
+        return
+    shown = ("id", "model", "site", "zone", "lifecycle", "tier", "last_seen")
+    typer.echo(columns(shown, ([str(row[name] or "-") for name in shown] for row in rows)))
+
+
+@app.command()
+def show(device: Id, data: Data = None) -> None:
+    """Say what is known of a device and why it is in its tier."""
+    from policyengine.model.ids import device_id
+
+    with _services(data) as (services, actor):
+        detail = services.devices.show(actor, device_id(device))
+        row = _row(detail.device, detail.state)
+        why = services.audit.explain_device(actor, device_id(device)).text if detail.state is not None else None
+    for name, value in row.items():
+        typer.echo(f"{name}: {'-' if value is None else value}")
+    if why is not None:
+        typer.echo(why)
+
+
+@app.command("import")
+def import_devices(
+    file: Annotated[Path, typer.Argument(help="JSON: a list of devices, or {devices: [...]}.", exists=True)],
+    data: Data = None,
+) -> None:
+    """Announce devices as expected, all or none."""
+    from policyengine.services.device_documents import read_devices
+
+    devices = read_devices(file.read_bytes())
+    with _services(data) as (services, actor):
+        typer.echo(json.dumps({"added": services.devices.announce(actor, devices)}))
+
+
+@app.command()
+def admit(device: Id, data: Data = None) -> None:
+    """Let a pending device enrol at its next check-in."""
+    from policyengine.model.ids import device_id
+
+    with _services(data) as (services, actor):
+        services.devices.admit(actor, device_id(device))
+
+
+@app.command()
+def token(
+    device: Id,
+    days: Annotated[int, typer.Option(help="How long it lives.", min=1, max=MAX_TOKEN_DAYS)] = 7,
+    data: Data = None,
+) -> None:
+    """Make a one-time enrolment token and print it, this once."""
+    from policyengine.model.ids import device_id
+
+    with _services(data) as (services, actor):
+        made = services.devices.create_token(actor, device_id(device), lifetime=timedelta(days=days))
+    typer.echo(made.token)
+
+
+@app.command()
+def quarantine(
+    device: Id,
+    reason: Reason,
+    tier: Annotated[Restricted, typer.Option(help="The tier to put on it.")] = Restricted.QUARANTINE,
+    data: Data = None,
+) -> None:
+    """Put a tier on a device until a person releases it."""
+    from policyengine.model.decision import Tier
+    from policyengine.model.ids import device_id
+
+    with _services(data) as (services, actor):
+        services.devices.quarantine(actor, device_id(device), reason=reason, tier=Tier[tier.name])
+
+
+@app.command()
+def release(device: Id, reason: Reason, data: Data = None) -> None:
+    """Lift a person's quarantine."""
+    from policyengine.model.ids import device_id
+
+    with _services(data) as (services, actor):
+        services.devices.release(actor, device_id(device), reason=reason)
+
+
+@app.command()
+def retire(device: Id, reason: Reason, data: Data = None) -> None:
+    """End a device's service; its history stays."""
+    from policyengine.model.ids import device_id
+
+    with _services(data) as (services, actor):
+        services.devices.retire(actor, device_id(device), reason=reason)
+
+
+@contextmanager
+def _services(data: Path | None) -> Iterator[tuple[Services, Principal]]:
+    """Yield the installation's services and the person at this machine, who may do everything."""
+    from dataclasses import replace
+
+    from policyengine.services.actors import PersonRole, Principal
+    from policyengine.settings import from_environment
+    from policyengine.wiring import opened
+
+    settings = from_environment()
+    with opened(settings if data is None else replace(settings, data=data)) as installation:
+        yield installation.services, Principal(name=f"local:{getpass.getuser()}", role=PersonRole.ADMIN)
+
+
+def _row(device: Device, state: DeviceState | None) -> dict[str, object]:
+    from policyengine.model.times import format_timestamp
+
+    known: dict[str, object] = {
+        "id": device.id,
+        "vendor": device.vendor,
+        "model": device.model,
+        "serial": device.serial,
+        "site": device.site,
+        "zone": device.zone,
+        "lifecycle": device.lifecycle.value,
+    }
+    if state is None:
+        return known | {"tier": None, "decision_id": None, "last_seen": None}
+    return known | {
+        "tier": state.tier.name.lower(),
+        "decision_id": state.decision_id,
+        "last_seen": format_timestamp(state.last_seen),
+    }
+
+
+def _tier(text: str | None) -> Tier | None:
+    from policyengine.model.decision import Tier
+    from policyengine.services.errors import InvalidRequestError
+
+    if text is None:
+        return None
+    try:
+        return Tier[text.upper()]
+    except KeyError as cause:
+        raise InvalidRequestError(f"tier `{text}` is not known", code="request.tier", field="tier") from cause
