@@ -34,7 +34,7 @@ from policyengine.errors import PolicyEngineError
 from policyengine.language.bundle import decode
 from policyengine.services.actors import SYSTEM, PersonRole
 from policyengine.services.attestation_result import Audience
-from policyengine.services.catalogue import Outside, Services, assemble
+from policyengine.services.catalogue import Outside, Services, assemble, recover
 from policyengine.services.nonces import NonceKey
 from policyengine.settings import Settings
 
@@ -90,6 +90,7 @@ def build(settings: Settings) -> Installation:
     _found(settings, passphrase)
     upgrade(settings.storage_url)
     installation = _open(settings, passphrase)
+    recover(installation.store, installation.clock)
     settings.layout.ca_bundle.write_bytes(installation.services.ca_bundle)
     _grant_first_admin(settings, installation.services)
     return installation

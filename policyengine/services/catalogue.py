@@ -58,12 +58,12 @@ class Outside:
     audience: Audience
 
 
-def recover(outside: Outside) -> None:
+def recover(store: Store, clock: Clock) -> None:
     """Close as aborted the reservations that a crash left open: for a server at its start, before the first check-in.
 
     A command that runs beside a server must not: what is open then is the server's work in progress.
     """
-    outside.store.apply(AbortOrphans(reason="restart", at=outside.clock.now()))
+    store.apply(AbortOrphans(reason="restart", at=clock.now()))
 
 
 def assemble(outside: Outside) -> Services:
