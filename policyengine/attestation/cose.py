@@ -268,7 +268,17 @@ def _signer(message: Sign1, algorithm: Algorithm, candidates: tuple[TrustedKey, 
 
 def signature_input(protected: bytes, payload: bytes) -> bytes:
     """Return the Sig_structure of RFC 9052 section 4.4 in deterministic encoding, without external data."""
-    return cbor2.dumps(("Signature1", protected, b"", payload))
+    return b"\x84\x6aSignature1" + _byte_string(protected) + b"\x40" + _byte_string(payload)
+
+
+def _byte_string(content: bytes) -> bytes:
+    """Return `content` as the shortest CBOR byte string (RFC 8949 section 4.2.1); messages are below 64 KiB."""
+    size = len(content)
+    if size < 24:
+        return bytes((0x40 + size,)) + content
+    if size < 256:
+        return bytes((0x58, size)) + content
+    return b"\x59" + size.to_bytes(2, "big") + content
 
 
 def _der_signature(raw: bytes) -> bytes:

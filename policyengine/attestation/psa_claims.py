@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from policyengine.attestation.checks import Check, Requirement, described
@@ -35,7 +35,6 @@ LIFECYCLE_STATES = {
 }
 
 Claims = Mapping[Any, Any]
-Test = Callable[[Claims, bytes], Check]
 
 PROFILE_IS_TFM = Requirement(id="psa.profile", clause="RFC 9783 section 4.5.2", expected=PROFILE_TFM)
 NONCE_IS_OURS = Requirement(
@@ -68,7 +67,18 @@ def check_claims(claims: Claims, nonce: bytes) -> tuple[Check, ...]:
     """
     if claims.get(PROFILE) != PROFILE_TFM:
         return (PROFILE_IS_TFM.failed(described(claims.get(PROFILE))), *UNREACHED[1:])
-    return (PROFILE_IS_TFM.passed, *[test(claims, nonce) for _, test in _TESTS])
+    return (
+        PROFILE_IS_TFM.passed,
+        _nonce(claims, nonce),
+        _client(claims),
+        _instance(claims),
+        _implementation(claims),
+        _certification(claims),
+        _lifecycle(claims),
+        _seed(claims),
+        _software(claims),
+        _indicator(claims),
+    )
 
 
 def _nonce(claims: Claims, nonce: bytes) -> Check:
@@ -79,26 +89,26 @@ def _nonce(claims: Claims, nonce: bytes) -> Check:
     return NONCE_IS_OURS.failed(described(value))
 
 
-def _client(claims: Claims, _nonce: bytes) -> Check:
+def _client(claims: Claims) -> Check:
     value = claims.get(CLIENT_ID)
     in_range = type(value) is int and -INT32 <= value < INT32 and value != 0
     return CLIENT.passed if in_range else CLIENT.failed(described(value))
 
 
-def _instance(claims: Claims, _nonce: bytes) -> Check:
+def _instance(claims: Claims) -> Check:
     value = claims.get(INSTANCE_ID)
     sound = type(value) is bytes and len(value) == 33 and value.startswith(RANDOM_UEID)
     return INSTANCE.passed if sound else INSTANCE.failed(described(value))
 
 
-def _implementation(claims: Claims, _nonce: bytes) -> Check:
+def _implementation(claims: Claims) -> Check:
     value = claims.get(IMPLEMENTATION_ID)
     return (
         IMPLEMENTATION.passed if type(value) is bytes and len(value) == 32 else IMPLEMENTATION.failed(described(value))
     )
 
 
-def _certification(claims: Claims, _nonce: bytes) -> Check:
+def _certification(claims: Claims) -> Check:
     if CERTIFICATION_REFERENCE not in claims:
         return CERTIFICATION.absent
     value = claims[CERTIFICATION_REFERENCE]
@@ -106,7 +116,7 @@ def _certification(claims: Claims, _nonce: bytes) -> Check:
     return CERTIFICATION.passed if sound else CERTIFICATION.failed(described(value))
 
 
-def _lifecycle(claims: Claims, _nonce: bytes) -> Check:
+def _lifecycle(claims: Claims) -> Check:
     value = claims.get(LIFECYCLE)
     return STATE.passed if lifecycle_state(value) else STATE.failed(described(value))
 
@@ -116,14 +126,14 @@ def lifecycle_state(value: object) -> str | None:
     return LIFECYCLE_STATES.get(value >> 8) if type(value) is int else None
 
 
-def _seed(claims: Claims, _nonce: bytes) -> Check:
+def _seed(claims: Claims) -> Check:
     if BOOT_SEED not in claims:
         return SEED.absent
     value = claims[BOOT_SEED]
     return SEED.passed if type(value) is bytes and 8 <= len(value) <= 32 else SEED.failed(described(value))
 
 
-def _software(claims: Claims, _nonce: bytes) -> Check:
+def _software(claims: Claims) -> Check:
     components = claims.get(SOFTWARE)
     if not isinstance(components, list | tuple) or not 1 <= len(components) <= MAX_SOFTWARE:
         return COMPONENTS.failed(described(components))
@@ -156,23 +166,17 @@ def _is_plain_text(value: object) -> bool:
     return type(value) is str and len(value) <= MAX_TEXT and "\x00" not in value
 
 
-def _indicator(claims: Claims, _nonce: bytes) -> Check:
+def _indicator(claims: Claims) -> Check:
     if VSI not in claims:
         return INDICATOR.absent
     value = claims[VSI]
     return INDICATOR.passed if value != "" and _is_plain_text(value) else INDICATOR.failed(described(value))
 
 
-_TESTS: tuple[tuple[Requirement, Test], ...] = (
-    (NONCE_IS_OURS, _nonce),
-    (CLIENT, _client),
-    (INSTANCE, _instance),
-    (IMPLEMENTATION, _implementation),
-    (CERTIFICATION, _certification),
-    (STATE, _lifecycle),
-    (SEED, _seed),
-    (COMPONENTS, _software),
-    (INDICATOR, _indicator),
+UNREACHED: tuple[Check, ...] = tuple(
+    requirement.unreached
+    for requirement in (
+        *(PROFILE_IS_TFM, NONCE_IS_OURS, CLIENT, INSTANCE, IMPLEMENTATION),
+        *(CERTIFICATION, STATE, SEED, COMPONENTS, INDICATOR),
+    )
 )
-
-UNREACHED: tuple[Check, ...] = (PROFILE_IS_TFM.unreached, *(requirement.unreached for requirement, _ in _TESTS))

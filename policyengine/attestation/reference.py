@@ -40,18 +40,19 @@ def compare(
     known = endorsements.by_inventory.get(frozenset(components), ())
     releases = [release for release in known if release.is_current(now)]
     if releases:  # all components are endorsed, being those of a current release
-        return _identified(releases, len(components))
+        matches = (Match.ENDORSED,) * len(components)
+        svn, version = _agreed(releases)
+        return Comparison(matches=matches, svn=svn, version=version)
     return Comparison(matches=tuple([_match(component, endorsements, now) for component in components]))
 
 
-def _identified(releases: Sequence[Release], components: int) -> Comparison:
-    """Return a comparison with what all `releases` agree on: what is ambiguous is not guessed."""
-    first, *others = releases
-    return Comparison(
-        matches=(Match.ENDORSED,) * components,
-        svn=first.svn if all(each.svn == first.svn for each in others) else None,
-        version=first.version if all(each.version == first.version for each in others) else None,
-    )
+def _agreed(releases: Sequence[Release]) -> tuple[int | None, str | None]:
+    """Return the SVN and version that all `releases` have; where they differ, None: nothing ambiguous is guessed."""
+    first = releases[0]
+    if len(releases) == 1:
+        return first.svn, first.version
+    svns, versions = {each.svn for each in releases}, {each.version for each in releases}
+    return first.svn if len(svns) == 1 else None, first.version if len(versions) == 1 else None
 
 
 def _match(component: Measured | None, endorsements: ReferenceValues, now: datetime) -> Match:
