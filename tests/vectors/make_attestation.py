@@ -129,6 +129,12 @@ def good_cases() -> list[Case]:
         psa("good-lifecycle-minor-state", payload(c2395=0x30FF), reason="the minor state is implementation defined"),
         psa("good-lifecycle-unknown", payload(c2395=0x0000), reason="valid by CDDL, and says nothing about boot"),
         psa("good-measurement-48-bytes", component(c2=bytes(48), c6="sha-384"), reason="a longer hash"),
+        psa(
+            "good-software-256-components",
+            payload(c2399=[{2: bytes(32), 5: bytes(32)}] * 256),
+            reason="the most we take",
+        ),
+        psa("good-version-1024-characters", component(c4="1" * 1024), reason="the longest text we take"),
         psa("good-client-id-lowest", payload(c2394=-(2**31)), reason="the lowest NSPE client id"),
     ]
 
@@ -173,6 +179,7 @@ def claim_cases() -> list[Case]:
         psa("software-signer-missing", component(c5=None), "psa.software"),
         psa("software-measurement-33-bytes", component(c2=bytes(33)), "psa.software"),
         psa("software-version-number", component(c4=16), "psa.software", "a version that is no text"),
+        psa("software-version-1025-characters", component(c4="1" * 1025), "psa.software"),
         psa("software-type-with-nul", component(c1="SPE\x00"), "psa.software", "a NUL must not reach facts"),
         psa("vsi-empty", payload(c2400=""), "psa.vsi"),
         psa("vsi-bytes", payload(c2400=b"https://verifier.example/"), "psa.vsi"),

@@ -78,6 +78,14 @@ def test_a_chain_of_another_form_is_malformed(chain: object) -> None:
     assert caught.value.code == "cose.x5chain"
 
 
+@pytest.mark.parametrize("chain", [b"one", [b"leaf", b"issuer"], [b"certificate"] * cose.MAX_CHAIN])
+def test_a_chain_of_either_form_is_read_leaf_first(chain: bytes | list[bytes]) -> None:
+    """RFC 9360 section 2: one certificate alone, several in an array."""
+    message = cose.read_sign1(cose_sign1(KEYS["P-256"], b"payload", protected={33: chain}))
+    assert isinstance(message, cose.Sign1)
+    assert cose.x5chain(message) == ((chain,) if isinstance(chain, bytes) else tuple(chain))
+
+
 @given(st.binary(max_size=700), st.booleans())
 def test_the_short_way_reads_what_the_general_way_reads(payload: bytes, with_kid: bool) -> None:
     """The usual form is read without the CBOR decoder; a longer encoding of the tag forces the general way."""
