@@ -15,7 +15,7 @@ class CelCpp:
 
     def __init__(self, workload: ModuleType, texts: Sequence[str]) -> None:
         dynamic = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
-        variables = {group: dynamic for group in workload.GROUPS} | {"now": cel.Type.TIMESTAMP}
+        variables = dict.fromkeys(workload.GROUPS, dynamic) | {"now": cel.Type.TIMESTAMP}
         functions = [
             cel.FunctionDecl(
                 name,

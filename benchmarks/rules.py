@@ -123,9 +123,7 @@ def measured(source: Any, count: int, missing: float, rounds: int) -> dict[str, 
 def report(rounds: int, out: Callable[[str], object]) -> bool:
     """Print the table; return whether the targets hold."""
     source, held = workload.load(), True
-    out(
-        "rules  missing  us/device  x cel-cpp  x by hand  x interpreter  differ from cel-cpp: ours / by hand / interpreter"
-    )
+    out("rules  missing  us/device  x cel-cpp  x by hand  x interpreter  differ from cel-cpp: ours / hand / slow")
     for missing in MISSING:
         for count in COUNTS:
             found = measured(source, count, missing, rounds)

@@ -61,16 +61,15 @@ def schema(workload: ModuleType) -> FactSchema:
     """Return the fact schema of the workload's documents, taken from a full one."""
     (full,) = workload.fleet(1, missing=0.0)
     structs = {
-        group: {
-            name: FieldSpec(type=_type(group, name, value), meaning="", maximum=64) for name, value in fields.items()
-        }
-        for group, fields in full.items()
+        group: {name: _spec(group, name, value) for name, value in fields.items()} for group, fields in full.items()
     }
     component = full["firmware"]["components"][0]
-    structs["component"] = {
-        name: FieldSpec(type=_type("component", name, value), meaning="") for name, value in component.items()
-    }
+    structs["component"] = {name: _spec("component", name, value) for name, value in component.items()}
     return FactSchema(roots={group: FieldSpec(type=struct(group), meaning="") for group in full}, structs=structs)
+
+
+def _spec(group: str, name: str, value: object) -> FieldSpec:
+    return FieldSpec(type=_type(group, name, value), meaning="", maximum=64)
 
 
 def _type(group: str, name: str, value: object) -> Type:

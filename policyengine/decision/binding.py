@@ -11,12 +11,11 @@ from policyengine.decision.generated import Evaluate, Flips, write_conditions, w
 from policyengine.decision.messages import Template
 from policyengine.decision.space import Space
 from policyengine.decision.waivers import waivable
+from policyengine.model.decision import FindingTerms
 from policyengine.model.expression import Fact, Has, Node, Select, children
 from policyengine.model.facts import Source
 from policyengine.model.ids import BindingName
 from policyengine.model.policy import Action, Binding, Mode, Phase, Policy, Rule, Waiver, WaiverTerms
-
-Path = tuple[str, tuple[str, ...]]  # dotted, and in steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +23,12 @@ class BoundRule:
     """One rule under one binding; `binding` None where no binding matched."""
 
     rule: Rule
-    policy: Policy
     binding: BindingName | None
     mode: Mode
     action: Action
+    finding: FindingTerms
     template: Template
-    reads: tuple[Path, ...]
+    reads: tuple[str, ...]
     terms: WaiverTerms | None
     waivers: tuple[Waiver, ...]
 
@@ -65,9 +64,9 @@ class Unit:
     blocks: tuple[Block, ...]
 
 
-def reads_of(node: Node) -> tuple[Path, ...]:
-    """Return the facts that `node` reads, as precisely as they can be named, sorted."""
-    return tuple(sorted((".".join(path), path) for path in set(_reads(node))))
+def reads_of(node: Node) -> tuple[str, ...]:
+    """Return the dotted paths of the facts that `node` reads, as precisely as they can be named, sorted."""
+    return tuple(sorted({".".join(path) for path in _reads(node)}))
 
 
 def _reads(node: Node) -> Iterable[tuple[str, ...]]:
@@ -101,12 +100,25 @@ def unit_of(space: Space, policy: Policy, binding: Binding | None, waivers: tupl
 
 
 def _bound(policy: Policy, rule: Rule, binding: Binding | None, waivers: tuple[Waiver, ...]) -> BoundRule:
+    name = None if binding is None else binding.name
+    mode = Mode.AUDIT if binding is None else binding.mode
+    action = Action.NOTIFY if binding is None else min(binding.action, policy.ceiling)
     return BoundRule(
         rule=rule,
-        policy=policy,
-        binding=None if binding is None else binding.name,
-        mode=Mode.AUDIT if binding is None else binding.mode,
-        action=Action.NOTIFY if binding is None else min(binding.action, policy.ceiling),
+        binding=name,
+        mode=mode,
+        action=action,
+        finding=FindingTerms(
+            rule=rule.name,
+            policy_version=policy.version,
+            binding=name,
+            mode=mode,
+            action=action,
+            severity=policy.severity,
+            remediation=rule.remediation,
+            controls=policy.controls,
+            place=rule.place,
+        ),
         template=Template(rule.message),
         reads=reads_of(rule.require),
         terms=waivable(policy, rule),
@@ -127,7 +139,7 @@ def _block(
         minimum=minimum,
         fresh=fresh,
         rules=rules,
-        paths=tuple(sorted({dotted for bound in rules for dotted, _ in bound.reads})),
+        paths=tuple(sorted({path for bound in rules for path in bound.reads})),
         evaluate=write_conditions(space, conditions),
         flips=write_flips(space, conditions),
         unforeseeable=any(flips.opaque(node) for node in conditions),

@@ -117,9 +117,10 @@ class DecisionWriter:
         return f'{before}"findings":[{findings}]{after}'.encode()
 
     def _finding(self, found: Finding, seen: _SeenTexts) -> str:
-        fixed = self._fixed.get((found.rule, found.binding))
+        key = (found.terms.rule, found.terms.binding)
+        fixed = self._fixed.get(key)
         if fixed is None:
-            fixed = self._fixed[found.rule, found.binding] = _Fixed(found, self._commit)
+            fixed = self._fixed[key] = _Fixed(found, self._commit)
         names = fixed.names
         facts = ",".join([names[path] + (seen.get(id(fact)) or seen.of(fact)) for path, fact in found.facts.items()])
         decisive = "null" if found.decisive is None else f'"{found.decisive.value}"'

@@ -12,7 +12,7 @@ from policyengine.model.facts import Facts, Provenance
 from policyengine.model.ids import Digest, digest_of
 from policyengine.model.times import format_duration, format_timestamp
 
-_BARE_FLOAT = re.compile(r"(?:\":|[,\[])-?\d+(?:\.\d|[eE])")  # never inside a time: there no quote precedes the colon
+_BARE_FLOAT = re.compile(r"(?:^|\":|[,\[])-?\d+(?:\.\d|[eE])")  # never inside a time: no quote precedes its colons
 
 
 def json_value(value: object) -> object:

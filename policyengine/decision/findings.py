@@ -35,11 +35,33 @@ class _Verdict:
 _PASSED = _Verdict(result=Result.PASS, reason="rule.true", decisive=Result.PASS)
 
 
+class SeenFacts(dict[str, FactSeen | None]):
+    """Facts by dotted path as findings repeat them, None for one that the device has not."""
+
+    __slots__ = ("_views",)
+
+    def __init__(self, views: Views) -> None:
+        super().__init__()
+        self._views = views
+
+    def __missing__(self, path: str) -> FactSeen | None:
+        facts, key = self._views.facts, self._views.prefix(path)
+        value, seen = found(facts.values, path), None
+        if value is not None and key is not None:
+            kept = facts.provenance[key]
+            seen = FactSeen(
+                value=value, source=kept.source, observed_at=kept.observed_at, evidence_digest=kept.evidence_digest
+            )
+        self[path] = seen
+        return seen
+
+
 @dataclass(slots=True, kw_only=True)
 class Case:
     """One device at one moment, and what its rules have come to so far."""
 
     views: Views
+    seen: SeenFacts
     keys: Mapping[str, str | None]
     prior: Prior | None
     now: datetime
@@ -47,28 +69,11 @@ class Case:
     findings: list[Finding] = field(default_factory=list)
     deadlines: list[datetime] = field(default_factory=list)
     strictest: Action = Action.NOTIFY
-    _seen: dict[str, FactSeen | None] = field(default_factory=dict)
 
     def until(self, moment: datetime) -> None:
         """Note that time alone may change something at `moment`."""
         if moment > self.now:
             self.deadlines.append(moment)
-
-    def seen(self, dotted: str, path: tuple[str, ...]) -> FactSeen | None:
-        """Return the fact at `path` as it was seen, None if the device has no such fact."""
-        if dotted not in self._seen:
-            self._seen[dotted] = self._look(dotted, path)
-        return self._seen[dotted]
-
-    def _look(self, dotted: str, path: tuple[str, ...]) -> FactSeen | None:
-        facts, key = self.views.facts, self.views.prefix(dotted)
-        value = found(facts.values, path)
-        if value is None or key is None:
-            return None
-        kept = facts.provenance[key]
-        return FactSeen(
-            value=value, source=kept.source, observed_at=kept.observed_at, evidence_digest=kept.evidence_digest
-        )
 
     def history(self, bound: BoundRule) -> RuleHistory:
         """Return what the previous decision knew of `bound`."""
@@ -109,20 +114,11 @@ def _verdict(case: Case, bound: BoundRule, outcome: Outcome, reason: str) -> _Ve
 
 
 def _finding(case: Case, bound: BoundRule, view: View, verdict: _Verdict) -> Finding:
-    rule, policy = bound.rule, bound.policy
     return Finding(
-        rule=rule.name,
-        policy_version=policy.version,
-        binding=bound.binding,
+        terms=bound.finding,
         result=verdict.result,
         reason=verdict.reason,
-        mode=bound.mode,
-        action=bound.action,
-        severity=policy.severity,
-        message=bound.template.filled(view.values, view.shown),
-        remediation=rule.remediation,
-        controls=policy.controls,
-        place=rule.place,
+        message=bound.template.filled(view.shown),
         facts=_facts(case, bound),
         failing_since=verdict.failing_since,
         held_until=verdict.held_until,
@@ -133,21 +129,17 @@ def _finding(case: Case, bound: BoundRule, view: View, verdict: _Verdict) -> Fin
 
 
 def _facts(case: Case, bound: BoundRule) -> dict[str, FactSeen]:
-    found: dict[str, FactSeen] = {}
-    for dotted, path in bound.reads:
-        fact = case.seen(dotted, path)
-        if fact is not None:
-            found[dotted] = fact
-    return found
+    seen = case.seen
+    return {path: fact for path in bound.reads if (fact := seen[path]) is not None}
 
 
 def _explained(case: Case, bound: BoundRule, reason: str, view: View) -> str:
     """Return why an absent fact is absent: the device has it, but it is too weak or too old for the rule."""
     if reason != "fact.absent" or not view.refused:
         return reason
-    for dotted, path in bound.reads:
-        refusal = view.refused.get(case.views.prefix(dotted) or "")
-        if refusal is not None and case.seen(dotted, path) is not None:
+    for path in bound.reads:
+        refusal = view.refused.get(case.views.prefix(path) or "")
+        if refusal is not None and case.seen[path] is not None:
             return refusal
     return reason
 

@@ -70,7 +70,7 @@ def _device(value: object, values: Mapping[str, object]) -> DeviceId:
         name = device_id(value)
     except InvalidNameError as cause:
         raise FactError(cause.message, code="facts.device-id", path="device_id") from cause
-    own = found(values, ("device", "id"))
+    own = found(values, "device.id")
     if own is not None and own != name:
         raise FactError("device.id differs from device_id", code="facts.device-id", path="device.id")
     return name
@@ -239,12 +239,11 @@ def _provenance(value: object, path: str) -> Provenance:
         raise FactError(f"source is not one of {', '.join(_SOURCES)}", code="facts.source", path=where)
     if "observed_at" not in entry:
         raise FactError("observed_at is missing", code="facts.provenance", path=where)
-    received, evidence = entry.get("received_at"), entry.get("evidence_digest")
     return Provenance(
         source=_SOURCES[source],
         observed_at=_timestamp(entry["observed_at"], f"{where}.observed_at"),
-        received_at=None if received is None else _timestamp(received, f"{where}.received_at"),
-        evidence_digest=None if evidence is None else _evidence(evidence, where),
+        received_at=_timestamp(entry["received_at"], f"{where}.received_at") if "received_at" in entry else None,
+        evidence_digest=_evidence(entry["evidence_digest"], where) if "evidence_digest" in entry else None,
         complete=_bool(entry.get("complete", False), f"{where}.complete"),
     )
 

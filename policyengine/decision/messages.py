@@ -10,42 +10,52 @@ from policyengine.model.times import format_duration, format_timestamp
 
 MAX_SHOWN = 256  # characters of one value in a message; the whole value is among the finding's facts
 
+_NESTED = (dict, Mapping)  # a plain dict first: it is the usual case, and asking an abstract class is slow
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_:-]+)*)\}")
 
 
 class Template:
     """A message with places for facts, split once."""
 
-    __slots__ = ("_paths", "_texts")
+    __slots__ = ("_form", "_paths")
 
     def __init__(self, text: str) -> None:
         parts = _PLACE.split(text)
-        self._texts, self._paths = parts[::2], [tuple(path.split(".")) for path in parts[1::2]]
+        self._form = "%s".join(part.replace("%", "%%") for part in parts[::2])
+        self._paths = parts[1::2]
 
-    def filled(self, values: Mapping[str, object], shown: dict[tuple[str, ...], str]) -> str:
-        """Return the message with each fact's value, `unknown` where it is absent; `shown` keeps values as text."""
-        text = self._texts[0]
-        for path, after in zip(self._paths, self._texts[1:], strict=True):
-            value = shown.get(path)
-            if value is None:
-                value = shown[path] = shown_value(found(values, path))
-            text += value + after
+    def filled(self, shown: Shown) -> str:
+        """Return the message with each fact's value, `unknown` where it is absent."""
+        return self._form % tuple([shown[path] for path in self._paths])
+
+
+class Shown(dict[str, str]):
+    """Facts by dotted path as messages show them, each made when it is first asked for."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        super().__init__()
+        self._values = values
+
+    def __missing__(self, path: str) -> str:
+        text = self[path] = shown_value(found(self._values, path))
         return text
 
 
-def found(values: Mapping[str, object], path: tuple[str, ...]) -> object:
-    """Return the fact at `path` in nested `values`, None if it is absent."""
+def found(values: Mapping[str, object], path: str) -> object:
+    """Return the fact at dotted `path` in nested `values`, None if it is absent."""
     value: object = values
-    for step in path:
-        if not isinstance(value, dict | Mapping) or step not in value:
+    for step in path.split("."):
+        if not isinstance(value, _NESTED):
             return None
-        value = value[step]
+        value = value.get(step)
     return value
 
 
 def shown_value(value: object) -> str:
     """Return `value` as text, cut to MAX_SHOWN characters."""
-    text = _text(value)
+    text = value if type(value) is str else _text(value)
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 

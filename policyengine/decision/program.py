@@ -13,7 +13,7 @@ from typing import cast
 
 from policyengine.decision.binding import Block, Functions, Unit, unit_of
 from policyengine.decision.facts_json import facts_digest
-from policyengine.decision.findings import Case, conclude
+from policyengine.decision.findings import Case, SeenFacts, conclude
 from policyengine.decision.generated import Evaluate, Flips
 from policyengine.decision.prior import prior_digest
 from policyengine.decision.selection import Answer, applies, conjunction, identity, keys_read, selects
@@ -75,7 +75,7 @@ class Program:
             for block in unit.blocks:
                 if phase in block.phases:
                     self._judge(case, block, certain=certain)
-        case.findings.sort(key=lambda finding: (finding.rule, finding.binding or ""))
+        case.findings.sort(key=_order)
         return self._decision(case, phase)
 
     def skipped(self, facts: Facts, *, now: datetime, phase: Phase) -> tuple[tuple[str, str], ...]:
@@ -93,7 +93,7 @@ class Program:
         views = Views(facts, now)
         keys: Mapping[str, str | None] = identity(facts, views)
         version_key = self._version_keys.get(keys.get("model") or "", _no_scheme)
-        return Case(views=views, keys=keys, prior=prior, now=now, version_key=version_key)
+        return Case(views=views, seen=SeenFacts(views), keys=keys, prior=prior, now=now, version_key=version_key)
 
     def _selected(self, values: _Keys) -> _Applying:
         """Return the units that apply to a device with these selector keys; False: cannot be decided."""
@@ -149,6 +149,11 @@ class Program:
         """Return whether `finding` admits a new device: an empty policy admits nobody."""
         observes = self.bundle.fleet.enforcement is Enforcement.OBSERVE
         return finding.result is Result.PASS and (observes or finding.mode is Mode.ENFORCE)
+
+
+def _order(finding: Finding) -> tuple[str, str]:
+    terms = finding.terms
+    return terms.rule, terms.binding or ""
 
 
 def _where(unit: Unit, base: Answer, keys: Mapping[str, str | None]) -> Answer:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
+from policyengine.decision.messages import Shown
 from policyengine.model.facts import Facts, Provenance, Source
+
+KEPT_PREFIXES = 256  # distinct sets of provenance paths; every device of a kind has the same
+
+
+@lru_cache(maxsize=KEPT_PREFIXES)
+def _prefixes(_provenance: tuple[str, ...]) -> dict[str, str | None]:
+    """Return the longest prefix of each path asked for so far, shared by all facts with the same provenance paths."""
+    return {}
 
 
 class Completeness(dict[str, bool]):
@@ -32,7 +42,7 @@ class View:
     values: Mapping[str, object]
     complete: Completeness
     refused: Mapping[str, str]
-    shown: dict[tuple[str, ...], str] = field(default_factory=dict)  # facts as messages show them
+    shown: Shown
 
 
 class Views:
@@ -41,7 +51,7 @@ class Views:
     def __init__(self, facts: Facts, now: datetime) -> None:
         self.facts, self._now = facts, now
         self._made: dict[tuple[Source | None, timedelta | None], View] = {}
-        self._prefixes: dict[str, str | None] = {}
+        self._prefixes = _prefixes(tuple(facts.provenance))
 
     def of(self, minimum: Source | None, fresh: timedelta | None) -> View:
         """Return the facts from at least `minimum` that are younger than `fresh`."""
@@ -54,7 +64,7 @@ class Views:
         reasons = {key: self._refusal(kept, minimum, fresh) for key, kept in self.facts.provenance.items()}
         refused = {key: reason for key, reason in reasons.items() if reason is not None}
         values = self._filtered(refused) if refused else self.facts.values
-        return View(values=values, complete=Completeness(self, refused), refused=refused)
+        return View(values=values, complete=Completeness(self, refused), refused=refused, shown=Shown(values))
 
     def _refusal(self, kept: Provenance, minimum: Source | None, fresh: timedelta | None) -> str | None:
         if minimum is not None and kept.source < minimum:
@@ -82,9 +92,11 @@ class Views:
 
     def prefix(self, path: str) -> str | None:
         """Return the longest provenance key that `path` stands below, None if there is none."""
-        if path not in self._prefixes:
-            self._prefixes[path] = self._longest(path)
-        return self._prefixes[path]
+        try:
+            return self._prefixes[path]
+        except KeyError:
+            found = self._prefixes[path] = self._longest(path)
+            return found
 
     def _longest(self, path: str) -> str | None:
         key = path

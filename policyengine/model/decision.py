@@ -50,27 +50,79 @@ class FactSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One rule on one device under one binding (`binding` None: no binding matched, audit only)."""
+class FindingTerms:
+    """What a rule and its binding fix about every finding (`binding` None: no binding matched, audit only)."""
 
     rule: RuleName
     policy_version: str
     binding: BindingName | None
-    result: Result
-    reason: str
     mode: Mode
     action: Action
     severity: Severity
-    message: str
     remediation: str
     controls: tuple[str, ...]
     place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One rule on one device under one binding."""
+
+    terms: FindingTerms
+    result: Result
+    reason: str
+    message: str
     facts: Mapping[str, FactSeen]
-    failing_since: datetime | None
-    held_until: datetime | None  # an unknown that holds the last decisive action until then
-    waiver: str | None
+    failing_since: datetime | None = None
     unknown_since: datetime | None = None
+    held_until: datetime | None = None  # an unknown that holds the last decisive action until then
     decisive: Result | None = None  # the last PASS, FAIL or WAIVED, this one included
+    waiver: str | None = None
+
+    @property
+    def rule(self) -> RuleName:
+        """The rule's name."""
+        return self.terms.rule
+
+    @property
+    def policy_version(self) -> str:
+        """The version of the rule's policy."""
+        return self.terms.policy_version
+
+    @property
+    def binding(self) -> BindingName | None:
+        """The binding, None if none matched."""
+        return self.terms.binding
+
+    @property
+    def mode(self) -> Mode:
+        """What the binding does with findings."""
+        return self.terms.mode
+
+    @property
+    def action(self) -> Action:
+        """What the finding asks for when it is enforced."""
+        return self.terms.action
+
+    @property
+    def severity(self) -> Severity:
+        """How bad a failure is."""
+        return self.terms.severity
+
+    @property
+    def remediation(self) -> str:
+        """What to do about a failure."""
+        return self.terms.remediation
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """The controls that the policy serves."""
+        return self.terms.controls
+
+    @property
+    def place(self) -> Place:
+        """Where the rule stands."""
+        return self.terms.place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

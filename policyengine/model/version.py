@@ -183,10 +183,9 @@ def _bound(part: str, key: Callable[[str], Key]) -> tuple[str, Key]:
 
 
 def _inside(seen: Key, bounds: list[tuple[str, Key]]) -> bool:
-    if any(operator == "!=" and seen == edge for operator, edge in bounds):
-        return False
-    if any(operator in ("=", "<=", ">=") and seen == edge for operator, edge in bounds):
-        return True
+    at_edge = {operator for operator, edge in bounds if seen == edge}
+    if at_edge:
+        return at_edge <= {"=", "<=", ">="}
     edges = [(operator, edge) for operator, edge in bounds if operator not in ("=", "!=")]
     if not edges:
         return all(operator == "!=" for operator, _ in bounds)

@@ -184,6 +184,8 @@ class Oracle:
 def _fits(value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool) and value not in INT64:
         raise UnknownError
+    if isinstance(value, timedelta) and abs(value) > timedelta(seconds=315_576_000_000):  # ten thousand years
+        raise UnknownError
     return value
 
 
