@@ -11,10 +11,11 @@ from pki.request import ProvenRequest, parse_request
 from policyengine.model.challenge import bound_nonce
 from policyengine.model.decision import Tier
 from policyengine.model.facts import Facts
+from policyengine.model.ids import DeviceId
 from policyengine.model.policy import Phase
 from policyengine.services.attestation_result import Audience, claims
 from policyengine.services.gathering import Context, Said, gather
-from policyengine.services.identity import Claimant, Question, identify
+from policyengine.services.identity import Claimant, Question, identify, plausible_device
 from policyengine.services.judging import Judged, Memory, Standing, effective_tier, judge
 from policyengine.services.nonces import Nonce
 from policyengine.services.policies import ActivePolicies
@@ -98,13 +99,7 @@ class Appraiser:
     ) -> Appraised:
         """Return what the policies make of `request`. Raises what identity.identify and gathering.gather raise."""
         asked = None if request.csr is None else parse_request(request.csr)
-        question = Question(
-            request=request,
-            nonce=nonce,
-            challenge=nonce.raw if asked is None else bound_nonce(nonce.raw, asked.key.spki),
-            policies=active.policies,
-            now=now,
-        )
+        question = _question(request, nonce, asked, active=active, now=now)
         claimant = identify(question, bound=bound, reads=self._reads)
         key_reuse = self._key_reuse(claimant)
         context = Context(
@@ -128,6 +123,12 @@ class Appraiser:
             now=now,
         )
 
+    def plausible(
+        self, request: CheckInRequest, nonce: Nonce, *, active: ActivePolicies, now: datetime
+    ) -> DeviceId | None:
+        """Return whom a refused check-in seems to come from; raises what malformed evidence raises."""
+        return plausible_device(_question(request, nonce, None, active=active, now=now), self._reads)
+
     def result(self, found: Appraised) -> str:
         """Return the signed attestation result (EAR) of a decision."""
         return self._signer.sign(
@@ -149,6 +150,18 @@ class Appraiser:
     def _judged(self, state: DeviceState | None, facts: Facts, active: ActivePolicies, now: datetime) -> Judged:
         prior = None if state is None else self._memory.prior(state.prior)
         return judge(active.policies, facts, prior=prior, now=now, phase=phase_after(state))
+
+
+def _question(
+    request: CheckInRequest, nonce: Nonce, asked: ProvenRequest | None, *, active: ActivePolicies, now: datetime
+) -> Question:
+    return Question(
+        request=request,
+        nonce=nonce,
+        challenge=nonce.raw if asked is None else bound_nonce(nonce.raw, asked.key.spki),
+        policies=active.policies,
+        now=now,
+    )
 
 
 def phase_after(state: DeviceState | None) -> Phase:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from policyengine.attestation.errors import MalformedEvidenceError, UnsupportedMediaTypeError
 from policyengine.model.ids import DeviceId
 from policyengine.services.admission import pending_device, waits
 from policyengine.services.appraisal import Appraised, Appraiser
@@ -78,17 +79,18 @@ class CheckIns:
         bundle active).
         """
         check_bounds(request)
-        claimed: DeviceId | None = None
         try:
             nonce = open_nonce(request.nonce, key=self._with.nonce_key)
-            bound = self._bound(nonce)
-            claimed = None if bound is None else bound.device.id
+        except RefusedError as refusal:
+            await self._remember(refusal, None)
+            raise
+        try:
             return await self._attempts(request, nonce)
         except UnannouncedError as stranger:
             await self._keep_stranger(stranger)
             raise
         except (RefusedError, ConflictError) as refusal:
-            await self._remember(refusal, claimed)
+            await self._remember(refusal, self._claimed(request, nonce))
             raise
 
     async def _attempts(self, request: CheckInRequest, nonce: Nonce) -> CheckInReply:
@@ -229,6 +231,17 @@ class CheckIns:
             return
         await self._with.writer.submit(change)
         raise waits() from stranger
+
+    def _claimed(self, request: CheckInRequest, nonce: Nonce) -> DeviceId | None:
+        """Return whom a refused check-in names: the device of its nonce, or of the IDevID it holds."""
+        bound = self._bound(nonce)
+        if bound is not None:
+            return bound.device.id
+        try:
+            active = self._with.shelf.active()
+            return self._with.appraiser.plausible(request, nonce, active=active, now=self._with.clock.now())
+        except (MalformedEvidenceError, UnsupportedMediaTypeError):
+            return None
 
     async def _remember(self, refusal: ServiceError, claimed: DeviceId | None) -> None:
         now = self._with.clock.now()

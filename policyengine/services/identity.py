@@ -10,6 +10,7 @@ An id that another key holds, and a registry that disagrees, are conflicts; ever
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -106,6 +107,26 @@ def identify(question: Question, *, bound: DeviceView | None, reads: CheckInRead
     if question.request.token is not None:
         return _by_token(question, question.request.token, bound, reads)
     raise _refused("nothing proves an identity: no IDevID, no one-time token", "identity.unproven")
+
+
+def plausible_device(question: Question, reads: CheckInReads) -> DeviceId | None:
+    """Return whose genuine but perhaps old proof of possession `question` holds; for reports, never for decisions."""
+    proofs = [item for item in question.request.evidence if _is_pop(item)]
+    if len(proofs) != 1:
+        return None
+    proof = _appraised(question, proofs[0], anchors=question.policies.anchors, endorsements=None)
+    if not set(proof.failed) <= _NONCE_CHECKS:
+        return None
+    subject = proof.claims.get("subject")
+    serials = subject.get("serialNumber", ()) if isinstance(subject, Mapping) else ()
+    found = [
+        view.device.id
+        for serial in serials
+        for entry in question.policies.entitlements
+        if entry.covers(serial)
+        for view in reads.views_by_serial(entry.vendor, serial)
+    ]
+    return found[0] if found else None
 
 
 def _by_pinned_key(question: Question, view: DeviceView) -> Claimant:
