@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import signal
 import socket
 import sys
 from dataclasses import replace
@@ -17,6 +19,7 @@ from policyengine.settings import Settings, from_environment
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
+    from types import FrameType
 
     import uvicorn
     from fastapi import FastAPI
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     ContextFactory = Callable[[uvicorn.Config, Callable[[], ssl.SSLContext]], ssl.SSLContext]
 
 BACKLOG = 2048  # connections waiting to be accepted: a fleet that reconnects at once comes in waves
+COLLECT_AFTER = (20_000, 50, 100)  # allocations, then young and middle collections; a check-in allocates some 3,000
 INSTANCE_BYTES = 6  # names this process in request ids
 
 
@@ -63,8 +67,23 @@ def _run(settings: Settings, installation: Installation) -> None:
 
     configure(sys.stderr, level=settings.log_level)
     listener = _listener(settings)
+    # The server drains on SIGTERM and then raises it again; as an exit it lets the store close and files go.
+    signal.signal(signal.SIGTERM, _leave)
+    _settle_memory()
     with sweeping(installation.services.sweep):
         _server(settings, installation, listener).run(sockets=[listener])
+
+
+def _settle_memory() -> None:
+    # What start-up made lives as long as the process: looking through it again and again for garbage cost 12 % of the
+    # CPU of a check-in, which itself makes no cycles. Measured in docs/adr/0008-serving.md.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
 
 
 def _listener(settings: Settings) -> socket.socket:

@@ -1,0 +1,71 @@
+"""A small HTTP/1.1 load generator: keep-alive connections, one request at a time on each, latencies and a rate."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import quantiles
+from time import perf_counter
+
+import uvloop
+
+Request = Callable[[], bytes]  # makes the next request's body
+Reply = Callable[[int, bytes], None]  # takes status and body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What one run saw; latencies in milliseconds."""
+
+    rate: float
+    answered: int
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """One connection's requests, in order."""
+
+    request: Request
+    reply: Reply
+
+
+def run(callers: Sequence[Caller], *, port: int, path: str, seconds: float, tls: ssl.SSLContext | None) -> Load:
+    """Return what `callers` saw when each called `path` for `seconds`, all at once."""
+    return uvloop.run(_run(callers, port=port, path=path, seconds=seconds, tls=tls))
+
+
+async def _run(callers: Sequence[Caller], *, port: int, path: str, seconds: float, tls: ssl.SSLContext | None) -> Load:
+    wires = [await asyncio.open_connection("localhost", port, ssl=tls) for _ in callers]
+    latencies: list[float] = []
+    start = perf_counter()
+    pairs = zip(wires, callers, strict=True)
+    await asyncio.gather(*(_call(*wire, caller, path, start + seconds, latencies) for wire, caller in pairs))
+    spent = perf_counter() - start
+    for _, writer in wires:
+        writer.transport.abort()
+    cuts = quantiles(latencies, n=100)
+    return Load(rate=len(latencies) / spent, answered=len(latencies), p50=cuts[49] * 1000, p99=cuts[98] * 1000)
+
+
+async def _call(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    caller: Caller,
+    path: str,
+    until: float,
+    latencies: list[float],
+) -> None:
+    while perf_counter() < until:
+        body = caller.request()
+        head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        sent = perf_counter()
+        writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        answer = await reader.readuntil(b"\r\n\r\n")
+        length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        content = await reader.readexactly(length)
+        latencies.append(perf_counter() - sent)
+        caller.reply(int(answer[9:12]), content)
