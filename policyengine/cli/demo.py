@@ -81,9 +81,9 @@ def _started(
 
 
 def _run_once(site: DemoSite, server: Server, plan: Sequence[PlannedDevice], console: Console, output: Output) -> None:
-    from policyengine.cli.demo_steps import running_devices
+    from policyengine.cli.demo_steps import FRESH_SECONDS, running_devices
 
-    with running_devices(site, server, rounds=1, every=0) as reports:
+    with running_devices(site, server, quiet=FRESH_SECONDS + 1, rounds=1, every=0) as reports:
         refusals = _watch_first_rounds(reports, plan, console)
         for _ in reports:
             pass  # to the end of the process, which then says how it ended
@@ -91,9 +91,9 @@ def _run_once(site: DemoSite, server: Server, plan: Sequence[PlannedDevice], con
 
 
 def _run_on(site: DemoSite, server: Server, plan: Sequence[PlannedDevice], console: Console, output: Output) -> None:
-    from policyengine.cli.demo_steps import running_devices
+    from policyengine.cli.demo_steps import FRESH_SECONDS, running_devices
 
-    with running_devices(site, server, rounds=0, every=ROUND_SECONDS) as reports:
+    with running_devices(site, server, quiet=FRESH_SECONDS + 1, rounds=0, every=ROUND_SECONDS) as reports:
         refusals = _watch_first_rounds(reports, plan, console)
         _show(server, plan, refusals, console, output)
         console.print(f"\n# commit a change in {site.policies}\n# and it is put in force; Ctrl-C ends the demo")

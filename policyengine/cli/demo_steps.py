@@ -81,7 +81,7 @@ class Published:
     commit: str
 
 
-def make_site(site: DemoSite, *, devices: int) -> tuple[PlannedDevice, ...]:
+def make_site(site: DemoSite, *, devices: int, fresh_seconds: int = FRESH_SECONDS) -> tuple[PlannedDevice, ...]:
     """Write policies, vendors' test CAs and the plan of `devices` devices below the site, and return the plan."""
     from policyengine.cli.compiled import compiled_bundle
 
@@ -89,7 +89,7 @@ def make_site(site: DemoSite, *, devices: int) -> tuple[PlannedDevice, ...]:
     vendors = {name: found_vendor(name, now=now, entropy=entropy) for name in SERIALS}
     for ca in vendors.values():
         write_vendor(site, ca)
-    write_policies(site, vendors, fresh=f"{FRESH_SECONDS}s")
+    write_policies(site, vendors, fresh=f"{fresh_seconds}s")
     bundle, _ = compiled_bundle(site.policies)
     plan = plan_fleet(bundle.fleet, bundle.reference_values, models=MODELS, serial_prefixes=SERIALS, count=devices)
     write_plan(site, plan)
@@ -155,17 +155,19 @@ def announce(server: Server, plan: Sequence[PlannedDevice]) -> None:
 
 
 @contextmanager
-def running_devices(site: DemoSite, server: Server, *, rounds: int, every: float) -> Iterator[Iterator[dict[str, Any]]]:
+def running_devices(
+    site: DemoSite, server: Server, *, quiet: float, rounds: int, every: float
+) -> Iterator[Iterator[dict[str, Any]]]:
     """Run the devices in a process of their own and yield what they report, one dict a visit or round."""
     arguments = [
         *("simulate", "--site", str(site.directory), "--server", server.url, "--ca", str(server.ca)),
-        *("--quiet", str(FRESH_SECONDS + 1), "--every", str(every), "--rounds", str(rounds)),
+        *("--quiet", str(quiet), "--every", str(every), "--rounds", str(rounds)),
     ]
-    process = _command(arguments, stdout=subprocess.PIPE, stderr=None)
-    try:
-        yield _reports(process)
-    finally:
-        _stop(process)
+    with _command(arguments, stdout=subprocess.PIPE, stderr=None) as process:
+        try:
+            yield _reports(process)
+        finally:
+            _stop(process)
 
 
 def _reports(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from policyengine.model.challenge import bound_nonce
 from policyengine.simulation.plan import PlannedDevice, Scenario
 from policyengine.simulation.pop import make_pop
 from policyengine.simulation.psa import RECOVERABLE_DEBUG, SECURED, MeasuredComponent, instance_id_of, make_psa_token
@@ -43,7 +44,7 @@ def new_key(entropy: Entropy) -> ec.EllipticCurvePrivateKey:
 def enrolment(device: SimulatedDevice, nonce: bytes) -> Mapping[str, object]:
     """Return the body of a first check-in: proof of possession of the IDevID key, PSA token, certificate request."""
     asked = _requested_key(device)
-    claimed = challenge(nonce, _spki(device.operational_key))
+    claimed = bound_nonce(nonce, _spki(device.operational_key))
     pop = make_pop(device.identity_key, device.chain, claimed)
     return _body(nonce, ((POP_TYPE, pop), (PSA_TYPE, _token(device, claimed))), csr=_request(device, asked))
 
@@ -55,13 +56,8 @@ def check_in(device: SimulatedDevice, nonce: bytes) -> Mapping[str, object]:
 
 def renewal(device: SimulatedDevice, nonce: bytes) -> Mapping[str, object]:
     """Return the body of a later check-in that also asks for a new certificate."""
-    claimed = challenge(nonce, _spki(device.operational_key))
+    claimed = bound_nonce(nonce, _spki(device.operational_key))
     return _body(nonce, ((PSA_TYPE, _token(device, claimed)),), csr=_request(device, device.operational_key))
-
-
-def challenge(nonce: bytes, spki: bytes) -> bytes:
-    """Return what a device attests over when it asks for a certificate for the key `spki` (DESIGN section 8)."""
-    return hashlib.sha256(b"policyengine csr v1" + nonce + hashlib.sha256(spki).digest()).digest()
 
 
 def _requested_key(device: SimulatedDevice) -> ec.EllipticCurvePrivateKey:
