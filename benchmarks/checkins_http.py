@@ -44,6 +44,7 @@ CONNECTIONS = 32  # as in research: saturates one core without a queue of its ow
 SERVER_CPU, CLIENT_CPU = 0, 1
 WARM_UP = 1.5  # seconds: the first request compiles the bundle
 TARGET = 1000
+BUNDLE_TYPE = "application/vnd.policyengine.bundle+json"
 MODELS = ("gw-200", "plc-9", "sn-40")
 SERIALS = {"vendor-acme": "AC-", "vendor-borealis": "BO-"}
 ROWS = ("check-ins, plain", "bare server, plain", "check-ins, TLS", "bare server, TLS")
@@ -146,7 +147,7 @@ def publish(site: DemoSite, people: Connection) -> list[PlannedDevice]:
     if compiled.bundle is None or compiled.digest is None:
         raise SystemExit("the policies do not compile")
     file = BundleFile(bundle=compiled.bundle, digest=compiled.digest, commit=None, created_at=now)
-    people.post_bytes("/v1/bundles", encode_file(file))
+    people.upload("/v1/bundles", encode_file(file), BUNDLE_TYPE)
     people.post(f"/v1/bundles/{compiled.digest}/activate", {"expected_generation": None})
     fleet, values = compiled.bundle.fleet, compiled.bundle.reference_values
     plan = plan_fleet(fleet, values, models=MODELS, serial_prefixes=SERIALS, count=DEVICES + 20)
