@@ -30,11 +30,10 @@ from policyengine.adapters.clock import SystemClock
 from policyengine.adapters.demo_site import DemoSite, write_policies, write_vendor
 from policyengine.adapters.device_client import Connection
 from policyengine.adapters.entropy import SystemEntropy
-from policyengine.adapters.simulated_fleet import SimulatedFleet, Visit
 from policyengine.adapters.tree import read_tree
 from policyengine.language.bundle import BundleFile, encode_file
 from policyengine.language.compiler import compile_tree
-from policyengine.simulation.device import SimulatedDevice, check_in
+from policyengine.simulation.device import SimulatedDevice, check_in, enrolment
 from policyengine.simulation.documents import registry_entry
 from policyengine.simulation.fleet import found_vendor, manufacture
 from policyengine.simulation.plan import PlannedDevice, Scenario, plan_fleet
@@ -132,13 +131,22 @@ def enrolled(site: DemoSite, server: Serving) -> list[Seat]:
     plan = publish(site, people)
     people.post("/v1/devices", {"devices": [registry_entry(planned) for planned in plan]})
     devices = manufacture(plan, vendors, now=now, entropy=draw)
-    fleet = SimulatedFleet(devices, url, ca_pem)
-    refused: list[Visit] = []
-    fleet.enrol(lambda visit: refused.append(visit) if visit.tier != "full" else None)
-    fleet.close()
-    if refused:
-        raise SystemExit(f"not every device got tier full: {refused[0]}")
-    return [Seat(wire.device, wire.next_nonce or b"") for wire in fleet._wires.values()]
+    seats = [enrol(Seat(device), people) for device in devices]
+    people.close()
+    return seats
+
+
+def enrol(seat: Seat, wire: Connection) -> Seat:
+    nonce = decoded(wire.post("/v1/challenges", {}).document["nonce"])
+    reply = wire.post("/v1/checkins", enrolment(seat.device, nonce))
+    if reply.status != 200 or reply.document["tier"] != "full":
+        raise SystemExit(f"{seat.device.planned.device_id} did not get tier full: {reply}")
+    seat.nonce = decoded(reply.document["next_nonce"])
+    return seat
+
+
+def decoded(text: object) -> bytes:
+    return urlsafe_b64decode(str(text) + "=" * (-len(str(text)) % 4))
 
 
 def publish(site: DemoSite, people: Connection) -> list[PlannedDevice]:
@@ -181,7 +189,7 @@ def caller(seats: list[Seat], *, spends: bool) -> Caller:
             seat.refused += 1
         elif spends:
             text = content.partition(b'"next_nonce":')[2].split(b'"', 2)[1]
-            seat.nonce = urlsafe_b64decode(text + b"=" * (-len(text) % 4))
+            seat.nonce = decoded(text.decode())
 
     return Caller(request=request, reply=reply)
 
