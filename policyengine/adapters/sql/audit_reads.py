@@ -28,6 +28,9 @@ _decision = tables.decision.c
 _verdict = tables.verdict.c
 
 
+READ_AHEAD = 500  # rows of one step through a long history; no statement and no lock outlives it
+
+
 class SqlAuditReads:
     """The part of the AuditReads port that is about devices and decisions."""
 
@@ -94,19 +97,21 @@ class SqlAuditReads:
 
     def all_decisions(self) -> Iterator[DecisionRecord]:
         """Yield every stored decision, oldest first."""
-        clause = select(tables.decision).order_by(_decision.decided_at, _decision.decision_id)
-        with self._engine.connect() as connection:
-            for row in connection.execution_options(yield_per=500).execute(clause):
-                yield decision_of(row._mapping)
+        place = tuple_(_decision.decided_at, _decision.decision_id)
+        clause = select(tables.decision).order_by(_decision.decided_at, _decision.decision_id).limit(READ_AHEAD)
+        rows = self._all(clause)
+        while rows:
+            yield from (decision_of(row._mapping) for row in rows)
+            last = tuple_(literal(rows[-1].decided_at), literal(rows[-1].decision_id))
+            rows = self._all(clause.where(place > last))
 
     def all_states(self) -> Iterator[DeviceState]:
         """Yield every device's state, by id."""
-        with self._engine.connect() as connection:
-            rows = connection.execution_options(yield_per=500).execute(
-                select(tables.device_state).order_by(_state.device_id)
-            )
-            for row in rows:
-                yield state_of(row._mapping)
+        clause = select(tables.device_state).order_by(_state.device_id).limit(READ_AHEAD)
+        rows = self._all(clause)
+        while rows:
+            yield from (state_of(row._mapping) for row in rows)
+            rows = self._all(clause.where(_state.device_id > rows[-1].device_id))
 
     def verdicts(self, device_id: DeviceId, at: datetime | None) -> tuple[Verdict, ...]:
         """Return what the rules said of a device at a moment; None: now."""

@@ -12,6 +12,7 @@ from policyengine.adapters.sql.record_reads import SqlRecordReads
 from policyengine.adapters.sql.writer import GroupWriter
 from policyengine.errors import PolicyEngineError
 from policyengine.services.changes import Change
+from policyengine.services.errors import UnavailableError
 
 
 class SqlStore(SqlCheckInReads, SqlAuditReads, SqlRecordReads):
@@ -43,5 +44,9 @@ class SqlStore(SqlCheckInReads, SqlAuditReads, SqlRecordReads):
 def open_store(url: str) -> SqlStore:
     """Return the store at `url`; raises UnavailableError unless its schema is the one this version serves."""
     engines = open_engines(url)
-    demand_current(engines.read)
+    try:
+        demand_current(engines.read)
+    except UnavailableError:
+        engines.dispose()
+        raise
     return SqlStore(engines)

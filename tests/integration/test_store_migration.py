@@ -1,0 +1,65 @@
+"""The schema on a real database: the chain makes exactly the metadata, and a foreign schema is refused."""
+
+from __future__ import annotations
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
+
+from policyengine.adapters.sql.engine import open_engines
+from policyengine.adapters.sql.migration import status, upgrade
+from policyengine.adapters.sql.store import open_store
+from policyengine.adapters.sql.tables import metadata
+from policyengine.services.errors import InvalidRequestError, UnavailableError
+
+
+def test_migrations_make_exactly_the_metadata(database: str) -> None:
+    upgrade(database)
+    engines = open_engines(database)
+    with engines.read.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+    engines.dispose()
+    assert differences == []
+
+
+def test_upgrade_of_a_current_database_changes_nothing(database: str) -> None:
+    first = upgrade(database)
+    assert upgrade(database) == first
+    assert status(database).is_current
+
+
+def test_empty_database_is_not_opened(database: str) -> None:
+    with pytest.raises(UnavailableError) as refused:
+        open_store(database)
+    assert refused.value.code == "store.schema"
+
+
+def test_database_of_a_newer_version_is_not_opened(database: str) -> None:
+    """Service ceilings section 8: an old worker refuses a newer schema it cannot serve."""
+    upgrade(database)
+    engines = open_engines(database)
+    with engines.write.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engines.dispose()
+    with pytest.raises(UnavailableError) as refused:
+        open_store(database)
+    assert refused.value.code == "store.schema"
+
+
+def test_address_of_another_kind_of_database_is_refused() -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        open_engines("mysql://somewhere/db")
+    assert refused.value.code == "store.url"
+
+
+def test_sqlite_commits_survive_a_power_cut(tmp_path: object) -> None:
+    """DESIGN section 12: SQLite synchronous=FULL is the default; WAL lets readers go on."""
+    engines = open_engines(f"sqlite:///{tmp_path}/store.db")
+    with engines.write.connect() as connection:
+        modes = [
+            connection.connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("synchronous", "journal_mode", "foreign_keys")
+        ]
+    engines.dispose()
+    assert modes == [2, "wal", 1]
