@@ -89,7 +89,8 @@ def _no_acknowledged_check_in_is_lost(lines: list[str], site: Site) -> None:
 def _no_certificate_without_its_decision(site: Site) -> None:
     orphans = rows(
         site,
-        "SELECT serial FROM certificate WHERE state = 'issued' AND decision_id NOT IN (SELECT decision_id FROM decision)",
+        "SELECT serial FROM certificate "
+        "WHERE state = 'issued' AND decision_id NOT IN (SELECT decision_id FROM decision)",
     )
     assert orphans == []
 
