@@ -89,7 +89,7 @@ class SelfEndpoint:
 
 
 class Document:
-    """Fixed public bytes with an entity tag."""
+    """Bytes that are the same for everyone."""
 
     def __init__(self, content: bytes, media_type: str) -> None:
         self._content = content
