@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from policyengine.decision.errors import ERRORS
+from policyengine.decision.functions import accepts
 from policyengine.decision.space import Space, UntranslatableError
-from policyengine.decision.values import Uint
+from policyengine.decision.values import TypeName, Uint
 from policyengine.model.expression import Call, ListOf, Literal, Node, Param
 from policyengine.model.times import parse_duration, parse_timestamp
 from policyengine.model.types import Kind, Type
@@ -27,7 +28,7 @@ def constant_of(node: Node, space: Space) -> Constant | None:
     """Return what `node` is always worth, or None; an expression that always fails is left to fail when it runs."""
     match node:
         case Literal():
-            return Constant(Uint(node.value) if node.type.kind is Kind.UINT else node.value)  # type: ignore[arg-type] # a uint literal holds an int
+            return Constant(_literal(node))
         case Param():
             return Constant(param_value(node, space.params))
         case ListOf(optional=frozenset()) if not node.optional:
@@ -36,6 +37,14 @@ def constant_of(node: Node, space: Space) -> Constant | None:
             return _call(node, space)
         case _:
             return None
+
+
+def _literal(node: Literal) -> object:
+    if node.type.kind is Kind.UINT and isinstance(node.value, int):
+        return Uint(node.value)
+    if node.type.kind is Kind.TYPE and isinstance(node.value, str):
+        return TypeName(node.value)
+    return node.value
 
 
 def _list(node: ListOf, space: Space) -> Constant | None:
@@ -52,7 +61,7 @@ def _call(node: Call, space: Space) -> Constant | None:
             return None
         arguments.append(found.value)
     function = space.functions.get(node.function)
-    if function is None:
+    if function is None or not accepts(function, len(arguments)):
         return None
     try:
         value = function(*arguments)

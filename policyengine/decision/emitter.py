@@ -83,7 +83,7 @@ class Emitter:
             return self.raw(found.node, found.scope)
         if found is not None:
             return f"V({found.name})" if found.lazy else found.name
-        if self.space.variables is None or node.name not in self.space.variables:
+        if not self.space.plain:
             raise UntranslatableError(f"`{node.name[:64]}` is not declared", name=node.name)
         return f"F[{node.name!r}]"
 
@@ -116,7 +116,7 @@ class Emitter:
         if inlined is not None:
             return inlined
         arguments = ", ".join(self.expression(argument, scope) for argument in node.arguments)
-        return f"{self.space.function(node.function)}({arguments})"
+        return f"{self.space.function(node.function, len(node.arguments))}({arguments})"
 
     def conjunction(self, node: And, scope: Scope) -> str:
         """Return source for `&&` that stops at the first false or error."""

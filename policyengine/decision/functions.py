@@ -6,10 +6,23 @@ Generated code calls these where the static types do not allow a plain Python op
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
+from inspect import signature
 
 from policyengine.decision import arithmetic, convert, optionals, strings, times, values
 
 Function = Callable[..., object]
+
+
+@cache
+def accepts(function: Function, count: int) -> bool:
+    """Return whether `function` takes `count` arguments."""
+    try:
+        signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    return True
+
 
 _OPERATORS: Mapping[str, Function] = {
     "_==_": values.equal,
@@ -26,7 +39,7 @@ _OPERATORS: Mapping[str, Function] = {
     "-_": arithmetic.negate,
     "!_": arithmetic.logical_not,
     "@in": values.contains,
-    "_[_]": values.index,
+    "_[_]": optionals.index,
     "_[?_]": optionals.at,
     "size": values.size,
 }

@@ -83,7 +83,7 @@ def _membership(emitter: Emitter, node: Call, scope: Scope) -> str | None:
     text = _contained(emitter, node, scope)
     if text is None:
         arguments = f"{emitter.expression(element, scope)}, {emitter.raw(collection, scope)}"
-        text = f"{emitter.space.function('@in')}({arguments})"
+        text = f"{emitter.space.function('@in', 2)}({arguments})"
     return text if path is None else f"({text} or (K[{path!r}] or P()) and False)"
 
 
@@ -157,9 +157,8 @@ def _index(emitter: Emitter, node: Call, scope: Scope) -> str | None:
         return None
     if collection.type.kind is Kind.MAP and key.type.kind is Kind.STRING:
         return f"{emitter.raw(collection, scope)}[{emitter.expression(key, scope)}]"
-    return (
-        f"{emitter.space.function('_[_]')}({emitter.expression(collection, scope)}, {emitter.expression(key, scope)})"
-    )
+    arguments = f"{emitter.expression(collection, scope)}, {emitter.expression(key, scope)}"
+    return f"{emitter.space.function('_[_]', 2)}({arguments})"
 
 
 def _optional_index(emitter: Emitter, node: Call, scope: Scope) -> str | None:
@@ -167,7 +166,7 @@ def _optional_index(emitter: Emitter, node: Call, scope: Scope) -> str | None:
     path = origin(collection, scope)
     if path is None:
         return None
-    text = f"{emitter.space.function('_[?_]')}({emitter.raw(collection, scope)}, {emitter.expression(key, scope)})"
+    text = f"{emitter.space.function('_[?_]', 2)}({emitter.raw(collection, scope)}, {emitter.expression(key, scope)})"
     return f"known({text}, K, {path!r})"
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from policyengine.decision import values
 from policyengine.decision.errors import CelError, no_overload
-from policyengine.decision.values import NONE, Optional, index, is_number, map_key
+from policyengine.decision.values import NONE, Optional, is_number, map_key
 
 Complete = Mapping[str, bool]
 
@@ -74,11 +75,16 @@ def at(operand: object, key: object) -> Optional:
     if not (isinstance(operand, tuple) and is_number(key)):
         raise no_overload("_[?_]", operand, key)
     try:
-        return of(index(operand, key))
+        return of(values.index(operand, key))
     except CelError as error:
         if error.code == "cel.index":
             return NONE
         raise
+
+
+def index(operand: object, key: object) -> object:
+    """Return `operand[key]`; an optional list or map gives an optional element."""
+    return at(operand, key) if isinstance(operand, Optional) else values.index(operand, key)
 
 
 def known(found: Optional, complete: Complete, path: str) -> Optional:

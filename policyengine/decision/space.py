@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from policyengine.decision import runtime
-from policyengine.decision.functions import FUNCTIONS, Function
+from policyengine.decision.functions import FUNCTIONS, Function, accepts
 from policyengine.decision.strings import matcher
 from policyengine.errors import PolicyEngineError
 from policyengine.model.expression import Call, Fact, Node, Select, Variable
@@ -68,7 +68,7 @@ class Space:
     """The globals of one generated module, and the source of its functions so far."""
 
     params: Mapping[str, object] = field(default_factory=dict)
-    variables: frozenset[str] | None = None  # names that plain CEL's caller gives; None: facts, no free names
+    plain: bool = False  # CEL without facts: free names are the caller's variables, and fail where they are read
     functions: Mapping[str, Function] = field(default_factory=lambda: FUNCTIONS)
     bindings: dict[str, object] = field(default_factory=runtime.bindings)
     sources: list[str] = field(default_factory=list)
@@ -97,10 +97,11 @@ class Space:
         """Return the name of the function that matches constant RE2 `pattern`; raises CelError if it is none."""
         return self._interned.get(("m", pattern)) or self._bound("m", pattern, matcher(pattern))
 
-    def function(self, name: str) -> str:
-        """Return the name of CEL function `name`; raises UntranslatableError if nobody defined it."""
-        if name not in self.functions:
-            raise UntranslatableError(f"function `{name[:64]}` has no translation", function=name)
+    def function(self, name: str, count: int) -> str:
+        """Return the name of CEL function `name`; raises UntranslatableError if none takes `count` arguments."""
+        if name not in self.functions or not accepts(self.functions[name], count):
+            message = f"function `{name[:64]}` with {count} arguments has no translation"
+            raise UntranslatableError(message, function=name)
         return self._interned.get(("f", name)) or self._bound("f", name, self.functions[name])
 
     def _named(self, prefix: str, kind: str, value: object) -> str:
