@@ -65,7 +65,18 @@ def problem_document(error: BaseException) -> dict[str, object]:
     """Return `error` as a problem document (RFC 9457 members `type`, `title`, `detail`, plus `code` and its fields)."""
     code, message = _code_of(error), _sentence(error)
     fields = {name: _plain(value) for name, value in error.fields.items()} if _is_refusal(error) else {}
-    return {**fields, "type": f"/problems/{code}", "title": message, "detail": message, "code": code}
+    status = _STATUS[exit_code(error)]
+    return {**fields, "type": f"/problems/{code}", "title": message, "status": status, "detail": message, "code": code}
+
+
+# What a server would have answered: RFC 9457 section 3.1.2 wants the member, a command has no other use for it.
+_STATUS = {
+    Exit.FINDINGS: 422,
+    Exit.USAGE: 400,
+    Exit.UNREACHABLE: 503,
+    Exit.DENIED: 403,
+    Exit.FAULT: 500,
+}
 
 
 def error_line(error: BaseException) -> str:

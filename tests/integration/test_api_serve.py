@@ -16,8 +16,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from policyengine.adapters.demo_site import DemoSite
-from policyengine.adapters.device_client import Connection
-from policyengine.simulation.device import SimulatedDevice, check_in, enrolment
+from policyengine.adapters.device_client import Answer, Connection
+from policyengine.simulation.device import PSA_TYPE, SimulatedDevice, check_in, enrolment
 from tests.integration.real_site import Running, expect, publish, running
 
 
@@ -174,3 +174,25 @@ def test_a_command_before_the_first_start_is_one_line_and_no_traceback(tmp_path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("error[") and done.stderr.count("\n") == 1
+
+
+def test_hostile_cbor_is_refused_as_malformed_and_the_server_stays_up(fleet: Fleet, vectors: Path) -> None:
+    """The cbor2 defaults that hang or crash a worker (research: class 17), through the real route."""
+    folder = vectors / "attestation"
+    cases = json.loads((folder / "index.json").read_text())
+    hostile = [case for case in cases if case["format"] == "cbor-hardening"]
+    device, _ = fleet.enrolled(5)
+    wire = fleet.server.connection()
+    name = device.planned.device_id
+    answers = {case["id"]: _sent(wire, name, (folder / case["id"] / case["files"][0]).read_bytes()) for case in hostile}
+    alive = wire.get("/livez").status
+    wire.close()
+    assert len(answers) >= 10
+    assert {answer.status for answer in answers.values()} == {400}, answers
+    assert alive == 200
+
+
+def _sent(wire: Connection, name: str, evidence: bytes) -> Answer:
+    nonce = wire.post("/v1/challenges", {"device_id": name}).document["nonce"]
+    item = {"type": PSA_TYPE, "value": base64.urlsafe_b64encode(evidence).rstrip(b"=").decode()}
+    return wire.post("/v1/checkins", {"nonce": nonce, "evidence": [item]})

@@ -95,4 +95,4 @@ def test_a_missing_file_is_named() -> None:
 
 def test_a_problem_document_carries_the_fields_of_its_error() -> None:
     document = problem_document(DeniedError("no", device="gw-1"))
-    assert (document["code"], document["device"], document["detail"]) == ("actor.denied", "gw-1", "no")
+    assert (document["code"], document["device"], document["status"]) == ("actor.denied", "gw-1", 403)
