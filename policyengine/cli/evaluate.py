@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -47,7 +48,10 @@ def evaluate(
         Path | None, typer.Option(help="The previous decision on this device (JSON).", metavar="FILE")
     ] = None,
 ) -> None:
-    """Print the Decision on one device as JSON; refused input is a problem document on stderr and exit 2."""
+    """Print the Decision on one device as JSON; refused input is a problem document on stderr and exit 2.
+
+    Rules that do not apply are listed too, as `skip`.
+    """
     from policyengine.cli.exits import exit_code, problem_document
 
     try:
@@ -79,10 +83,8 @@ def _evaluated(
     program = compile_program(compilation.bundle, compilation.digest)
     decision = program.decide(device, prior=_prior(prior), now=moment, phase=Phase(phase.value))
     skipped = program.skipped(device, now=moment, phase=Phase(phase.value))
-    return {
-        **decision_document(decision, commit=commit_of(policies, files)),
-        "skipped": [{"rule": rule, "reason": reason} for rule, reason in skipped],
-    }
+    told = sorted((*decision.findings, *skipped), key=lambda found: (found.rule, found.binding or ""))
+    return decision_document(replace(decision, findings=tuple(told)), commit=commit_of(policies, files))
 
 
 def _compiled(files: Mapping[str, bytes], moments: tuple[datetime, ...]) -> Compilation:

@@ -1,7 +1,7 @@
 """The decision itself: `compile_program` once per bundle, `Program.decide` once per check-in; both pure.
 
 Findings are in the order of rule, then binding. A rule that is decidedly not selected, or belongs to the other phase,
-has no finding; `Program.skipped` names them for people who ask why a rule is silent.
+has no finding in a Decision; `Program.skipped` gives them to people who ask why a rule is silent.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from policyengine.decision.prior import prior_digest
 from policyengine.decision.selection import Answer, applies, conjunction, identity, keys_read, selects
 from policyengine.decision.space import Space
 from policyengine.decision.views import Views
-from policyengine.model.decision import Decision, Finding, Prior, Result, Tier
+from policyengine.model.decision import Decision, Finding, FindingTerms, Prior, Result, Tier
 from policyengine.model.facts import Facts
 from policyengine.model.ids import Digest
-from policyengine.model.policy import Bundle, Enforcement, Mode, Phase
+from policyengine.model.policy import Action, Bundle, Enforcement, Mode, Phase, Policy, Rule
 from policyengine.model.version import Key, VersionError, key_function
 
 DEFAULT_CHECKIN = 3600  # seconds: a device that nothing else calls earlier is heard every hour
@@ -78,12 +78,16 @@ class Program:
         case.findings.sort(key=_order)
         return self._decision(case, phase)
 
-    def skipped(self, facts: Facts, *, now: datetime, phase: Phase) -> tuple[tuple[str, str], ...]:
-        """Return the rules without a finding and why: `selector.no-match` or `phase.other`, sorted by rule."""
+    def skipped(self, facts: Facts, *, now: datetime, phase: Phase) -> tuple[Finding, ...]:
+        """Return a SKIP finding for each rule that does not apply, sorted by rule.
+
+        Its reason is `selector.no-match` or `phase.other`. Skips are no part of a Decision: they would repeat in every
+        stored document what the bundle and the device already say.
+        """
         case = self._case(facts, None, now)
         selected = {unit.policy.name for unit, _ in self._applying(tuple(map(case.keys.get, self._key_names)))}
         return tuple(
-            (rule.name, "phase.other" if name in selected else "selector.no-match")
+            _skip(policy, rule, "phase.other" if name in selected else "selector.no-match")
             for name, policy in sorted(self.bundle.policies.items())
             for rule in policy.rules
             if name not in selected or phase not in rule.phases
@@ -190,3 +194,18 @@ def _version_keys(bundle: Bundle) -> dict[str, Callable[[str], Key]]:
         if scheme not in made:
             made[scheme] = key_function(*scheme)
     return {name: made[model.version_scheme, model.versions] for name, model in bundle.fleet.models.items()}
+
+
+def _skip(policy: Policy, rule: Rule, reason: str) -> Finding:
+    terms = FindingTerms(
+        rule=rule.name,
+        policy_version=policy.version,
+        binding=None,
+        mode=Mode.AUDIT,
+        action=Action.NOTIFY,
+        severity=policy.severity,
+        remediation=rule.remediation,
+        controls=policy.controls,
+        place=rule.place,
+    )
+    return Finding(terms=terms, result=Result.SKIP, reason=reason, message="", facts={})

@@ -150,8 +150,8 @@ def test_a_previous_decision_lets_an_unknown_hold(tree: Path) -> None:
 def test_a_rule_that_is_not_for_the_device_is_listed_as_skipped(tree: Path) -> None:
     document = facts(secure=True)
     document["facts"]["device"]["model"] = "plc-1"
-    skipped = decision(evaluate(tree, document))["skipped"]
-    assert skipped == [{"rule": "engineering/boot#secure", "reason": "selector.no-match"}]
+    (found,) = decision(evaluate(tree, document))["findings"]
+    assert (found["rule"], found["result"], found["reason"]) == ("engineering/boot#secure", "skip", "selector.no-match")
 
 
 def test_a_waiver_is_judged_at_the_time_given(tree: Path) -> None:

@@ -113,7 +113,9 @@ def test_a_rule_of_another_model_has_no_finding() -> None:
 def test_a_rule_of_another_model_is_named_as_skipped() -> None:
     compiled = program(policy(rule(SECURE), select=where(model="plc-1")))
     skipped = compiled.skipped(facts(BAD), now=NOW, phase=Phase.OPERATE)
-    assert skipped == (("engineering/p#r", "selector.no-match"),)
+    assert [(found.rule, found.result, found.reason) for found in skipped] == [
+        ("engineering/p#r", Result.SKIP, "selector.no-match")
+    ]
 
 
 def test_an_excluded_device_is_not_judged() -> None:
