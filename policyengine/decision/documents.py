@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from policyengine.decision.facts_json import json_value, quick_canonical
@@ -96,6 +98,19 @@ def _shown(value: object) -> object:
     return json_value(value)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pieces:
+    """A Decision's canonical text around its findings; `findings` are in the decision's order."""
+
+    before: str
+    findings: Sequence[str]
+    after: str
+
+    def all(self) -> bytes:
+        """Return the whole document's bytes."""
+        return f"{self.before}{','.join(self.findings)}{self.after}".encode()
+
+
 class DecisionWriter:
     """Writes decisions of one commit as canonical bytes; what a rule fixes is rendered once per bundle.
 
@@ -108,13 +123,17 @@ class DecisionWriter:
 
     def written(self, decision: Decision) -> bytes:
         """Return the canonical bytes of the document of `decision`."""
+        return self.pieces(decision).all()
+
+    def pieces(self, decision: Decision) -> Pieces:
+        """Return the same in pieces, so that a reply can leave out findings without being rendered again."""
         if decision.bundle != self._bundle:
             self._bundle, self._fixed = decision.bundle, {}
         seen = _SeenTexts()
-        findings = ",".join([self._finding(found, seen) for found in decision.findings])
+        findings = [self._finding(found, seen) for found in decision.findings]
         head = quick_canonical({**_head(decision), "findings": []}).decode()
         before, _, after = head.partition('"findings":[]')
-        return f'{before}"findings":[{findings}]{after}'.encode()
+        return Pieces(before=before + '"findings":[', findings=findings, after="]" + after)
 
     def _finding(self, found: Finding, seen: _SeenTexts) -> str:
         key = (found.terms.rule, found.terms.binding)

@@ -12,7 +12,8 @@ from policyengine.model.facts import Facts, Provenance
 from policyengine.model.ids import Digest, digest_of
 from policyengine.model.times import format_duration, format_timestamp
 
-_BARE_FLOAT = re.compile(r"(?:^|\":|[,\[])-?\d+(?:\.\d|[eE])")  # never inside a time: no quote precedes its colons
+_SMALL = re.compile(r"e-\d\d")  # how Python ends a float below 0.0001; begins with literal text, so it is found fast
+_WHOLE = (".0,", ".0}", ".0]", "e+")  # how it ends a whole or a very large float outside of a string
 
 
 def json_value(value: object) -> object:
@@ -33,8 +34,14 @@ def facts_document(facts: Facts) -> dict[str, object]:
     return {
         "device_id": facts.device_id,
         "facts": json_value(facts.values),
-        "provenance": {path: provenance_document(kept) for path, kept in facts.provenance.items()},
+        "provenance": provenance_documents(facts.provenance),
     }
+
+
+def provenance_documents(provenance: Mapping[str, Provenance]) -> dict[str, dict[str, object]]:
+    """Return all provenance entries by path; paths that share one value share its document."""
+    written = {id(kept): provenance_document(kept) for kept in provenance.values()}
+    return {path: written[id(kept)] for path, kept in provenance.items()}
 
 
 def provenance_document(kept: Provenance) -> dict[str, object]:
@@ -57,7 +64,7 @@ def facts_bytes(facts: Facts) -> bytes:
     document = {
         "device_id": facts.device_id,
         "facts": facts.values,
-        "provenance": {path: provenance_document(kept) for path, kept in facts.provenance.items()},
+        "provenance": provenance_documents(facts.provenance),
     }
     return quick_canonical(document)
 
@@ -70,12 +77,17 @@ _encoded = json.JSONEncoder(
 def quick_canonical(document: object) -> bytes:
     """Return the RFC 8785 bytes of `document`, whose values may be facts.
 
-    The C encoder writes them where its form is the canonical one: sorted ASCII keys and no floating point number.
+    The C encoder writes them where its form is the canonical one: sorted ASCII keys, and no floating point number that
+    Python and ECMAScript write differently. Text that looks like one only takes the longer way.
     """
     text = _encoded(document)
-    if text.isascii() and not _BARE_FLOAT.search(text):
+    if text.isascii() and not _has_odd_float(text):
         return text.encode("ascii")
     return canonical(json_value(document))
+
+
+def _has_odd_float(text: str) -> bool:
+    return text.endswith(".0") or any(mark in text for mark in _WHOLE) or _SMALL.search(text) is not None
 
 
 def facts_digest(facts: Facts) -> Digest:

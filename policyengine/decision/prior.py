@@ -12,6 +12,7 @@ from policyengine.model.decision import Decision, Prior, Result, RuleHistory, Ti
 from policyengine.model.ids import BindingName, Digest, RuleName, digest_of
 from policyengine.model.times import InvalidTimeError, format_timestamp, parse_timestamp
 
+KEPT_DIGESTS = 1024  # carried states; devices that pass everything share a few
 KEPT_NAMES = 16_384  # rules under bindings of one worker whose text is remembered
 
 _TIERS = {tier.name.lower(): tier for tier in Tier}
@@ -84,8 +85,17 @@ def _quoted(moment: datetime | None) -> str:
 
 
 def prior_digest(prior: Prior) -> Digest:
-    """Return the SHA-256 name of `prior`."""
-    return digest_of(prior_bytes(prior))
+    """Return the SHA-256 name of `prior`; a caller that keeps carried states in memory pays for each once."""
+    known = _DIGESTS.get(id(prior))
+    if known is None or known[0] is not prior:
+        if len(_DIGESTS) >= KEPT_DIGESTS:
+            _DIGESTS.clear()
+        known = _DIGESTS[id(prior)] = (prior, digest_of(prior_bytes(prior)))
+    return known[1]
+
+
+# By identity: frozen values do not change, and comparing two carried states costs as much as writing one.
+_DIGESTS: dict[int, tuple[Prior, Digest]] = {}
 
 
 def read_prior(document: object) -> Prior:

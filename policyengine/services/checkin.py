@@ -139,9 +139,8 @@ class CheckIns:
         return self._stored_reply(state, state.reply)
 
     def _stored_reply(self, state: DeviceState, rest: bytes) -> CheckInReply:
-        policies = self._with.shelf.by_digest(state.bundle)
-        judged = self._with.memory.judged_again(state, policies)
-        body = compose(judged, policies, rest=rest, tier=state.tier, restriction=state.restriction)
+        judged = self._with.memory.judged_again(state, self._with.shelf.by_digest(state.bundle))
+        body = compose(judged, rest=rest, tier=state.tier, restriction=state.restriction)
         return CheckInReply(
             body=body, device_id=state.device_id, decision_id=state.decision_id, tier=state.tier, repeated=True
         )
@@ -168,8 +167,7 @@ class CheckIns:
         standing = found.standing(floor=nonce.issued_us, request_digest=request.digest, reply=rest)
         state = state_after(found.judged, standing, generation=found.active.generation)
         await self._with.writer.submit(self._change(nonce, found, state, certificate))
-        policies = found.active.policies
-        body = compose(found.judged, policies, rest=rest, tier=state.tier, restriction=state.restriction)
+        body = compose(found.judged, rest=rest, tier=state.tier, restriction=state.restriction)
         return CheckInReply(
             body=body, device_id=state.device_id, decision_id=state.decision_id, tier=state.tier, repeated=False
         )
@@ -185,7 +183,7 @@ class CheckIns:
             expected_version=None if view.state is None else view.state.version,
             spends_nonce=True,
             decision=record_of(judged, device_id=state.device_id) if changed else None,
-            verdicts=None if same_verdicts else judged.verdicts,
+            verdicts=None if same_verdicts else judged.verdicts(),
             documents=judged.documents,
             salt=self._with.entropy.draw(SALT_SIZE),
             enrolment=self._enrolment(found),

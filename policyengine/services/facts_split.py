@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from policyengine.decision.facts_json import provenance_document, quick_canonical
 from policyengine.decision.ingest import read_facts
-from policyengine.model.facts import Facts
+from policyengine.model.facts import Facts, Provenance
 from policyengine.model.schema import FactSchema
 
 # Groups and facts that differ from device to device or from moment to moment.
@@ -35,8 +36,7 @@ def split(facts: Facts) -> tuple[bytes, bytes]:
             _part(group, content, shared, own)
         else:
             shared[group] = content
-    provenance = {path: provenance_document(kept) for path, kept in facts.provenance.items()}
-    mine = {"device_id": facts.device_id, "facts": own, "provenance": provenance}
+    mine = {"device_id": facts.device_id, "facts": own, "origins": _origins(facts.provenance)}
     return quick_canonical(shared), quick_canonical(mine)
 
 
@@ -50,15 +50,24 @@ def _part(group: str, content: Mapping[str, object], shared: dict[str, object], 
         own[group] = mine
 
 
+def _origins(provenance: Mapping[str, Provenance]) -> list[object]:
+    """Return each provenance once, with all the paths that have it."""
+    paths: dict[int, list[str]] = {}
+    for path, kept in provenance.items():
+        paths.setdefault(id(kept), []).append(path)
+    first = {id(kept): kept for kept in provenance.values()}
+    return [[provenance_document(first[key]), *found] for key, found in paths.items()]
+
+
 def join_document(shared: bytes, own: bytes) -> dict[str, object]:
     """Return the facts file whose parts these are."""
-    document: dict[str, object] = json.loads(own)
-    facts: dict[str, object] = json.loads(shared)
-    mine = document["facts"]
-    for group, content in (mine if isinstance(mine, dict) else {}).items():
+    mine: dict[str, Any] = json.loads(own)
+    facts: dict[str, Any] = json.loads(shared)
+    for group, content in mine["facts"].items():
         common = facts.get(group)
         facts[group] = {**common, **content} if isinstance(common, dict) else content
-    return document | {"facts": facts}
+    provenance = {path: kept for kept, *paths in mine["origins"] for path in paths}
+    return {"device_id": mine["device_id"], "facts": facts, "provenance": provenance}
 
 
 def join(shared: bytes, own: bytes, *, schema: FactSchema) -> Facts:

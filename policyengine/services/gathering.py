@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
+from types import MappingProxyType
 
 from pki.certificates import certificate_facts, load_certificate
 from pki.request import ProvenRequest, csr_facts
@@ -18,12 +20,12 @@ from policyengine.model.facts import Facts, Provenance, Source
 from policyengine.model.policy import Bundle
 from policyengine.model.schema import FactSchema
 from policyengine.services.identity import Claimant
-from policyengine.services.records import CertificateRecord, Device, DeviceView
+from policyengine.services.records import Device, DeviceView
 
 # What a device may say of itself; everything else is ours, its vendor's or its evidence's to say.
 REPORTABLE = frozenset({"boot", "software", "sbom", "net", "config"})
 
-_CERTIFIED_IDENTITY = ("id", "vendor", "model", "serial")
+_CERTIFIED_IDENTITY = ("device.id", "device.vendor", "device.model", "device.serial")
 _SOURCES = {"idevid": Source.CERTIFIED, "dice": Source.CERTIFIED, "iak": Source.CERTIFIED, "ak": Source.ATTESTED}
 
 Values = dict[str, object]
@@ -93,19 +95,24 @@ def _spoken(said: Said, now: datetime) -> tuple[Values, Origins]:
     origins: Origins = {}
     for verified in _weakest_first(said.claimant.verified):
         source = Source.CERTIFIED if verified.freshness is Freshness.PROOF_OF_POSSESSION else Source.ATTESTED
-        for group in verified.facts.keys() - {"identity"}:
-            values[group] = verified.facts[group]
-            origins[group] = Provenance(
+        listed, some = (
+            Provenance(
                 source=source,
                 observed_at=said.issued_at,
                 received_at=now,
                 evidence_digest=verified.digest,
-                complete=group in verified.complete,
+                complete=complete,
             )
+            for complete in (True, False)
+        )
+        for group in verified.facts.keys() - {"identity"}:
+            values[group] = verified.facts[group]
+            origins[group] = listed if group in verified.complete else some
+    reported = Provenance(source=Source.REPORTED, observed_at=now, received_at=now)
     for group, content in (said.reported or {}).items():
         if group in REPORTABLE and group not in values:
             values[group] = content
-            origins[group] = Provenance(source=Source.REPORTED, observed_at=now, received_at=now)
+            origins[group] = reported
     return values, origins
 
 
@@ -135,22 +142,28 @@ def _add_identity(values: Values, origins: Origins, said: Said, now: datetime) -
 
 def _add_known(values: Values, origins: Origins, context: Context) -> None:
     now = context.now
+    certified, observed = _ours(Source.CERTIFIED, now), _ours(Source.OBSERVED, now)  # shared: written once in documents
     values["device"] = _device_facts(context.view.device, context.bundle)
     origins["device"] = _ours(Source.DECLARED, now)
     if context.identity_kind in _SOURCES:
-        origins |= {f"device.{name}": _ours(Source.CERTIFIED, now) for name in _CERTIFIED_IDENTITY}
+        origins |= dict.fromkeys(_CERTIFIED_IDENTITY, certified)
     values["fleet"] = {
         "key_reuse_count": context.key_reuse,
         "identity_duplicates": context.view.identity_duplicates,
     }
-    origins["fleet"] = _ours(Source.OBSERVED, now)
+    origins["fleet"] = observed
     values["ops"] = {"last_seen": context.last_seen}
-    origins["ops"] = _ours(Source.OBSERVED, now)
+    origins["ops"] = observed
     values["ca"] = dict(context.ca)
-    origins["ca"] = _ours(Source.CERTIFIED, now)
+    origins["ca"] = certified
     if context.view.certificate is not None:
-        values["cert"] = _certificate_facts(context.view.certificate)
-        origins["cert"] = _ours(Source.CERTIFIED, now)
+        record = context.view.certificate
+        values["cert"] = {
+            **_certificate_facts(record.certificate),
+            "profile": record.profile,
+            "status": record.status.value,
+        }
+        origins["cert"] = certified
 
 
 def _ours(source: Source, now: datetime) -> Provenance:
@@ -176,6 +189,6 @@ def _device_facts(device: Device, bundle: Bundle) -> Values:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _certificate_facts(record: CertificateRecord) -> Values:
-    certificate = certificate_facts(load_certificate(record.certificate))
-    return certificate | {"profile": record.profile, "status": record.status.value}
+@lru_cache(maxsize=8192)  # the same certificate is read again at every check-in until it is renewed
+def _certificate_facts(certificate: bytes) -> Mapping[str, object]:
+    return MappingProxyType(certificate_facts(load_certificate(certificate)))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from weakref import WeakKeyDictionary
 
-from policyengine.decision.documents import DecisionWriter, decision_id
+from policyengine.decision.documents import DecisionWriter, Pieces, decision_id
 from policyengine.decision.prior import prior_bytes, prior_of, read_prior
 from policyengine.decision.program import Program
-from policyengine.model.decision import Decision, Prior, Tier
+from policyengine.model.decision import Decision, FindingTerms, Prior, Tier
 from policyengine.model.facts import Facts
 from policyengine.model.ids import DeviceId, Digest, digest_of
 from policyengine.model.policy import Mode, Phase
@@ -23,47 +23,75 @@ from policyengine.services.policies import Policies
 from policyengine.services.ports import CheckInReads
 from policyengine.services.records import DecisionRecord, DeviceState, Restriction
 
+MAX_TERMS = 65_536  # rules under bindings of the bundles in memory
 MAX_PRIORS = 4096  # carried states kept parsed; devices that pass everything share a few
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """A decision with everything that is stored of it."""
+    """A decision with everything that is stored of it; `pieces` are `document` around its findings."""
 
     decision: Decision
     id: Digest
+    pieces: Pieces
     document: bytes
     document_digest: Digest
     facts_shared: Document
     facts_own: bytes
-    prior: Document
-    verdicts: tuple[VerdictRow, ...]
+    prior: Digest
+    documents: tuple[Document, ...]
     verdicts_digest: bytes
 
-    @property
-    def documents(self) -> tuple[Document, ...]:
-        """The shared content that the decision refers to."""
-        return self.facts_shared, self.prior
+    def verdicts(self) -> tuple[VerdictRow, ...]:
+        """Return what each rule says under each binding."""
+        return tuple(
+            VerdictRow(
+                rule=found.rule,
+                binding=found.binding,
+                result=found.result.value,
+                reason=found.reason,
+                mode=found.mode.value,
+                action=found.action.name.lower(),
+                failing_since=found.failing_since,
+            )
+            for found in self.decision.findings
+        )
+
+    def told(self) -> str:
+        """Return the findings that the device may see: rules in `audit` are recorded, not told (DESIGN section 6)."""
+        pairs = zip(self.decision.findings, self.pieces.findings, strict=True)
+        return ",".join([text for found, text in pairs if found.terms.mode is not Mode.AUDIT])
 
 
 def judge(policies: Policies, facts: Facts, *, prior: Prior | None, now: datetime, phase: Phase) -> Judged:
     """Return the decision on `facts` at `now`; pure."""
     decision = policies.program.decide(facts, prior=prior, now=now, phase=phase)
-    document = writer_of(policies).written(decision)
+    pieces = writer_of(policies).pieces(decision)
+    document = pieces.all()
     shared, own = split(facts)
-    carried = prior_bytes(prior_of(decision))
-    verdicts = _verdicts(decision)
+    shared_facts = Document(digest=digest_of(shared), kind="facts", body=shared)
+    carried = _carried(decision, prior)
     return Judged(
         decision=decision,
         id=decision_id(decision),
+        pieces=pieces,
         document=document,
         document_digest=digest_of(document),
-        facts_shared=Document(digest=digest_of(shared), kind="facts", body=shared),
+        facts_shared=shared_facts,
         facts_own=own,
-        prior=Document(digest=digest_of(carried), kind="prior", body=carried),
-        verdicts=verdicts,
-        verdicts_digest=_digest_of_verdicts(verdicts),
+        prior=carried.digest,
+        documents=(shared_facts, carried) if carried.body else (shared_facts,),
+        verdicts_digest=_digest_of_verdicts(decision),
     )
+
+
+def _carried(decision: Decision, before: Prior | None) -> Document:
+    """Return what the decision carries over; without its body when that is what it was given, which is stored."""
+    after = prior_of(decision)
+    if after == before and decision.prior is not None:
+        return Document(digest=decision.prior, kind="prior", body=b"")
+    body = prior_bytes(after)
+    return Document(digest=digest_of(body), kind="prior", body=body)
 
 
 _WRITERS: WeakKeyDictionary[Program, DecisionWriter] = WeakKeyDictionary()
@@ -77,34 +105,29 @@ def writer_of(policies: Policies) -> DecisionWriter:
     return found
 
 
-def told(decision: Decision) -> Decision:
-    """Return the decision as a device may see it: rules in `audit` are recorded, not told (DESIGN section 6)."""
-    return replace(decision, findings=tuple(found for found in decision.findings if found.mode is not Mode.AUDIT))
-
-
 def effective_tier(decision: Decision, restriction: Restriction | None) -> Tier:
     """Return the stricter of what the rules decide and what a person put on the device."""
     return decision.tier if restriction is None else max(decision.tier, restriction.tier)
 
 
-def _verdicts(decision: Decision) -> tuple[VerdictRow, ...]:
-    return tuple(
-        VerdictRow(
-            rule=found.rule,
-            binding=found.binding,
-            result=found.result.value,
-            reason=found.reason,
-            mode=found.mode.value,
-            action=found.action.name.lower(),
-            failing_since=found.failing_since,
-        )
-        for found in decision.findings
-    )
+def _digest_of_verdicts(decision: Decision) -> bytes:
+    """Return a digest that is the same as long as every rule says the same under the same terms."""
+    said = [f"{_terms_text(found.terms)}{found.result.value}\n{found.reason}" for found in decision.findings]
+    return hashlib.sha256("\n\n".join(said).encode()).digest()
 
 
-def _digest_of_verdicts(verdicts: tuple[VerdictRow, ...]) -> bytes:
-    said = [(row.rule, row.binding, row.result, row.reason, row.mode, row.action) for row in verdicts]
-    return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode()).digest()
+def _terms_text(terms: FindingTerms) -> str:
+    known = _TERMS.get(id(terms))
+    if known is None or known[0] is not terms:
+        if len(_TERMS) > MAX_TERMS:
+            _TERMS.clear()
+        text = f"{terms.rule}\n{terms.binding}\n{terms.mode.value}\n{terms.action.name}\n"
+        known = _TERMS[id(terms)] = (terms, text)
+    return known[1]
+
+
+# By identity, because terms are made once per bundle and hashing one costs more than writing it.
+_TERMS: dict[int, tuple[FindingTerms, str]] = {}
 
 
 class Memory:
@@ -224,7 +247,7 @@ def state_after(judged: Judged, standing: Standing, *, generation: int) -> Devic
         facts_shared=judged.facts_shared.digest,
         facts_own=judged.facts_own,
         input_prior=decision.prior,
-        prior=judged.prior.digest,
+        prior=judged.prior,
         verdicts=judged.verdicts_digest,
         valid_until=decision.valid_until,
         last_seen=standing.last_seen,

@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from policyengine.model.canonical import canonical
 from policyengine.model.decision import Tier
 from policyengine.model.times import format_timestamp
-from policyengine.services.judging import Judged, told, writer_of
+from policyengine.services.judging import Judged
 from policyengine.services.nonces import CHALLENGE_LIFETIME
-from policyengine.services.policies import Policies
 from policyengine.services.records import Restriction
 
 JITTER = 0.1  # devices that start together must not stay together: one tenth earlier or later
@@ -31,10 +29,7 @@ class Rest:
     chain: str | None
 
     def stored(self) -> bytes:
-        """Return it as JSON; the inverse of `rest_of`."""
-        return canonical(self._document())
-
-    def _document(self) -> dict[str, object]:
+        """Return it as the members of a JSON object; whatever is stored here is sent again as it stands."""
         document: dict[str, object] = {
             "attestation_result": self.attestation_result,
             "next_checkin_after": self.next_checkin_after,
@@ -43,24 +38,19 @@ class Rest:
         }
         if self.certificate is not None:
             document |= {"certificate": self.certificate, "chain": self.chain}
-        return document
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def compose(judged: Judged, policies: Policies, *, rest: bytes, tier: Tier, restriction: Restriction | None) -> bytes:
+def compose(judged: Judged, *, rest: bytes, tier: Tier, restriction: Restriction | None) -> bytes:
     """Return the reply's JSON: the Decision without audited rules, the effective tier, and `rest`."""
-    shown = told(judged.decision)
-    document = writer_of(policies).written(shown)
-    head, mark, tail = document.rpartition(_AFTER_FINDINGS)
-    ending: dict[str, object] = json.loads(b"{" + mark[1:] + tail)
+    pieces = judged.pieces
+    ending: dict[str, object] = json.loads("{" + pieces.after.removeprefix("],"))
     ending |= json.loads(rest)
     ending["tier"] = tier.name.lower()
     if restriction is not None:
         ending["restriction"] = restriction_document(restriction)
-    return head + b"," + json.dumps(ending, ensure_ascii=False, separators=(",", ":")).encode()[1:]
-
-
-# Canonical JSON sorts keys, and after the findings come only short values of our own.
-_AFTER_FINDINGS = b',"next_checkin_after":'
+    members = json.dumps(ending, ensure_ascii=False, separators=(",", ":"))
+    return f"{pieces.before}{judged.told()}],{members[1:]}".encode()
 
 
 def restriction_document(restriction: Restriction) -> Mapping[str, object]:

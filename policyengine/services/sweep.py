@@ -53,7 +53,7 @@ class Redecider:
             expected_version=state.version,
             spends_nonce=False,
             decision=record_of(judged, device_id=state.device_id) if changed else None,
-            verdicts=None if state.verdicts == judged.verdicts_digest else judged.verdicts,
+            verdicts=None if state.verdicts == judged.verdicts_digest else judged.verdicts(),
             documents=judged.documents,
             salt=self._entropy.draw(SALT_SIZE),
             status=status_after(view, policies.profiles.get(view.device.model), after.tier, now=now),
