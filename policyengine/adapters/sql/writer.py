@@ -45,6 +45,7 @@ class GroupWriter:
         self._queue: deque[_Waiting] = deque()
         self._singles: deque[_Waiting] = deque()
         self._busy = False
+        self._scheduled: asyncio.AbstractEventLoop | None = None
 
     async def submit(self, change: Change) -> None:
         """Return once `change` is committed; raises ConflictError or UnavailableError, nothing stored."""
@@ -81,14 +82,21 @@ class GroupWriter:
             if len(self._queue) >= MAX_QUEUE:
                 raise UnavailableError("too many changes are waiting", code="store.overloaded", retry_after=1)
             self._queue.append(waiting)
-            start, self._busy = not self._busy, True
-        if start:
+        if waiting.loop is None:
             self._start_batch()
+        elif self._scheduled is not waiting.loop:
+            # After whatever else is ready in this turn of the loop: all of that goes into one commit.
+            self._scheduled = waiting.loop
+            waiting.loop.call_soon(self._start_scheduled)
+
+    def _start_scheduled(self) -> None:
+        self._scheduled = None
+        self._start_batch()
 
     def _start_batch(self) -> None:
         with self._lock:
-            batch = self._next_batch()
-            self._busy = bool(batch)
+            batch = () if self._busy else self._next_batch()
+            self._busy = self._busy or bool(batch)
         if batch:
             future = self._thread.submit(self._commit, batch)
             future.add_done_callback(lambda done: self._settle(batch, done))
@@ -112,7 +120,18 @@ class GroupWriter:
             self._singles.extend(batch)
         else:
             _reply(batch, [_failure(fault)] * len(batch))
-        self._start_batch()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Start the next batch: at the end of the loop's turn where a loop waits, at once where a thread does."""
+        with self._lock:
+            self._busy = False
+            first = None if self._singles else next(iter(self._queue), None)
+        loop = None if first is None else first.loop
+        if loop is None or loop.is_closed():
+            self._start_batch()
+        else:
+            loop.call_soon_threadsafe(self._start_batch)
 
 
 def _failure(fault: BaseException) -> PolicyEngineError:
