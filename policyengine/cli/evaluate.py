@@ -70,6 +70,7 @@ def _evaluated(
     from policyengine.adapters.tree import read_tree
     from policyengine.decision.documents import decision_document
     from policyengine.decision.program import compile_program
+    from policyengine.model.decision import UNSEEN
     from policyengine.model.policy import Phase
     from policyengine.model.times import parse_timestamp
 
@@ -83,8 +84,10 @@ def _evaluated(
     program = compile_program(compilation.bundle, compilation.digest)
     decision = program.decide(device, prior=_prior(prior), now=moment, phase=Phase(phase.value))
     skipped = program.skipped(device, now=moment, phase=Phase(phase.value))
-    told = sorted((*decision.findings, *skipped), key=lambda found: (found.rule, found.binding or ""))
-    return decision_document(replace(decision, findings=tuple(told)), commit=commit_of(policies, files))
+    told = [*zip(decision.findings, decision.sights, strict=True), *((found, UNSEEN) for found in skipped)]
+    told.sort(key=lambda pair: (pair[0].rule, pair[0].binding or ""))
+    whole = replace(decision, findings=tuple(found for found, _ in told), sights=tuple(sight for _, sight in told))
+    return decision_document(whole, commit=commit_of(policies, files))
 
 
 def _compiled(files: Mapping[str, bytes], moments: tuple[datetime, ...]) -> Compilation:

@@ -11,7 +11,7 @@ from policyengine.decision.generated import Evaluate, Flips, write_conditions, w
 from policyengine.decision.messages import Template
 from policyengine.decision.space import Space
 from policyengine.decision.waivers import waivable
-from policyengine.model.decision import FindingTerms
+from policyengine.model.decision import Finding, FindingTerms, Result
 from policyengine.model.expression import Fact, Has, Node, Select, children
 from policyengine.model.facts import Source
 from policyengine.model.ids import BindingName
@@ -20,13 +20,15 @@ from policyengine.model.policy import Action, Binding, Mode, Phase, Policy, Rule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundRule:
-    """One rule under one binding; `binding` None where no binding matched."""
+    """One rule under one binding; `binding` None where no binding matched. `passed` is its finding when it passes."""
 
     rule: Rule
     binding: BindingName | None
     mode: Mode
     action: Action
     finding: FindingTerms
+    passed: Finding
+    order: tuple[str, str]
     template: Template
     reads: tuple[str, ...]
     terms: WaiverTerms | None
@@ -103,22 +105,25 @@ def _bound(policy: Policy, rule: Rule, binding: Binding | None, waivers: tuple[W
     name = None if binding is None else binding.name
     mode = Mode.AUDIT if binding is None else binding.mode
     action = Action.NOTIFY if binding is None else min(binding.action, policy.ceiling)
+    terms = FindingTerms(
+        rule=rule.name,
+        policy_version=policy.version,
+        binding=name,
+        mode=mode,
+        action=action,
+        severity=policy.severity,
+        remediation=rule.remediation,
+        controls=policy.controls,
+        place=rule.place,
+    )
     return BoundRule(
         rule=rule,
         binding=name,
         mode=mode,
         action=action,
-        finding=FindingTerms(
-            rule=rule.name,
-            policy_version=policy.version,
-            binding=name,
-            mode=mode,
-            action=action,
-            severity=policy.severity,
-            remediation=rule.remediation,
-            controls=policy.controls,
-            place=rule.place,
-        ),
+        finding=terms,
+        passed=Finding(terms=terms, result=Result.PASS, reason="rule.true", decisive=Result.PASS),
+        order=(rule.name, name or ""),
         template=Template(rule.message),
         reads=reads_of(rule.require),
         terms=waivable(policy, rule),

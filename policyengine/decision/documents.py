@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from policyengine.decision.facts_json import json_value, quick_canonical
 from policyengine.model.canonical import canonical
-from policyengine.model.decision import Decision, FactSeen, Finding
+from policyengine.model.decision import Decision, FactSeen, Finding, Sight
 from policyengine.model.ids import BindingName, Digest, RuleName, digest_of
 from policyengine.model.times import format_timestamp
 
@@ -32,7 +32,9 @@ def decision_document(decision: Decision, *, commit: str | None) -> dict[str, ob
     """Return the Decision as JSON; `commit` is where the bundle's sources stand, it is no part of the bundle."""
     return {
         **_head(decision),
-        "findings": [_finding(found, commit) for found in decision.findings],
+        "findings": [
+            _finding(found, sight, commit) for found, sight in zip(decision.findings, decision.sights, strict=True)
+        ],
     }
 
 
@@ -60,7 +62,7 @@ def _time(moment: datetime | None) -> str | None:
     return None if moment is None else format_timestamp(moment)
 
 
-def _finding(found: Finding, commit: str | None) -> dict[str, object]:
+def _finding(found: Finding, sight: Sight, commit: str | None) -> dict[str, object]:
     return {
         "rule": found.rule,
         "policy_version": found.policy_version,
@@ -70,11 +72,11 @@ def _finding(found: Finding, commit: str | None) -> dict[str, object]:
         "mode": found.mode.value,
         "action": found.action.name.lower(),
         "severity": found.severity.name.lower(),
-        "message": found.message,
+        "message": sight.message,
         "remediation": found.remediation,
         "controls": list(found.controls),
         "source": {"file": found.place.file, "line": found.place.line, "commit": commit},
-        "facts": {path: _seen(seen) for path, seen in found.facts.items()},
+        "facts": {path: _seen(seen) for path, seen in sight.facts.items()},
         "failing_since": _time(found.failing_since),
         "unknown_since": _time(found.unknown_since),
         "held_until": _time(found.held_until),
@@ -125,27 +127,31 @@ class DecisionWriter:
         """Return the canonical bytes of the document of `decision`."""
         return self.pieces(decision).all()
 
-    def pieces(self, decision: Decision) -> Pieces:
-        """Return the same in pieces, so that a reply can leave out findings without being rendered again."""
+    def pieces(self, decision: Decision, wanted: Callable[[Finding], bool] = lambda _: True) -> Pieces:
+        """Return the same in pieces, with the `wanted` findings only."""
         if decision.bundle != self._bundle:
             self._bundle, self._fixed = decision.bundle, {}
         seen = _SeenTexts()
-        findings = [self._finding(found, seen) for found in decision.findings]
+        findings = [
+            self._finding(found, decision.sights[at], seen)
+            for at, found in enumerate(decision.findings)
+            if wanted(found)
+        ]
         head = quick_canonical({**_head(decision), "findings": []}).decode()
         before, _, after = head.partition('"findings":[]')
         return Pieces(before=before + '"findings":[', findings=findings, after="]" + after)
 
-    def _finding(self, found: Finding, seen: _SeenTexts) -> str:
+    def _finding(self, found: Finding, sight: Sight, seen: _SeenTexts) -> str:
         key = (found.terms.rule, found.terms.binding)
         fixed = self._fixed.get(key)
         if fixed is None:
             fixed = self._fixed[key] = _Fixed(found, self._commit)
         names = fixed.names
-        facts = ",".join([names[path] + (seen.get(id(fact)) or seen.of(fact)) for path, fact in found.facts.items()])
+        facts = ",".join([names[path] + (seen.get(id(fact)) or seen.of(fact)) for path, fact in sight.facts.items()])
         decisive = "null" if found.decisive is None else f'"{found.decisive.value}"'
         return (
             f'{fixed.start}{facts}}},"failing_since":{_quoted(found.failing_since)}'
-            f',"held_until":{_quoted(found.held_until)},"last_decisive":{decisive},"message":{_text(found.message)}'
+            f',"held_until":{_quoted(found.held_until)},"last_decisive":{decisive},"message":{_text(sight.message)}'
             f'{fixed.middle}"reason":"{found.reason}"{fixed.remediation}"result":"{found.result.value}"'
             f'{fixed.end}"unknown_since":{_quoted(found.unknown_since)}'
             f',"waiver":{"null" if found.waiver is None else _text(found.waiver)}}}'

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import overload
 
 from policyengine.decision.binding import BoundRule
 from policyengine.decision.generated import Answer
@@ -12,27 +13,11 @@ from policyengine.decision.messages import found
 from policyengine.decision.selection import selects
 from policyengine.decision.views import View, Views
 from policyengine.decision.waivers import covering, in_force
-from policyengine.model.decision import FactSeen, Finding, Outcome, Prior, Result, RuleHistory
+from policyengine.model.decision import FactSeen, Finding, Outcome, Prior, Result, RuleHistory, Sight
 from policyengine.model.policy import Action, Mode, Waiver
 from policyengine.model.version import Key
 
 _NO_HISTORY = RuleHistory(failing_since=None, unknown_since=None, decisive=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Verdict:
-    """What differs between findings of one rule."""
-
-    result: Result
-    reason: str
-    failing_since: datetime | None = None
-    held_until: datetime | None = None
-    waiver: str | None = None
-    unknown_since: datetime | None = None
-    decisive: Result | None = None
-
-
-_PASSED = _Verdict(result=Result.PASS, reason="rule.true", decisive=Result.PASS)
 
 
 class SeenFacts(dict[str, FactSeen | None]):
@@ -66,7 +51,7 @@ class Case:
     prior: Prior | None
     now: datetime
     version_key: Callable[[str], Key]
-    findings: list[Finding] = field(default_factory=list)
+    told: list[tuple[Finding, BoundRule, View]] = field(default_factory=list)
     deadlines: list[datetime] = field(default_factory=list)
     strictest: Action = Action.NOTIFY
 
@@ -85,24 +70,25 @@ class Case:
 def conclude(case: Case, bound: BoundRule, answer: Answer, view: View) -> None:
     """Add the finding that `answer` (True, False, or the reason of an unknown) means to `case`."""
     if answer is True:
-        case.findings.append(_finding(case, bound, view, _PASSED))
+        case.told.append((bound.passed, bound, view))
         return
     outcome = Outcome.FAIL if answer is False else Outcome.UNKNOWN
     reason = _explained(case, bound, answer, view) if isinstance(answer, str) else "rule.false"
-    verdict = _verdict(case, bound, outcome, reason)
-    case.findings.append(_finding(case, bound, view, verdict))
-    if bound.mode is Mode.ENFORCE and bound.action > case.strictest and _acts(case, bound, verdict):
+    finding = _finding(case, bound, outcome, reason)
+    case.told.append((finding, bound, view))
+    if bound.mode is Mode.ENFORCE and bound.action > case.strictest and _acts(case, bound, finding):
         case.strictest = bound.action
 
 
-def _verdict(case: Case, bound: BoundRule, outcome: Outcome, reason: str) -> _Verdict:
+def _finding(case: Case, bound: BoundRule, outcome: Outcome, reason: str) -> Finding:
     """Return what a rule that did not pass comes to, with its history."""
     history, unknown = case.history(bound), outcome is Outcome.UNKNOWN
     waiver = _waiver(case, bound, outcome)
     result = Result.WAIVED if waiver is not None else Result.UNKNOWN if unknown else Result.FAIL
     since = (history.unknown_since or case.now) if unknown else None
     decisive = history.decisive if unknown else result
-    return _Verdict(
+    return Finding(
+        terms=bound.finding,
         result=result,
         reason=reason if waiver is None else "waiver.covers",
         failing_since=history.failing_since or case.now,
@@ -113,24 +99,34 @@ def _verdict(case: Case, bound: BoundRule, outcome: Outcome, reason: str) -> _Ve
     )
 
 
-def _finding(case: Case, bound: BoundRule, view: View, verdict: _Verdict) -> Finding:
-    return Finding(
-        terms=bound.finding,
-        result=verdict.result,
-        reason=verdict.reason,
-        message=bound.template.filled(view.shown),
-        facts=_facts(case, bound),
-        failing_since=verdict.failing_since,
-        held_until=verdict.held_until,
-        waiver=verdict.waiver,
-        unknown_since=verdict.unknown_since,
-        decisive=verdict.decisive,
-    )
+class Sights(Sequence[Sight]):
+    """What the rules of one decision saw, in its order; each made when it is asked for, then kept."""
 
+    __slots__ = ("_kept", "_seen", "_told")
 
-def _facts(case: Case, bound: BoundRule) -> dict[str, FactSeen]:
-    seen = case.seen
-    return {path: fact for path in bound.reads if (fact := seen[path]) is not None}
+    def __init__(self, told: Sequence[tuple[Finding, BoundRule, View]], seen: SeenFacts) -> None:
+        self._told, self._seen = told, seen
+        self._kept: dict[int, Sight] = {}
+
+    def __len__(self) -> int:
+        return len(self._told)
+
+    @overload
+    def __getitem__(self, index: int) -> Sight: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Sight]: ...
+
+    def __getitem__(self, index: int | slice) -> Sight | Sequence[Sight]:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(len(self)))]
+        kept = self._kept.get(index)
+        if kept is None:
+            _, bound, view = self._told[index]
+            seen = self._seen
+            facts = {path: fact for path in bound.reads if (fact := seen[path]) is not None}
+            kept = self._kept[index] = Sight(message=bound.template.filled(view.shown), facts=facts)
+        return kept
 
 
 def _explained(case: Case, bound: BoundRule, reason: str, view: View) -> str:
@@ -164,12 +160,12 @@ def _held_until(case: Case, bound: BoundRule, since: datetime | None, decisive: 
     return end if case.now < end else None
 
 
-def _acts(case: Case, bound: BoundRule, verdict: _Verdict) -> bool:
+def _acts(case: Case, bound: BoundRule, finding: Finding) -> bool:
     """Return whether an enforced finding asks for its action now."""
-    if verdict.held_until is not None:
-        still_waived = verdict.decisive is Result.WAIVED and _still_waived(case, bound)
-        return verdict.decisive is not Result.PASS and not still_waived
-    return verdict.result is not Result.WAIVED
+    if finding.held_until is not None:
+        still_waived = finding.decisive is Result.WAIVED and _still_waived(case, bound)
+        return finding.decisive is not Result.PASS and not still_waived
+    return finding.result is not Result.WAIVED
 
 
 def _still_waived(case: Case, bound: BoundRule) -> bool:

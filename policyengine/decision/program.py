@@ -11,14 +11,14 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import cast
 
-from policyengine.decision.binding import Block, Functions, Unit, unit_of
+from policyengine.decision.binding import Block, BoundRule, Functions, Unit, unit_of
 from policyengine.decision.facts_json import facts_digest
-from policyengine.decision.findings import Case, SeenFacts, conclude
+from policyengine.decision.findings import Case, SeenFacts, Sights, conclude
 from policyengine.decision.generated import Evaluate, Flips
 from policyengine.decision.prior import prior_digest
 from policyengine.decision.selection import Answer, applies, conjunction, identity, keys_read, selects
 from policyengine.decision.space import Space
-from policyengine.decision.views import Views
+from policyengine.decision.views import View, Views
 from policyengine.model.decision import Decision, Finding, FindingTerms, Prior, Result, Tier
 from policyengine.model.facts import Facts
 from policyengine.model.ids import Digest
@@ -75,7 +75,7 @@ class Program:
             for block in unit.blocks:
                 if phase in block.phases:
                     self._judge(case, block, certain=certain)
-        case.findings.sort(key=_order)
+        case.told.sort(key=_order)
         return self._decision(case, phase)
 
     def skipped(self, facts: Facts, *, now: datetime, phase: Phase) -> tuple[Finding, ...]:
@@ -130,7 +130,7 @@ class Program:
 
     def _decision(self, case: Case, phase: Phase) -> Decision:
         valid_until = min(case.deadlines, default=None)
-        admitted = phase is Phase.OPERATE or any(map(self._admits, case.findings))
+        admitted = phase is Phase.OPERATE or any(self._admits(finding) for finding, _, _ in case.told)
         decided = Tier(case.strictest) if admitted else Tier.DENY
         observes = self.bundle.fleet.enforcement is Enforcement.OBSERVE
         return Decision(
@@ -144,7 +144,8 @@ class Program:
             tier=Tier.FULL if observes and admitted else decided,
             previous_tier=None if case.prior is None else case.prior.tier,
             valid_until=valid_until,
-            findings=tuple(case.findings),
+            findings=tuple([finding for finding, _, _ in case.told]),
+            sights=Sights(case.told, case.seen),
             reason=None if admitted else "decision.no-policy",
             next_checkin_after=_next_checkin(valid_until, case.now),
         )
@@ -155,9 +156,8 @@ class Program:
         return finding.result is Result.PASS and (observes or finding.mode is Mode.ENFORCE)
 
 
-def _order(finding: Finding) -> tuple[str, str]:
-    terms = finding.terms
-    return terms.rule, terms.binding or ""
+def _order(told: tuple[Finding, BoundRule, View]) -> tuple[str, str]:
+    return told[1].order
 
 
 def _where(unit: Unit, base: Answer, keys: Mapping[str, str | None]) -> Answer:
@@ -208,4 +208,4 @@ def _skip(policy: Policy, rule: Rule, reason: str) -> Finding:
         controls=policy.controls,
         place=rule.place,
     )
-    return Finding(terms=terms, result=Result.SKIP, reason=reason, message="", facts={})
+    return Finding(terms=terms, result=Result.SKIP, reason=reason)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, IntEnum
 
@@ -65,14 +65,23 @@ class FindingTerms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What a rule saw: its message with the facts filled in, and those facts by dotted path."""
+
+    message: str
+    facts: Mapping[str, FactSeen]
+
+
+UNSEEN = Sight(message="", facts={})  # of a rule that did not look
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One rule on one device under one binding."""
+    """One rule on one device under one binding. What the rule saw is the decision's to tell: Decision.sights."""
 
     terms: FindingTerms
     result: Result
     reason: str
-    message: str
-    facts: Mapping[str, FactSeen]
     failing_since: datetime | None = None
     unknown_since: datetime | None = None
     held_until: datetime | None = None  # an unknown that holds the last decisive action until then
@@ -148,7 +157,8 @@ class Decision:
     """All findings of one device and the tier that follows.
 
     `decided_tier` is what the rules say; `tier` is what takes effect. `valid_until` is the next moment at which time
-    alone could change it (None: never).
+    alone could change it (None: never). `sights` has one Sight a finding, in the same order, made when it is asked
+    for: most decisions say what the one before said, and nobody reads them again.
     """
 
     device_id: DeviceId
@@ -162,5 +172,6 @@ class Decision:
     previous_tier: Tier | None
     valid_until: datetime | None
     findings: tuple[Finding, ...]
+    sights: Sequence[Sight] = field(compare=False, repr=False)
     reason: str | None  # why a tier follows from no single finding, e.g. `decision.no-policy`
     next_checkin_after: int  # seconds

@@ -6,16 +6,17 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from weakref import WeakKeyDictionary
 
 from policyengine.decision.documents import DecisionWriter, Pieces, decision_id
 from policyengine.decision.prior import prior_bytes, prior_of, read_prior
 from policyengine.decision.program import Program
-from policyengine.model.decision import Decision, FindingTerms, Prior, Tier
+from policyengine.model.decision import Decision, Finding, FindingTerms, Prior, Result, Tier
 from policyengine.model.facts import Facts
 from policyengine.model.ids import DeviceId, Digest, digest_of
 from policyengine.model.policy import Mode, Phase
+from policyengine.model.times import format_timestamp
 from policyengine.services.changes import Document, VerdictRow
 from policyengine.services.errors import MissingError
 from policyengine.services.facts_split import join, split
@@ -27,20 +28,28 @@ MAX_TERMS = 65_536  # rules under bindings of the bundles in memory
 MAX_PRIORS = 4096  # carried states kept parsed; devices that pass everything share a few
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Judged:
-    """A decision with everything that is stored of it; `pieces` are `document` around its findings."""
+    """A decision with everything that is stored of it.
+
+    `outcome` is a digest of all it came to; its document is rendered only when somebody keeps or reads it, because
+    most check-ins come to what the one before came to.
+    """
 
     decision: Decision
     id: Digest
-    pieces: Pieces
-    document: bytes
-    document_digest: Digest
+    outcome: Digest
+    writer: DecisionWriter
     facts_shared: Document
     facts_own: bytes
     prior: Digest
     documents: tuple[Document, ...]
     verdicts_digest: bytes
+
+    @cached_property
+    def document(self) -> bytes:
+        """The Decision's canonical bytes."""
+        return self.writer.written(self.decision)
 
     def verdicts(self) -> tuple[VerdictRow, ...]:
         """Return what each rule says under each binding."""
@@ -57,32 +66,44 @@ class Judged:
             for found in self.decision.findings
         )
 
-    def told(self) -> str:
-        """Return the findings that the device may see: rules in `audit` are recorded, not told (DESIGN section 6)."""
-        pairs = zip(self.decision.findings, self.pieces.findings, strict=True)
-        return ",".join([text for found, text in pairs if found.terms.mode is not Mode.AUDIT])
+    def told(self) -> Pieces:
+        """Return the Decision as the device hears it: what it should mend, and nothing of rules in `audit`.
+
+        Audited rules are recorded, not told (DESIGN section 6), and a device on a slow link needs no list of what is
+        well; the whole Decision is at `/v1/decisions/{decision_id}`.
+        """
+        return self.writer.pieces(self.decision, _is_told)
 
 
 def judge(policies: Policies, facts: Facts, *, prior: Prior | None, now: datetime, phase: Phase) -> Judged:
     """Return the decision on `facts` at `now`; pure."""
     decision = policies.program.decide(facts, prior=prior, now=now, phase=phase)
-    pieces = writer_of(policies).pieces(decision)
-    document = pieces.all()
     shared, own = split(facts)
     shared_facts = Document(digest=digest_of(shared), kind="facts", body=shared)
     carried = _carried(decision, prior)
+    verdicts, name = _digest_of_verdicts(decision), decision_id(decision)
     return Judged(
         decision=decision,
-        id=decision_id(decision),
-        pieces=pieces,
-        document=document,
-        document_digest=digest_of(document),
+        id=name,
+        outcome=_outcome(name, verdicts, carried.digest, decision),
+        writer=writer_of(policies),
         facts_shared=shared_facts,
         facts_own=own,
         prior=carried.digest,
         documents=(shared_facts, carried) if carried.body else (shared_facts,),
-        verdicts_digest=_digest_of_verdicts(decision),
+        verdicts_digest=verdicts,
     )
+
+
+def _is_told(found: Finding) -> bool:
+    return found.terms.mode is not Mode.AUDIT and found.result is not Result.PASS
+
+
+def _outcome(name: Digest, verdicts: bytes, carried: Digest, decision: Decision) -> Digest:
+    """Return a digest of what a decision came to: inputs, verdicts, history, tier, and how long it holds."""
+    until = "" if decision.valid_until is None else format_timestamp(decision.valid_until)
+    said = f"{name}\n{verdicts.hex()}\n{carried}\n{until}\n{decision.next_checkin_after}\n{decision.reason or ''}"
+    return digest_of(said.encode())
 
 
 def _carried(decision: Decision, before: Prior | None) -> Document:
@@ -238,7 +259,7 @@ def state_after(judged: Judged, standing: Standing, *, generation: int) -> Devic
         tier=effective_tier(decision, standing.restriction),
         decided_tier=decision.decided_tier,
         decision_id=judged.id,
-        document_digest=judged.document_digest,
+        outcome=judged.outcome,
         decided_at=decision.decided_at,
         phase=decision.phase,
         bundle=decision.bundle,

@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from policyengine.decision.program import Program, compile_program
-from policyengine.model.decision import Decision, FactSeen, Finding, Outcome, Result
+from policyengine.model.decision import Decision, FactSeen, Finding, Outcome, Result, Sight
 from policyengine.model.facts import Facts, Provenance, Source
 from policyengine.model.ids import Digest, PolicyName, device_id
 from policyengine.model.policy import Bundle, Enforcement, Phase, Place, Policy, Selector
 from policyengine.model.policy_test import Expectation, Fixture, PolicyTest
+
+_Told = tuple[Finding, Sight]
 
 _STRICTEST = (Result.FAIL, Result.UNKNOWN, Result.WAIVED, Result.PASS, Result.SKIP)
 
@@ -74,7 +76,7 @@ class PolicyTestReport:
 class _Judged:
     """A fixture's findings by rule id, and the decision its tier is read from."""
 
-    findings: Mapping[str, tuple[Finding, ...]]
+    findings: Mapping[str, tuple[_Told, ...]]
     decision: Decision
 
 
@@ -178,12 +180,13 @@ def _phase(offered: frozenset[Phase], wanted: Phase | None) -> Phase:
     return Phase.OPERATE if Phase.OPERATE in offered else Phase.ENROLL
 
 
-def _of_rule(decision: Decision, rule: str) -> tuple[Finding, ...]:
-    return tuple(finding for finding in decision.findings if finding.rule == rule)
+def _of_rule(decision: Decision, rule: str) -> tuple[_Told, ...]:
+    pairs = zip(decision.findings, decision.sights, strict=True)
+    return tuple((finding, sight) for finding, sight in pairs if finding.rule == rule)
 
 
-def _strictest(findings: tuple[Finding, ...]) -> Finding | None:
-    return min(findings, key=lambda finding: _STRICTEST.index(finding.result), default=None)
+def _strictest(told: tuple[_Told, ...]) -> _Told | None:
+    return min(told, key=lambda pair: _STRICTEST.index(pair[0].result), default=None)
 
 
 def _cases(test: PolicyTest, judged: Mapping[str, _Judged]) -> Iterator[Case]:
@@ -196,7 +199,7 @@ def _cases(test: PolicyTest, judged: Mapping[str, _Judged]) -> Iterator[Case]:
 
 
 def _rule_case(test: PolicyTest, expectation: Expectation, rule: str, expected: Result, judged: _Judged) -> Case:
-    finding = _strictest(judged.findings[rule])
+    finding, sight = _strictest(judged.findings[rule]) or (None, None)
     return Case(
         test=test.name,
         policy=test.policy,
@@ -205,7 +208,7 @@ def _rule_case(test: PolicyTest, expectation: Expectation, rule: str, expected: 
         expected=expected.value,
         seen=(finding.result if finding else Result.SKIP).value,
         reason=finding.reason if finding else "selector.no-match",
-        facts=finding.facts if finding else {},
+        facts=sight.facts if sight else {},
         place=expectation.places.get(rule, expectation.place),
     )
 
@@ -228,7 +231,7 @@ def _gaps(test: PolicyTest, policy: Policy, judged: Iterable[_Judged]) -> Iterat
     shown: dict[str, set[str]] = {rule.id: set() for rule in policy.rules}
     for one in judged:
         for rule, findings in one.findings.items():
-            shown[rule].update(finding.result.value for finding in findings)
+            shown[rule].update(finding.result.value for finding, _ in findings)
     for rule, results in shown.items():
         missing = tuple(outcome for outcome in Outcome if outcome in test.per_rule and outcome.value not in results)
         if missing:

@@ -80,7 +80,7 @@ class DeviceState:
     tier: Tier
     decided_tier: Tier
     decision_id: Digest
-    document_digest: Digest
+    outcome: Digest
     decided_at: datetime
     phase: Phase
     bundle: Digest

@@ -57,7 +57,7 @@ def _compared_state(state: DeviceState, shelf: PolicyShelf, memory: Memory) -> l
         again = memory.judged_again(state, shelf.by_digest(state.bundle))
     except PolicyEngineError as failure:
         return [_difference(state.decision_id, state.device_id, failure.code)]
-    if again.document_digest != state.document_digest:
+    if again.outcome != state.outcome:
         return [_difference(state.decision_id, state.device_id, "decision.differs")]
     return _named(again, state.decision_id, state.device_id)
 

@@ -42,15 +42,15 @@ class Rest:
 
 
 def compose(judged: Judged, *, rest: bytes, tier: Tier, restriction: Restriction | None) -> bytes:
-    """Return the reply's JSON: the Decision without audited rules, the effective tier, and `rest`."""
-    pieces = judged.pieces
+    """Return the reply's JSON: the Decision as the device hears it, the effective tier, and `rest`."""
+    pieces = judged.told()
     ending: dict[str, object] = json.loads("{" + pieces.after.removeprefix("],"))
     ending |= json.loads(rest)
     ending["tier"] = tier.name.lower()
     if restriction is not None:
         ending["restriction"] = restriction_document(restriction)
     members = json.dumps(ending, ensure_ascii=False, separators=(",", ":"))
-    return f"{pieces.before}{judged.told()}],{members[1:]}".encode()
+    return f"{pieces.before}{','.join(pieces.findings)}],{members[1:]}".encode()
 
 
 def restriction_document(restriction: Restriction) -> Mapping[str, object]:

@@ -14,6 +14,7 @@ from policyengine.adapters.sql.codec import raw
 from policyengine.adapters.sql.rows import decision_row, first_state_row, state_row
 from policyengine.adapters.sql.statements import settings
 from policyengine.adapters.sql.verdicts import record_verdicts
+from policyengine.model.ids import digest_of
 from policyengine.services.changes import Enrolment, RecordDecision, ReserveCertificate, SpentNonce, StatusChange
 from policyengine.services.errors import ConflictError
 from policyengine.services.moments import micros
@@ -186,7 +187,8 @@ def _record_outcome(batch: Batch, change: RecordDecision) -> None:
         record = {
             "device": state.device_id,
             "decision": state.decision_id,
-            "document": state.document_digest,
+            "document": digest_of(change.decision.document),
+            "outcome": state.outcome,
             "tier": state.tier.name.lower(),
         }
         batch.leaf("decision", at_us=at_us, record=record, seed=change.salt)

@@ -64,7 +64,7 @@ device_state = Table(
     Column("tier", SmallInteger, nullable=False),
     Column("decided_tier", SmallInteger, nullable=False),
     Column("decision_id", LargeBinary, nullable=False, index=True),
-    Column("document_digest", LargeBinary, nullable=False),
+    Column("outcome", LargeBinary, nullable=False),
     Column("decided_at", BigInteger, nullable=False),
     Column("phase", Text, nullable=False),
     Column("bundle", LargeBinary, nullable=False),

@@ -362,13 +362,13 @@ def test_a_pass_ends_failing_since() -> None:
 
 def test_a_message_shows_facts_and_says_unknown_for_absent_ones() -> None:
     told = rule(SECURE, message="secure boot is {boot.secure}, mode {boot.mode}")
-    assert decide(program(policy(told)), facts(BAD)).findings[0].message == "secure boot is false, mode unknown"
+    assert decide(program(policy(told)), facts(BAD)).sights[0].message == "secure boot is false, mode unknown"
 
 
 def test_a_finding_shows_the_weak_fact_that_made_it_unknown() -> None:
     compiled = program(policy(rule(SECURE, evidence=EvidenceNeed(minimum=Source.ATTESTED))))
     decision = decide(compiled, facts(GOOD, boot=seen(Source.REPORTED)))
-    assert decision.findings[0].facts["boot.secure"].source is Source.REPORTED
+    assert decision.sights[0].facts["boot.secure"].source is Source.REPORTED
 
 
 def test_findings_are_sorted_by_rule_then_binding() -> None:

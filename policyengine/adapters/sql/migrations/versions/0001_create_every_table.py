@@ -236,7 +236,7 @@ def upgrade() -> None:
         sa.Column("tier", sa.SmallInteger(), nullable=False),
         sa.Column("decided_tier", sa.SmallInteger(), nullable=False),
         sa.Column("decision_id", sa.LargeBinary(), nullable=False),
-        sa.Column("document_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("outcome", sa.LargeBinary(), nullable=False),
         sa.Column("decided_at", sa.BigInteger(), nullable=False),
         sa.Column("phase", sa.Text(), nullable=False),
         sa.Column("bundle", sa.LargeBinary(), nullable=False),
