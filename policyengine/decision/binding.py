@@ -10,6 +10,7 @@ from policyengine.decision import flips
 from policyengine.decision.generated import Evaluate, Flips, write_conditions, write_flips
 from policyengine.decision.messages import Template
 from policyengine.decision.space import Space
+from policyengine.decision.views import Need, Needs
 from policyengine.decision.waivers import waivable
 from policyengine.model.decision import Finding, FindingTerms, Result
 from policyengine.model.expression import Fact, Has, Node, Select, children
@@ -40,8 +41,7 @@ class Block:
     """Rules of one policy under one binding that share a view of the facts, and their generated function."""
 
     phases: frozenset[Phase]
-    minimum: Source | None
-    fresh: timedelta | None
+    need: Need
     rules: tuple[BoundRule, ...]
     paths: tuple[str, ...]
     evaluate: str
@@ -89,7 +89,7 @@ def _named(node: Node) -> tuple[str, ...] | None:
             return None
 
 
-def unit_of(space: Space, policy: Policy, binding: Binding | None, waivers: tuple[Waiver, ...]) -> Unit:
+def unit_of(space: Space, policy: Policy, binding: Binding | None, waivers: tuple[Waiver, ...], needs: Needs) -> Unit:
     """Compile `policy` under `binding` into `space`; raises UntranslatableError."""
     defaults = {name: spec.default for name, spec in policy.params.items()}
     space.params = defaults if binding is None else {**defaults, **binding.params}
@@ -97,7 +97,10 @@ def unit_of(space: Space, policy: Policy, binding: Binding | None, waivers: tupl
     for rule in policy.rules:
         need = rule.evidence
         groups.setdefault((rule.phases, need.minimum, need.fresh), []).append(_bound(policy, rule, binding, waivers))
-    blocks = tuple(_block(space, *key, tuple(rules)) for key, rules in groups.items())
+    blocks = tuple(
+        _block(space, phases, needs.of(minimum, fresh), tuple(rules))
+        for (phases, minimum, fresh), rules in groups.items()
+    )
     return Unit(policy=policy, binding=binding, blocks=blocks)
 
 
@@ -134,15 +137,13 @@ def _bound(policy: Policy, rule: Rule, binding: Binding | None, waivers: tuple[W
 def _block(
     space: Space,
     phases: frozenset[Phase],
-    minimum: Source | None,
-    fresh: timedelta | None,
+    need: Need,
     rules: tuple[BoundRule, ...],
 ) -> Block:
     conditions = [bound.rule.require for bound in rules]
     return Block(
         phases=phases,
-        minimum=minimum,
-        fresh=fresh,
+        need=need,
         rules=rules,
         paths=tuple(sorted({path for bound in rules for path in bound.reads})),
         evaluate=write_conditions(space, conditions),

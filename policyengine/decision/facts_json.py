@@ -40,7 +40,8 @@ def facts_document(facts: Facts) -> dict[str, object]:
 
 def provenance_documents(provenance: Mapping[str, Provenance]) -> dict[str, dict[str, object]]:
     """Return all provenance entries by path; paths that share one value share its document."""
-    written = {id(kept): provenance_document(kept) for kept in provenance.values()}
+    distinct = {id(kept): kept for kept in provenance.values()}
+    written = {key: provenance_document(kept) for key, kept in distinct.items()}
     return {path: written[id(kept)] for path, kept in provenance.items()}
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from policyengine.decision.facts_json import quick_canonical
 from policyengine.errors import PolicyEngineError
-from policyengine.model.decision import Decision, Prior, Result, RuleHistory, Tier
+from policyengine.model.decision import Decision, Finding, Prior, Result, RuleHistory, Tier
 from policyengine.model.ids import BindingName, Digest, RuleName, digest_of
 from policyengine.model.times import InvalidTimeError, format_timestamp, parse_timestamp
 
@@ -32,12 +32,17 @@ def prior_of(decision: Decision) -> Prior:
         tier=decision.tier,
         decided_tier=decision.decided_tier,
         rules={
-            (found.rule, found.binding): RuleHistory(
-                failing_since=found.failing_since, unknown_since=found.unknown_since, decisive=found.decisive
-            )
+            (found.terms.rule, found.terms.binding): _PASSED if found.result is Result.PASS else _history(found)
             for found in decision.findings
         },
     )
+
+
+_PASSED = RuleHistory(failing_since=None, unknown_since=None, decisive=Result.PASS)
+
+
+def _history(found: Finding) -> RuleHistory:
+    return RuleHistory(failing_since=found.failing_since, unknown_since=found.unknown_since, decisive=found.decisive)
 
 
 def prior_document(prior: Prior) -> dict[str, object]:

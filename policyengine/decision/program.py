@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import cast
 
 from policyengine.decision.binding import Block, BoundRule, Functions, Unit, unit_of
@@ -18,7 +18,7 @@ from policyengine.decision.generated import Evaluate, Flips
 from policyengine.decision.prior import prior_digest
 from policyengine.decision.selection import Answer, applies, conjunction, identity, keys_read, selects
 from policyengine.decision.space import Space
-from policyengine.decision.views import View, Views
+from policyengine.decision.views import Needs, View, Views
 from policyengine.model.decision import Decision, Finding, FindingTerms, Prior, Result, Tier
 from policyengine.model.facts import Facts
 from policyengine.model.ids import Digest
@@ -33,17 +33,18 @@ KEPT_SELECTIONS = 1024  # distinct combinations of selector keys; devices of one
 _MICROSECOND = timedelta(microseconds=1)
 _Keys = tuple[str | None, ...]
 _Applying = tuple[tuple[Unit, bool], ...]
+_Due = tuple[tuple[Block, bool], ...]
 
 
 def compile_program(bundle: Bundle, digest: Digest) -> Program:
     """Return the program that decides by `bundle`, whose digest is `digest`; raises UntranslatableError."""
-    space, units = Space(), list[Unit]()
+    space, needs, units = Space(), Needs(), list[Unit]()
     for policy in sorted(bundle.policies.values(), key=lambda found: found.name):
         waivers = tuple(waiver for waiver in bundle.waivers if waiver.policy == policy.name)
         bindings = sorted(
             (found for found in bundle.bindings if found.policy == policy.name), key=lambda found: found.name
         )
-        units += [unit_of(space, policy, binding, waivers) for binding in (None, *bindings)]
+        units += [unit_of(space, policy, binding, waivers, needs) for binding in (None, *bindings)]
     loaded = space.load()
     functions = {
         block.evaluate: Functions(
@@ -67,14 +68,13 @@ class Program:
         self._key_names = keys_read(bundle.policies.values(), bundle.bindings)
         self._version_keys = _version_keys(bundle)
         self._applying = lru_cache(maxsize=KEPT_SELECTIONS)(self._selected)
+        self._due = {phase: lru_cache(maxsize=KEPT_SELECTIONS)(partial(self._due_in, phase)) for phase in Phase}
 
     def decide(self, facts: Facts, *, prior: Prior | None, now: datetime, phase: Phase) -> Decision:
         """Return the decision on a device with `facts` at `now` (aware UTC); `prior` is what the last one left."""
         case = self._case(facts, prior, now)
-        for unit, certain in self._applying(tuple(map(case.keys.get, self._key_names))):
-            for block in unit.blocks:
-                if phase in block.phases:
-                    self._judge(case, block, certain=certain)
+        for block, certain in self._due[phase](tuple(map(case.keys.get, self._key_names))):
+            self._judge(case, block, certain=certain)
         case.told.sort(key=_order)
         return self._decision(case, phase)
 
@@ -113,8 +113,13 @@ class Program:
             chosen += kept or [(unit, base is True) for unit in units if unit.binding is None]
         return tuple(chosen)
 
+    def _due_in(self, phase: Phase, values: _Keys) -> _Due:
+        """Return the blocks that a device with these selector keys is judged by in `phase`."""
+        applying = self._applying(values)
+        return tuple((block, certain) for unit, certain in applying for block in unit.blocks if phase in block.phases)
+
     def _judge(self, case: Case, block: Block, *, certain: bool) -> None:
-        view = case.views.of(block.minimum, block.fresh)
+        view = case.views.of(block.need)
         if not certain:
             for bound in block.rules:
                 conclude(case, bound, "selector.unknown", view)
@@ -167,12 +172,13 @@ def _where(unit: Unit, base: Answer, keys: Mapping[str, str | None]) -> Answer:
 def _note_deadlines(case: Case, block: Block) -> None:
     if block.unforeseeable:
         case.until(case.now + NOW_RECHECK)
-    if block.fresh is None:
+    fresh = block.need.fresh
+    if fresh is None:
         return
     for key in {case.views.prefix(path) for path in block.paths} - {None}:
         observed = case.views.facts.provenance[cast(str, key)].observed_at
         case.until(observed)  # from the future: it counts once its time has come
-        case.until(observed + block.fresh)
+        case.until(observed + fresh)
 
 
 def _next_checkin(valid_until: datetime | None, now: datetime) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -17,6 +17,42 @@ KEPT_PREFIXES = 256  # distinct sets of provenance paths; every device of a kind
 def _prefixes(_provenance: tuple[str, ...]) -> dict[str, str | None]:
     """Return the longest prefix of each path asked for so far, shared by all facts with the same provenance paths."""
     return {}
+
+
+@lru_cache(maxsize=KEPT_PREFIXES)
+def _branches(provenance: tuple[str, ...]) -> frozenset[str]:
+    """Return the paths below which provenance differs; empty when it is given by whole groups only."""
+    inner = {key.rpartition(".")[0] for key in provenance} - {""}
+    return frozenset(inner | {key[:at] for key in inner for at, sign in enumerate(key) if sign == "."})
+
+
+def _origins(provenance: Mapping[str, Provenance]) -> Iterable[tuple[Provenance, list[str]]]:
+    """Return each distinct provenance with the paths that have it."""
+    paths: dict[int, tuple[Provenance, list[str]]] = {}
+    for path, kept in provenance.items():
+        paths.setdefault(id(kept), (kept, []))[1].append(path)
+    return paths.values()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What a rule asks of facts; `number` is its own among the needs of one bundle, and cheap to look up."""
+
+    number: int
+    minimum: Source | None
+    fresh: timedelta | None
+
+
+class Needs:
+    """The distinct needs of one bundle's rules."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Source | None, timedelta | None], Need] = {}
+
+    def of(self, minimum: Source | None, fresh: timedelta | None) -> Need:
+        """Return the one need that asks for `minimum` and `fresh`."""
+        new = Need(number=len(self._known), minimum=minimum, fresh=fresh)
+        return self._known.setdefault((minimum, fresh), new)
 
 
 class Completeness(dict[str, bool]):
@@ -50,36 +86,42 @@ class Views:
 
     def __init__(self, facts: Facts, now: datetime) -> None:
         self.facts, self._now = facts, now
-        self._made: dict[tuple[Source | None, timedelta | None], View] = {}
+        self._made: dict[int, View] = {}
+        self._origins = _origins(facts.provenance)
         self._prefixes = _prefixes(tuple(facts.provenance))
 
-    def of(self, minimum: Source | None, fresh: timedelta | None) -> View:
-        """Return the facts from at least `minimum` that are younger than `fresh`."""
-        found = self._made.get((minimum, fresh))
+    def of(self, need: Need) -> View:
+        """Return the facts that count for `need`."""
+        found = self._made.get(need.number)
         if found is None:
-            found = self._made[minimum, fresh] = self._view(minimum, fresh)
+            found = self._made[need.number] = self._view(need)
         return found
 
-    def _view(self, minimum: Source | None, fresh: timedelta | None) -> View:
-        reasons = {key: self._refusal(kept, minimum, fresh) for key, kept in self.facts.provenance.items()}
-        refused = {key: reason for key, reason in reasons.items() if reason is not None}
+    def _view(self, need: Need) -> View:
+        refused: dict[str, str] = {}
+        for kept, keys in self._origins:
+            reason = self._refusal(kept, need)
+            if reason is not None:
+                refused.update(dict.fromkeys(keys, reason))
         values = self._filtered(refused) if refused else self.facts.values
         return View(values=values, complete=Completeness(self, refused), refused=refused, shown=Shown(values))
 
-    def _refusal(self, kept: Provenance, minimum: Source | None, fresh: timedelta | None) -> str | None:
-        if minimum is not None and kept.source < minimum:
+    def _refusal(self, kept: Provenance, need: Need) -> str | None:
+        fresh = need.fresh
+        if need.minimum is not None and kept.source < need.minimum:
             return "fact.weak"
         if fresh is not None and not (timedelta() <= self._now - kept.observed_at < fresh):
             return "fact.stale"  # half-open; observed in the future counts as too old
         return None
 
     def _filtered(self, refused: Mapping[str, str]) -> dict[str, object]:
-        inner = {key.rpartition(".")[0] for key in self.facts.provenance}
-        branches = {"", *inner} | {key[:at] for key in inner for at, sign in enumerate(key) if sign == "."}
+        branches = _branches(tuple(self.facts.provenance))
+        if not branches:
+            return {name: value for name, value in self.facts.values.items() if self.prefix(name) not in refused}
         return self._below("", self.facts.values, refused, branches)
 
     def _below(
-        self, above: str, found: Mapping[str, object], refused: Mapping[str, str], branches: set[str]
+        self, above: str, found: Mapping[str, object], refused: Mapping[str, str], branches: frozenset[str]
     ) -> dict[str, object]:
         kept: dict[str, object] = {}
         for name, value in found.items():
