@@ -10,7 +10,9 @@ from policyengine.errors import PolicyEngineError
 MAX_BYTES = 4 * 1024 * 1024  # an SBOM of 4096 components with long package URLs, three times over
 MAX_DEPTH = 64  # our documents have fewer than ten levels
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# INVARIANT: a string that never ends is one token up to the end; were it none, each quote inside it would start another
+# search to the end, and a body of half a megabyte would cost minutes.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 
 class InvalidJsonError(PolicyEngineError):

@@ -39,6 +39,15 @@ def test_brackets_in_text_are_no_depth() -> None:
     assert read_json(json.dumps("[" * 1000).encode()) == "[" * 1000
 
 
+def test_a_string_that_never_ends_is_read_once() -> None:
+    """Service ceilings section 7, line 18: each quote in it must not start a search to the end of the body."""
+    for ending in (b"", b"\\"):
+        content = b"[" + b"[]," * MAX_DEPTH + b'"[' + b'\\"[' * 150_000 + ending
+        with pytest.raises(InvalidJsonError) as caught:
+            read_json(content)
+        assert caught.value.code == "json.syntax", "brackets inside the string are no depth"
+
+
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3)))
 def test_a_strict_document_reads_as_itself(value: object) -> None:
     assert read_json(json.dumps(value).encode()) == value
