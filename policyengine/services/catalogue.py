@@ -78,7 +78,7 @@ def assemble(outside: Outside) -> Services:
         checkins=_checkins(outside, shelf, memory, issuance),
         devices=Devices(store, clock, entropy, shelf=shelf, memory=memory, redecider=redecider),
         bundles=Bundles(store, clock, entropy),
-        certificates=Certificates(store, clock, entropy),
+        certificates=Certificates(store, clock, entropy, shelf=shelf),
         audit=Audit(store, shelf, memory),
         tokens=Tokens(store, clock, entropy),
         sweep=Sweep(store, store, clock, redecider),

@@ -10,9 +10,10 @@ from policyengine.model.ids import DeviceId
 from policyengine.services.actors import PersonRole, Principal, demand
 from policyengine.services.changes import Act, SetCertificateStatus, StatusChange
 from policyengine.services.errors import ConflictError, InvalidRequestError, MissingError, RefusedError
-from policyengine.services.issuing import HELD_BY_TIER
+from policyengine.services.issuing import HELD_BY_TIER, issues
+from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import Clock, Entropy, PageRequest, Store
-from policyengine.services.records import CertificateRecord, CertificateStatus, Lifecycle, Page
+from policyengine.services.records import CertificateRecord, CertificateStatus, DeviceView, Lifecycle, Page
 
 SALT_SIZE = 16
 MAX_REASON = 200
@@ -23,10 +24,11 @@ _SERIAL = re.compile(r"[0-9a-f]{1,40}")
 class Certificates:
     """What our CA issued and what became of it."""
 
-    def __init__(self, store: Store, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, store: Store, clock: Clock, entropy: Entropy, *, shelf: PolicyShelf) -> None:
         self._store = store
         self._clock = clock
         self._entropy = entropy
+        self._shelf = shelf
 
     def list(
         self,
@@ -69,18 +71,26 @@ class Certificates:
         self._set(actor, record, CertificateStatus.HOLD, f"person: {reason[:MAX_REASON]}")
 
     def release(self, actor: Principal, serial: str, *, reason: str) -> None:
-        """Take from a person's hold. Raises MissingError, ConflictError; a tier's hold ends with the tier."""
+        """Take from a person's hold; where the device's tier holds none, the tier's hold takes its place.
+
+        Raises MissingError, ConflictError; a tier's hold ends with the tier.
+        """
         record = self._changeable(actor, serial)
         if record.status is not CertificateStatus.HOLD:
             raise ConflictError("the certificate is not on hold", code="certificate.status")
         if record.status_reason == HELD_BY_TIER:
             raise ConflictError("the device's tier holds the certificate", code="certificate.held-by-tier")
-        self._set(actor, record, CertificateStatus.GOOD, f"person: {reason[:MAX_REASON]}")
+        view = self._store.view(record.device_id)
+        if view is not None and self._is_admitted(view):
+            self._set(actor, record, CertificateStatus.GOOD, f"person: {reason[:MAX_REASON]}")
+        else:
+            self._set(actor, record, CertificateStatus.HOLD, HELD_BY_TIER)
 
     def identify(self, certificate: bytes) -> DeviceId:
         """Return the device whose good certificate (DER) this is, as the store says now.
 
-        Raises RefusedError for a foreign, unknown, held, revoked or expired certificate and for a retired device.
+        Raises RefusedError for a foreign, unknown, held, revoked or expired certificate, for a retired device, and for
+        one whose tier holds certificates: an earlier one of its lineage is no way around.
         """
         serial = f"{load_certificate(certificate).serial_number:x}"
         record = self._store.certificate(serial)
@@ -93,7 +103,13 @@ class Certificates:
         view = self._store.view(record.device_id)
         if view is None or view.device.lifecycle is not Lifecycle.OPERATIONAL:
             raise _refused("the device is not in service", "device.retired")
+        if not self._is_admitted(view):
+            raise _refused("the device's tier holds its certificates", "device.tier")
         return record.device_id
+
+    def _is_admitted(self, view: DeviceView) -> bool:
+        profile = self._shelf.active().policies.profiles.get(view.device.model)
+        return view.state is not None and issues(profile, view.state.tier)
 
     def _changeable(self, actor: Principal, serial: str) -> CertificateRecord:
         demand(actor, *_REVOKERS)

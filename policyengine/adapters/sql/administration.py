@@ -126,7 +126,7 @@ def activate_bundle(batch: Batch, change: ActivateBundle) -> None:
 
 def set_certificate_status(batch: Batch, change: SetCertificateStatus) -> None:
     """Revoke, hold or release a certificate."""
-    demand_status(batch.connection, change.change)
+    demand_status(batch, change.change)
     batch.status(change.change, seed=change.act.salt)
     batch.act(change.act)
 

@@ -95,7 +95,7 @@ def _demand_possible(batch: Batch, change: RecordDecision) -> None:
     if change.certificate is not None:
         _demand_reserved(batch.connection, change.certificate)
     if change.status is not None:
-        demand_status(batch.connection, change.status)
+        demand_status(batch, change.status)
     if change.spent is not None:
         _spend(batch, change.spent, change.state.device_id)
 
@@ -108,9 +108,13 @@ def _demand_reserved(connection: Connection, record: CertificateRecord) -> None:
         raise ConflictError("the certificate's reservation is not open", code="certificate.reservation")
 
 
-def demand_status(connection: Connection, change: StatusChange) -> None:
-    """Raise ConflictError unless the certificate still has the status that `change` starts from."""
-    row = connection.execute(
+def demand_status(batch: Batch, change: StatusChange) -> None:
+    """Raise ConflictError unless the certificate still has the status that `change` starts from.
+
+    What waits in the batch counts: a revocation must not be overwritten by a hold of the same commit.
+    """
+    batch.flush()
+    row = batch.connection.execute(
         select(_certificate.status).where(_certificate.issuer == change.issuer, _certificate.serial == change.serial)
     ).first()
     if row is None or row.status != change.expected.value:
