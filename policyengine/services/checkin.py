@@ -104,6 +104,8 @@ class CheckIns:
 
     async def _attempt(self, request: CheckInRequest, nonce: Nonce) -> CheckInReply:
         bound = self._bound(nonce)
+        if nonce.is_bound and bound is None:
+            raise RefusedError("no such device", code="identity.unknown-device", check="identity.unknown-device")
         repeated = self._repeated(request, nonce, bound)
         if repeated is not None:
             return repeated
@@ -112,6 +114,7 @@ class CheckIns:
         least = 0 if bound is None or bound.state is None else bound.state.generation
         active = self._with.shelf.active(at_least=least)
         found = self._with.appraiser.appraise(request, nonce, bound=bound, active=active, now=now)
+        _demand_newest(nonce, found.claimant.view)
         certificate = await self._issued(found)
         try:
             return await self._record(request, nonce, found, certificate)
@@ -232,9 +235,9 @@ class CheckIns:
 
     def _claimed(self, request: CheckInRequest, nonce: Nonce) -> DeviceId | None:
         """Return whom a refused check-in names: the device of its nonce, or of the IDevID it holds."""
-        bound = self._bound(nonce)
-        if bound is not None:
-            return bound.device.id
+        if nonce.is_bound:
+            bound = self._bound(nonce)
+            return None if bound is None else bound.device.id
         try:
             active = self._with.shelf.active()
             return self._with.appraiser.plausible(request, nonce, active=active, now=self._with.clock.now())
@@ -245,6 +248,12 @@ class CheckIns:
         now = self._with.clock.now()
         salt = self._with.entropy.draw(SALT_SIZE)
         await self._with.writer.submit(security_event(refusal, device_id=claimed, now=now, salt=salt))
+
+
+def _demand_newest(nonce: Nonce, view: DeviceView) -> None:
+    """Raise RefusedError when the device has spent a nonce issued later; one issued then may be a retry of the same."""
+    if view.state is not None and nonce.issued_us < view.state.floor:
+        raise RefusedError("a newer nonce of this device was used already", code="nonce.spent", check="nonce.spent")
 
 
 def _nonce_hash(nonce: Nonce) -> bytes:

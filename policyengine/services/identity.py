@@ -98,8 +98,6 @@ def identify(question: Question, *, bound: DeviceView | None, reads: CheckInRead
     Raises RefusedError, UnannouncedError, ConflictError, MalformedEvidenceError, UnsupportedMediaTypeError.
     """
     check_bounds(question.request)
-    if question.nonce.is_bound and bound is None:
-        raise _refused("no such device", "identity.unknown-device")
     if bound is not None and bound.state is not None:
         return _by_pinned_key(question, bound)
     if any(_is_pop(item) for item in question.request.evidence):

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import text
 
 from policyengine.model.decision import Tier
+from policyengine.model.ids import device_id
 from policyengine.services.actors import SYSTEM
 from policyengine.services.errors import ConflictError, RefusedError
 from policyengine.services.ports import PageRequest
@@ -91,6 +92,27 @@ def test_spent_nonce_is_refused_and_recorded(site: Site) -> None:
         asyncio.run(site.services.checkins.check_in(request(other)))
     assert refused.value.code == "nonce.spent"
     assert ("nonce.spent", "nonce.spent", device.planned.device_id) in events(site)
+
+
+def test_challenge_older_than_one_the_device_spent_is_refused_and_reserves_nothing(site: Site) -> None:
+    """An unbound nonce is under the floor as well; the device is not "changing too fast", and no serial is burnt."""
+    device = healthy(site)
+    early = site.challenge()
+    enrol(site, device)
+    before = count(site, "certificate")
+    with pytest.raises(RefusedError) as refused:
+        asyncio.run(site.services.checkins.check_in(request(simulated.enrolment(device, early))))
+    assert (refused.value.code, count(site, "certificate")) == ("nonce.spent", before)
+
+
+def test_unknown_device_is_refused_before_anything_it_sent_is_read(site: Site) -> None:
+    """Service ceilings section 7, line 42: a flood of unknown ids costs no signature check, not even a parse."""
+    nonce = site.services.challenges.issue(device_id("gw-nobody")).nonce
+    body = {**simulated.enrolment(healthy(site), nonce), "csr": "bm8gY3Ny"}
+    with pytest.raises(RefusedError) as refused:
+        asyncio.run(site.services.checkins.check_in(request(body)))
+    assert refused.value.code == "identity.unknown-device"
+    assert events(site) == [("identity.unknown-device", "identity.unknown-device", None)]
 
 
 def test_byte_identical_retry_returns_the_stored_reply_and_records_nothing(site: Site) -> None:
