@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,20 +57,12 @@ class Running:
 @contextmanager
 def running(data: Path, **environment: str) -> Iterator[Running]:
     """Run a server over `data` for the length of the block; it must then stop by itself with exit code 0."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "policyengine", "serve", "--data", str(data), "--port", "0"],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = _launched(data, environment)
     try:
-        while not (data / "server.json").is_file():
-            assert process.poll() is None, process.communicate()[1]
-            time.sleep(0.05)
-        yield Running(process=process, data=data, url=json.loads((data / "server.json").read_text())["url"])
+        yield _ready(process, data)
         process.send_signal(signal.SIGTERM)
-        said, logged = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=60)
+        logged = _log(data).read_text()
         assert process.returncode == 0, logged
         levels = {json.loads(line)["level"] for line in logged.splitlines()}
         assert levels <= {"info"}, logged
@@ -79,6 +71,41 @@ def running(data: Path, **environment: str) -> Iterator[Running]:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@contextmanager
+def doomed(data: Path, **environment: str) -> Iterator[Running]:
+    """Run a server over `data` that the block kills, or that is killed after it: no farewell, no clean-up."""
+    process = _launched(data, environment)
+    try:
+        yield _ready(process, data)
+    finally:
+        process.kill()
+        process.communicate()
+        (data / "server.json").unlink(missing_ok=True)
+
+
+def _launched(data: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    _log(data).parent.mkdir(parents=True, exist_ok=True)
+    with _log(data).open("w") as log:  # a file: a pipe that nobody empties would hold the server after 64 KiB
+        return subprocess.Popen(
+            [sys.executable, "-m", "policyengine", "serve", "--data", str(data), "--port", "0"],
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+
+
+def _log(data: Path) -> Path:
+    return data.with_name(f"{data.name}.log")
+
+
+def _ready(process: subprocess.Popen[str], data: Path) -> Running:
+    while not (data / "server.json").is_file():
+        assert process.poll() is None, _log(data).read_text()
+        time.sleep(0.05)
+    return Running(process=process, data=data, url=json.loads((data / "server.json").read_text())["url"])
 
 
 def publish(site: DemoSite, server: Running, *, count: int) -> tuple[SimulatedDevice, ...]:
