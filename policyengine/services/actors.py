@@ -37,3 +37,9 @@ def demand(actor: Principal, *roles: PersonRole) -> None:
     """Raise ForbiddenError unless `actor` is an admin or has one of `roles`."""
     if actor.role is not PersonRole.ADMIN and actor.role not in roles:
         raise ForbiddenError(f"role `{actor.role.value}` may not do that", needed=[role.value for role in roles])
+
+
+def demand_whole_fleet(actor: Principal) -> None:
+    """Raise ForbiddenError for one who sees some models only: what it asks for is about all of them."""
+    if actor.models is not None:
+        raise ForbiddenError("a token for some models may not do that", models=sorted(actor.models))

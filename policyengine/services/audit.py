@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from policyengine.model.ids import DeviceId, Digest
-from policyengine.services.actors import PersonRole, Principal, demand
+from policyengine.services.actors import PersonRole, Principal, demand, demand_whole_fleet
 from policyengine.services.explanation import Explanation, explain
 from policyengine.services.judging import Memory
 from policyengine.services.policies import PolicyShelf
@@ -118,6 +118,7 @@ class Audit:
     def events(self, viewer: Principal, page: PageRequest) -> Page[AuditEvent]:
         """Return administrative acts, newest first. Raises ForbiddenError."""
         demand(viewer, *_READERS)
+        demand_whole_fleet(viewer)
         return self._store.audit_events(page)
 
     def replay(self) -> ReplayReport:

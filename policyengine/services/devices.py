@@ -11,7 +11,7 @@ from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId
 from policyengine.services.actors import PersonRole, Principal, demand
 from policyengine.services.changes import Act, ChangeLifecycle, CreateEnrolmentToken, ImportDevices
-from policyengine.services.errors import ConflictError, InvalidRequestError
+from policyengine.services.errors import ConflictError, ForbiddenError, InvalidRequestError
 from policyengine.services.facts_split import join_document
 from policyengine.services.identity import token_digest
 from policyengine.services.judging import Memory, standing_of
@@ -135,7 +135,7 @@ class Devices:
         """Return how many devices were added as expected; known identical ones are left as they are.
 
         Raises ConflictError when an id is held by another serial, InvalidRequestError for a model that the policies in
-        force do not have, or have from another vendor.
+        force do not have, or have from another vendor, ForbiddenError for a model that the actor may not see.
         """
         demand(actor, *_OPERATORS)
         now = self._clock.now()
@@ -143,6 +143,7 @@ class Devices:
         if not 1 <= len(announced) <= MAX_IMPORT:
             raise InvalidRequestError(f"devices are not 1 to {MAX_IMPORT}", code="request.devices", field="devices")
         self._demand_known_models(announced)
+        _demand_visible_models(actor, announced)
         added = sum(self._store.view(device.id) is None for device in announced)
         act = self._act(actor, "device.import", announced[0].id, now, count=len(announced))
         self._store.apply(ImportDevices(devices=announced, act=act))
@@ -259,6 +260,12 @@ class Devices:
     def _act(self, actor: Principal, action: str, subject: DeviceId, now: datetime, **detail: object) -> Act:
         salt = self._entropy.draw(SALT_SIZE)
         return Act(actor=actor.name, at=now, action=action, subject=subject, detail=detail, salt=salt)
+
+
+def _demand_visible_models(actor: Principal, devices: tuple[Device, ...]) -> None:
+    foreign = {device.model for device in devices if actor.models is not None and device.model not in actor.models}
+    if foreign:
+        raise ForbiddenError(f"the token is not for model `{min(foreign)}`", field="model")
 
 
 def _expected(device: NewDevice, now: datetime) -> Device:

@@ -9,7 +9,7 @@ from policyengine.language.bundle import BundleFile, decode_file, encode
 from policyengine.language.compiler import compile_tree
 from policyengine.language.diagnostics import Diagnostic
 from policyengine.model.ids import Digest
-from policyengine.services.actors import PersonRole, Principal, demand
+from policyengine.services.actors import PersonRole, Principal, demand, demand_whole_fleet
 from policyengine.services.changes import Act, ActivateBundle, Document, StoreBundle
 from policyengine.services.errors import ConflictError, MissingError
 from policyengine.services.policies import compiled
@@ -67,6 +67,7 @@ class Bundles:
         published before the one in force (`bundle.older`): to go back, publish the older one again.
         """
         demand(actor, *_PUBLISHERS)
+        demand_whole_fleet(actor)
         record = self._record(digest)
         current = self._store.activation()
         self._demand_newer(record, current)

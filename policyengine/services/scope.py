@@ -6,13 +6,16 @@ from dataclasses import replace
 
 from policyengine.model.ids import DeviceId
 from policyengine.services.actors import Principal
-from policyengine.services.errors import MissingError
+from policyengine.services.errors import InvalidRequestError, MissingError
 from policyengine.services.ports import CheckInReads, DeviceFilter
 from policyengine.services.records import DeviceView
 
 
 def filtered(viewer: Principal, where: DeviceFilter) -> DeviceFilter:
-    """Return `where` narrowed to what `viewer` may see."""
+    """Return `where` narrowed to what `viewer` may see. Raises InvalidRequestError for text that no name can be."""
+    texts = (where.site, where.zone, where.text, *(where.models or ()))
+    if any(text is not None and "\x00" in text for text in texts):
+        raise InvalidRequestError("a filter holds a NUL character", code="request.filter")
     if viewer.models is None:
         return where
     return replace(where, models=viewer.models if where.models is None else where.models & viewer.models)

@@ -50,7 +50,10 @@ class Tokens:
         party: PartyName | None = None,
         models: frozenset[str] | None = None,
     ) -> NewToken:
-        """Return a new token; a vendor's must have `models`. Raises ForbiddenError, InvalidRequestError."""
+        """Return a new token; a vendor's must have `models`, an admin's none: it could make itself another without.
+
+        Raises ForbiddenError, InvalidRequestError.
+        """
         demand(actor)
         if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
             raise InvalidRequestError(f"name is not 1 to {MAX_NAME} printable characters", field="name")
@@ -58,6 +61,8 @@ class Tokens:
             raise InvalidRequestError(f"lifetime is not between 0 and {MAX_LIFETIME.days} days", field="lifetime")
         if role is PersonRole.VENDOR and not models:
             raise InvalidRequestError("a vendor's token must name the models it may see", field="models")
+        if role is PersonRole.ADMIN and models is not None:
+            raise InvalidRequestError("an admin's token is for the whole fleet", field="models")
         token_id, secret = self._entropy.draw(8).hex(), _text(self._entropy.draw(32))
         now = self._clock.now()
         record = ApiToken(

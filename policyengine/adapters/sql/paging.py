@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -23,7 +22,7 @@ def parts_of(cursor: str, count: int) -> list[str]:
     """Return the `count` parts of a cursor; raises InvalidRequestError for text that is none of ours."""
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeError) as cause:
+    except ValueError as cause:  # not ASCII, not base64, or not UTF-8 inside
         raise _foreign() from cause
     parts = text.split(_SEPARATOR)
     if len(parts) != count or "\x00" in text:
