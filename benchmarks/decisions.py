@@ -1,6 +1,6 @@
 """Decisions per second on the starter pack: facts in; decision, canonical bytes and all digests out.
 
-python -m benchmarks.decisions
+`python -m benchmarks.decisions [--rounds 15]`
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Certificates issued per second and core, beside bare P-256 signing and verifying in the same run.
 
-    python benchmarks/issuance.py [--rounds 7] [--seconds 0.4]
+    python -m benchmarks.issuance [--rounds 7] [--seconds 0.4]
 
 Rounds are interleaved, so that a busy machine slows all of them alike; the medians and their ratios are printed.
 """
