@@ -8,6 +8,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki import der
 from pki.errors import KeyRefusedError, PkiError
@@ -104,10 +105,18 @@ _Signed = x509.Certificate | x509.CertificateSigningRequest | x509.CertificateRe
 
 def _verify(signed: _Signed, data: bytes, key: object) -> None:
     oid = signed.signature_algorithm_oid.dotted_string
+    _demand_whole_octets(signed)
     try:
         check_signature(key, oid=oid, signature=signed.signature, data=data, pss=_pss(signed, oid))
     except (InvalidSignature, UnsupportedAlgorithm, ValueError) as cause:
         raise SignatureRefusedError("signature does not verify") from cause
+
+
+def _demand_whole_octets(signed: _Signed) -> None:
+    """Raise unless the signature is whole octets: else one signed object would have several encodings."""
+    signature = der.children(der.whole(signed.public_bytes(Encoding.DER), der.SEQUENCE).content)[2]
+    if signature.content[:1] != b"\x00":
+        raise SignatureRefusedError("signature is not of whole octets")
 
 
 def check_signature(

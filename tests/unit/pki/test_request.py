@@ -185,6 +185,16 @@ def test_bytes_that_are_no_request_are_refused(data: bytes) -> None:
         parse_request(data)
 
 
+def test_a_signature_that_is_not_of_whole_octets_proves_nothing() -> None:
+    """An ECDSA signature may end in zero bits; a count of unused bits is then a second encoding (X.690 section 8.6)."""
+    encoded = next(found for found in (csr(KEYS[0]) for _ in range(1000)) if found[-1] % 2 == 0)
+    signature = der.children(der.whole(encoded, der.SEQUENCE).content)[2]
+    header = len(encoded) - len(signature.content)
+    assert parse_request(encoded)
+    with pytest.raises(RequestError):
+        parse_request(encoded[:header] + b"\x01" + encoded[header + 1 :])
+
+
 VALID = csr(KEYS[0], extensions=[(x509.BasicConstraints(ca=True, path_length=None), True)])
 
 
