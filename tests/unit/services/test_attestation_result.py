@@ -33,6 +33,7 @@ def decision(*, valid_until: datetime | None = None) -> Decision:
         previous_tier=None,
         valid_until=valid_until,
         findings=(),
+        sights=(),
         reason=None,
         next_checkin_after=3600,
     )
