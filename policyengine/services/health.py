@@ -12,7 +12,7 @@ from policyengine.services.ports import AuditReads
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """`ready` is what a load balancer asks; `problems` says why not, as stable codes."""
+    """`ready` is what a load balancer asks; `problems` says why not, or what is degraded, as stable codes."""
 
     ready: bool
     problems: tuple[str, ...]
@@ -34,4 +34,5 @@ class HealthCheck:
             active = self._shelf.active()
         except UnavailableError as problem:
             return Health(ready=False, problems=(problem.code,), bundle=None, generation=None)
-        return Health(ready=True, problems=(), bundle=active.policies.digest, generation=active.generation)
+        problems = () if self._shelf.refused is None else ("policy.unreadable",)
+        return Health(ready=True, problems=problems, bundle=active.policies.digest, generation=active.generation)

@@ -10,12 +10,14 @@ from datetime import datetime, timedelta
 import re2
 from cryptography import x509
 
+from pki.errors import PkiError
 from pki.profile import Profile, compile_profile
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.decision.program import Program, compile_program
-from policyengine.language.bundle import decode
+from policyengine.errors import PolicyEngineError
+from policyengine.language.bundle import CorruptBundleError, decode
 from policyengine.model.endorsements import ReferenceValues, merged
-from policyengine.model.ids import Digest
+from policyengine.model.ids import Digest, digest_of
 from policyengine.model.policy import Anchor, Bundle
 from policyengine.model.schema import CORE_SCHEMA, FactSchema
 from policyengine.services.errors import MissingError, UnavailableError
@@ -102,6 +104,12 @@ class PolicyShelf:
         self._compiled: OrderedDict[Digest, Policies] = OrderedDict()
         self._active: ActivePolicies | None = None
         self._looked_at: datetime | None = None
+        self._refused: int | None = None
+
+    @property
+    def refused(self) -> int | None:
+        """The generation that was activated but cannot be read or run, so that the one before it stays in force."""
+        return self._refused
 
     def active(self, *, at_least: int = 0) -> ActivePolicies:
         """Return the policies in force, of generation `at_least` or later: no device gets an older one than before.
@@ -133,10 +141,20 @@ class PolicyShelf:
         self._looked_at = now
         if activation is None or (self._active is not None and activation.generation <= self._active.generation):
             return
-        self._active = ActivePolicies(generation=activation.generation, policies=self.by_digest(activation.digest))
+        try:
+            policies = self.by_digest(activation.digest)
+        except (PolicyEngineError, PkiError):
+            self._refused = activation.generation
+            if self._active is None:
+                raise
+            return  # INVARIANT: the last good bundle stays in force; HealthCheck tells
+        self._active = ActivePolicies(generation=activation.generation, policies=policies)
+        self._refused = None
 
     def _load(self, digest: Digest) -> Policies:
         record, content = self._reads.bundle(digest), self._reads.document(digest)
         if record is None or content is None:
             raise MissingError(f"bundle `{digest}` is not published", code="bundle.missing", digest=digest)
+        if digest_of(content) != digest:
+            raise CorruptBundleError(f"the stored bundle is not `{digest}`")
         return compiled(decode(content), digest=digest, commit=record.commit)

@@ -6,6 +6,7 @@ import zlib
 from datetime import datetime
 
 from policyengine.model.ids import Digest
+from policyengine.services.errors import UnavailableError
 from policyengine.services.moments import micros, moment
 
 MAX_BODY = 64 * 1024 * 1024  # a stored document never inflates beyond this; a larger one is damage or an attack
@@ -47,5 +48,8 @@ def packed(content: bytes) -> bytes:
 
 
 def unpacked(content: bytes) -> bytes:
-    """Return what `packed` was given, at most MAX_BODY bytes."""
-    return zlib.decompressobj().decompress(content, MAX_BODY)
+    """Return what `packed` was given, at most MAX_BODY bytes; raises UnavailableError for bytes that it never gave."""
+    try:
+        return zlib.decompressobj().decompress(content, MAX_BODY)
+    except zlib.error as cause:
+        raise UnavailableError("a stored document is damaged", code="document.damaged") from cause
