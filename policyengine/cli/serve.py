@@ -145,7 +145,7 @@ def _contexts(settings: Settings, installation: Installation) -> ContextFactory 
     from api.tls import LiveContext, ServerKeys, Trust
 
     keys = ServerKeys(chain=installation.tls_chain, key=installation.tls_key, passphrase=installation.passphrase)
-    live = LiveContext(keys, lambda: Trust(generation=installation.generation(), authorities=installation.trusted()))
+    live = LiveContext(keys, Trust(generation=installation.generation, authorities=installation.trusted))
     return lambda _config, _default: live.context
 
 

@@ -119,6 +119,23 @@ def test_a_ca_removed_while_running_is_no_longer_believed(site: Site) -> None:
     assert (before, _is_served(site, site.identity(site.device_ca))) == (True, False)
 
 
+def test_trust_is_read_when_it_changes_and_not_in_every_handshake(site: Site) -> None:
+    """A handshake needs no credential; reading the bundle in each would let a stranger hold the server with them."""
+    before = site.trust.readings
+    assert all(_is_served(site, site.anonymous) for _ in range(5))
+    same = site.trust.readings
+    site.trust.set(site.device_ca)
+    assert all(_is_served(site, site.anonymous) for _ in range(5))
+    assert (same, site.trust.readings) == (before, before + 1)
+
+
+def test_trust_that_cannot_be_read_leaves_the_one_before_and_the_server_up(site: Site) -> None:
+    """Service ceilings section 8: a damaged bundle leaves the last good one in force, for handshakes too."""
+    site.trust.damaged = True
+    site.trust.set(site.foreign_ca)
+    assert (_is_served(site, site.identity(site.device_ca)), _is_served(site, site.anonymous)) == (True, True)
+
+
 def _is_served(site: Site, context: ssl.SSLContext) -> bool:
     """Tell whether a new connection gets an answer; in TLS 1.3 the refusal comes with the first read."""
     with connect(site.port, context) as connection:

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 
 from api.protocol import DeviceProtocol
 from api.tls import LiveContext, ServerKeys, Trust
+from policyengine.errors import PolicyEngineError
 
 NOW = dt.datetime.now(dt.UTC)
 PASSPHRASE = b"correct horse"
@@ -85,13 +86,22 @@ class Trusting:
     def __init__(self, *authorities: Ca) -> None:
         self.generation = 1
         self.authorities = authorities
+        self.readings = 0
+        self.damaged = False
 
     def set(self, *authorities: Ca) -> None:
         self.authorities = authorities
         self.generation += 1
 
-    def __call__(self) -> Trust:
-        return Trust(generation=self.generation, authorities="".join(ca.pem for ca in self.authorities))
+    @property
+    def trust(self) -> Trust:
+        return Trust(generation=lambda: self.generation, authorities=self._read)
+
+    def _read(self) -> str:
+        self.readings += 1
+        if self.damaged:
+            raise PolicyEngineError("damaged")
+        return "".join(ca.pem for ca in self.authorities)
 
 
 @contextmanager
@@ -100,7 +110,7 @@ def serving(
 ) -> Iterator[int]:
     """Run `app` behind TLS for the length of the block; yields the port."""
     chain, key = leaf(server_ca, folder, "server", passphrase=PASSPHRASE)
-    live = LiveContext(ServerKeys(chain=chain, key=key, passphrase=PASSPHRASE), trust)
+    live = LiveContext(ServerKeys(chain=chain, key=key, passphrase=PASSPHRASE), trust.trust)
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app,
