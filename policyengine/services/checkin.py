@@ -219,8 +219,8 @@ class CheckIns:
             next_nonce=next_nonce,
             next_checkin_after=after,
             server_time=found.now,
-            certificate=None if certificate is None else self._with.issuance.pem(certificate),
-            chain=None if certificate is None else self._with.issuance.chain_pem,
+            certificate=None if certificate is None else certificate.certificate,
+            chain=self._with.issuance.chain,
         )
 
     async def _keep_stranger(self, stranger: UnannouncedError) -> None:

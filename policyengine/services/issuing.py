@@ -58,7 +58,7 @@ class Issuance:
             "key_type": key_type,
             **({} if key_bits is None else {"key_bits": key_bits}),
         }
-        self.chain_pem = "".join(pem_of(certificate.public_bytes(Encoding.DER)) for certificate in chain)
+        self.chain = tuple(certificate.public_bytes(Encoding.DER) for certificate in chain)
 
     async def issue(self, grant: Grant) -> CertificateRecord:
         """Return a signed certificate whose reservation is durable; it is not issued until the decision commits.
@@ -79,9 +79,10 @@ class Issuance:
         )
         return _record(self._authority.sign(linted, reserved).der, reservation, grant)
 
-    def pem(self, record: CertificateRecord) -> str:
-        """Return the certificate as PEM."""
-        return pem_of(record.certificate)
+    @property
+    def chain_pem(self) -> str:
+        """The issuing CA's certificate, then the root's."""
+        return "".join(map(pem_of, self.chain))
 
     async def abandon(self, record: CertificateRecord, *, reason: str, now: datetime) -> None:
         """Close the reservation of a certificate that its decision did not survive to deliver."""

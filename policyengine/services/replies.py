@@ -25,20 +25,24 @@ class Rest:
     next_nonce: bytes
     next_checkin_after: int
     server_time: datetime
-    certificate: str | None
-    chain: str | None
+    certificate: bytes | None
+    chain: tuple[bytes, ...]  # of the certificate, its issuer first
 
     def stored(self) -> bytes:
         """Return it as the members of a JSON object; whatever is stored here is sent again as it stands."""
         document: dict[str, object] = {
             "attestation_result": self.attestation_result,
             "next_checkin_after": self.next_checkin_after,
-            "next_nonce": base64.urlsafe_b64encode(self.next_nonce).decode().rstrip("="),
+            "next_nonce": _text(self.next_nonce),
             "server_time": format_timestamp(self.server_time),
         }
         if self.certificate is not None:
-            document |= {"certificate": self.certificate, "chain": self.chain}
+            document |= {"certificate": _text(self.certificate), "chain": [_text(issuer) for issuer in self.chain]}
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _text(octets: bytes) -> str:
+    return base64.urlsafe_b64encode(octets).decode().rstrip("=")
 
 
 def compose(judged: Judged, *, rest: bytes, tier: Tier, restriction: Restriction | None) -> bytes:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from policyengine.adapters.demo_site import DemoSite
@@ -67,7 +68,7 @@ def test_a_ready_server_says_so(fleet: Fleet) -> None:
 def test_an_enrolled_device_gets_tier_certificate_and_the_nonce_for_next_time(fleet: Fleet) -> None:
     device, reply = fleet.enrolled(0)
     assert reply["tier"] == "full"
-    assert str(reply["certificate"]).startswith("-----BEGIN CERTIFICATE-----")
+    assert x509.load_der_x509_certificate(_bytes(reply["certificate"]))
     again = fleet.server.connection()
     second = expect(again.post("/v1/checkins", check_in(device, _bytes(reply["next_nonce"]))), 200).document
     again.close()
@@ -130,7 +131,8 @@ def test_a_quarantined_device_is_shut_out_and_may_still_check_in(fleet: Fleet, t
 
 def _as_device(fleet: Fleet, device: SimulatedDevice, reply: dict[str, object], folder: Path) -> Connection:
     """Return a connection made with the device's new certificate."""
-    (folder / "ldevid.pem").write_text(str(reply["certificate"]))
+    leaf = x509.load_der_x509_certificate(_bytes(reply["certificate"]))
+    (folder / "ldevid.pem").write_bytes(leaf.public_bytes(Encoding.PEM))
     key = device.operational_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (folder / "ldevid.key").write_bytes(key)
     wire = fleet.server.connection()
@@ -169,11 +171,29 @@ def test_a_second_start_keeps_authority_and_admin_token(tmp_path: Path) -> None:
         assert (second.ca_pem, second.token, status) == (*before, 200)
 
 
+def test_a_second_start_on_a_port_in_use_leaves_the_running_server_alone(fleet: Fleet) -> None:
+    where = (fleet.server.data / "server.json").read_bytes()
+    command = [sys.executable, "-m", "policyengine", "serve", "--data", str(fleet.server.data)]
+    done = subprocess.run([*command, "--port", str(fleet.server.port)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error[serve.address]: cannot listen on")
+    assert (fleet.server.data / "server.json").read_bytes() == where
+
+
+@pytest.mark.parametrize("command", [["db", "status"], ["db", "upgrade"], ["device", "list"], ["replay"]])
+def test_a_directory_named_by_mistake_is_told_as_such(command: list[str], tmp_path: Path) -> None:
+    full = [sys.executable, "-m", "policyengine", *command, "--data", str(tmp_path / "dtaa")]
+    done = subprocess.run(full, capture_output=True, text=True, check=False)
+    assert (done.returncode, (tmp_path / "dtaa").exists()) == (2, False)
+    assert done.stderr.startswith("error[data.missing]")
+
+
 def test_a_command_before_the_first_start_is_one_line_and_no_traceback(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "policyengine", "token", "list", "--data", str(tmp_path / "none")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("error[") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error[data.missing]") and done.stderr.count("\n") == 1
+    assert not (tmp_path / "none").exists()
 
 
 def test_hostile_cbor_is_refused_as_malformed_and_the_server_stays_up(fleet: Fleet, vectors: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from cryptography import x509
@@ -38,6 +40,10 @@ def enrol(site: Site, device: SimulatedDevice) -> bytes:
     return next_nonce(asyncio.run(site.enrol(device)))
 
 
+def octets(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
 def count(site: Site, table: str, where: str = "1 = 1") -> int:
     with site.store._engine.connect() as connection:
         return int(connection.execute(text(f"SELECT count(*) FROM {table} WHERE {where}")).scalar_one())
@@ -53,10 +59,19 @@ def test_announced_device_with_idevid_enrols_and_gets_a_certificate(site: Site) 
     device = healthy(site)
     reply = asyncio.run(site.enrol(device))
     document = json.loads(reply.body)
-    leaf = x509.load_pem_x509_certificate(document["certificate"].encode())
+    leaf = x509.load_der_x509_certificate(octets(document["certificate"]))
     spki = leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     expected = device.operational_key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     assert (reply.tier, spki) == (Tier.FULL, expected)
+
+
+def test_the_chain_of_a_certificate_leads_from_its_issuer_to_the_root(site: Site) -> None:
+    """DESIGN section 11: bytes are base64url without padding, certificates too."""
+    document = json.loads(asyncio.run(site.enrol(healthy(site))).body)
+    path = [x509.load_der_x509_certificate(octets(text)) for text in (document["certificate"], *document["chain"])]
+    for certificate, issuer in pairwise(path):
+        certificate.verify_directly_issued_by(issuer)
+    assert (len(path), path[-1].subject) == (3, path[-1].issuer)
 
 
 def test_reply_holds_the_decision_and_what_the_device_needs_next(site: Site) -> None:
