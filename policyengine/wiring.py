@@ -48,6 +48,12 @@ class ResultKeyError(PolicyEngineError):
     code = "fault.result-key"
 
 
+class NoInstallationError(PolicyEngineError):
+    """No server has ever started on the data directory."""
+
+    code = "data.missing"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
     """One server's services and what its TLS needs; close it when done."""
@@ -100,13 +106,22 @@ def build(settings: Settings) -> Installation:
 def opened(settings: Settings) -> Iterator[Installation]:
     """Yield the installation that `build` left, for a command; makes nothing.
 
-    Raises KeyFileError where there is none, UnavailableError when the database is not this version's.
+    Raises NoInstallationError where there is none, UnavailableError when the database is not this version's.
     """
+    demand_installation(settings)
     installation = _open(settings, read_passphrase(_passphrase_file(settings)))
     try:
         yield installation
     finally:
         installation.close()
+
+
+def demand_installation(settings: Settings) -> None:
+    """Raise NoInstallationError unless a server has started on the data directory before."""
+    if not settings.layout.keys.is_dir():
+        root = settings.layout.root
+        advice = f"start `policyengine serve --data {root}` first, or name another directory with --data"
+        raise NoInstallationError(f"`{root}` is no data directory of a server; {advice}", path=str(root))
 
 
 def _open(settings: Settings, passphrase: bytes) -> Installation:

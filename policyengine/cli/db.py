@@ -42,11 +42,15 @@ def _address(data: Path | None, url: str | None) -> str:
     from dataclasses import replace
 
     from policyengine.settings import from_environment
+    from policyengine.wiring import demand_installation
 
     if url is not None:
         return url
-    settings = from_environment()
-    return (settings if data is None else replace(settings, data=data)).storage_url
+    found = from_environment()
+    settings = found if data is None else replace(found, data=data)
+    if settings.database_url is None:
+        demand_installation(settings)  # nothing is made in a directory named by mistake
+    return settings.storage_url
 
 
 def _print(status: SchemaStatus) -> None:

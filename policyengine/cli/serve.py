@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policyengine.errors import PolicyEngineError
 from policyengine.settings import Settings, from_environment
 
 if TYPE_CHECKING:
@@ -33,6 +34,12 @@ COLLECT_AFTER = (20_000, 50, 100)  # allocations, then young and middle collecti
 INSTANCE_BYTES = 6  # names this process in request ids
 
 
+class AddressError(PolicyEngineError):
+    """The address cannot be listened on."""
+
+    code = "serve.address"
+
+
 def serve(
     data: Annotated[Path | None, typer.Option(help="Data directory: database, keys, admin token.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
@@ -42,13 +49,14 @@ def serve(
     from policyengine.wiring import build
 
     settings = _settings(data, host, port)
-    settings.layout.server.unlink(missing_ok=True)
-    installation = build(settings)
-    try:
-        _run(settings, installation)
-    finally:
+    with _listener(settings) as listener:  # first of all: a second start by mistake must not touch a running server
         settings.layout.server.unlink(missing_ok=True)
-        installation.close()
+        installation = build(settings)
+        try:
+            _run(settings, installation, listener)
+        finally:
+            _withdraw(settings)
+            installation.close()
 
 
 def _settings(data: Path | None, host: str | None, port: int | None) -> Settings:
@@ -61,12 +69,11 @@ def _settings(data: Path | None, host: str | None, port: int | None) -> Settings
     )
 
 
-def _run(settings: Settings, installation: Installation) -> None:
+def _run(settings: Settings, installation: Installation, listener: socket.socket) -> None:
     from api.logs import configure
     from policyengine.cli.background import sweeping
 
     configure(sys.stderr, level=settings.log_level)
-    listener = _listener(settings)
     # The server drains on SIGTERM and then raises it again; as an exit it lets the store close and files go.
     signal.signal(signal.SIGTERM, _leave)
     _settle_memory()
@@ -88,7 +95,12 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
 
 def _listener(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as cause:
+        reason = os.strerror(cause.errno).lower() if cause.errno and cause.errno > 0 else "no such address"
+        where = f"{settings.host}:{settings.port}"
+        raise AddressError(f"cannot listen on `{where}`: {reason}; choose --host and --port", address=where) from cause
 
 
 def _server(settings: Settings, installation: Installation, listener: socket.socket) -> uvicorn.Server:
@@ -154,10 +166,20 @@ def _shown_host(host: str) -> str:
     return reachable.get(host, f"[{host}]" if ":" in host else host)
 
 
+def _withdraw(settings: Settings) -> None:
+    """Remove the word of where this server is; what another process wrote there since stays."""
+    try:
+        announced = json.loads(settings.layout.server.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    if announced["pid"] == os.getpid():
+        settings.layout.server.unlink(missing_ok=True)
+
+
 def _announce(settings: Settings, url: str) -> None:
     """Write where the server is, whole or not at all, and print it as the one line of standard output."""
     layout = settings.layout
-    where = {"url": url, "port": int(url.rpartition(":")[2]), "pid": os.getpid(), "ca": str(layout.ca_bundle)}
+    where = {"url": url, "port": int(url.rpartition(":")[2]), "pid": os.getpid(), "ca": str(layout.ca_bundle.resolve())}
     fresh = layout.server.with_suffix(".new")
     fresh.write_text(json.dumps(where) + "\n", encoding="utf-8")
     fresh.replace(layout.server)
