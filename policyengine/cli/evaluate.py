@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from policyengine.model.facts import Facts
     from policyengine.model.policy import Bundle
 
-# A waiver that has ended, or reaches too far ahead, is a mistake to `check` and covers nothing when a device is judged.
-_WAIVERS_OUT_OF_TIME = frozenset({"waiver.expired", "waiver.too-long"})
-
 
 class PhaseName(Enum):
     """When the device is judged."""
@@ -91,33 +88,29 @@ def _evaluated(
 
 
 def _compiled(files: Mapping[str, bytes], moments: tuple[datetime, ...]) -> Compilation:
-    """Return the compilation at the first of `moments` at which the files compile, else without ended waivers.
+    """Return the compilation at the first of `moments` at which the files compile, else the first without bad waivers.
 
     A bundle outlives the waivers in it: what a server made active before they ended is judged the same here.
     """
+    from policyengine.language.bundle import encode
     from policyengine.language.compiler import compile_tree
-    from policyengine.language.diagnostics import Level
+    from policyengine.model.ids import digest_of
 
     first = compilation = compile_tree(files, now=moments[0])
     for moment in moments[1:]:
         if compilation.bundle is None:
             compilation = compile_tree(files, now=moment)
-    if compilation.bundle is not None:
+    if compilation.bundle is not None or first.judging is None:
         return compilation
-    errors = [found for found in first.diagnostics if found.severity is Level.ERROR]
-    if any(found.code not in _WAIVERS_OUT_OF_TIME for found in errors):
-        return first
-    ended = {found.file for found in errors}
-    kept = {path: content for path, content in files.items() if path not in ended}
-    return compile_tree(kept, now=moments[0])
+    return replace(first, bundle=first.judging, digest=digest_of(encode(first.judging)))
 
 
 def _refusal(policies: Path, compilation: Compilation) -> PoliciesRefusedError:
-    from policyengine.language.diagnostics import Level, as_text
+    from policyengine.language.diagnostics import as_text, errors
 
-    errors = [found for found in compilation.diagnostics if found.severity is Level.ERROR]
+    found = errors(compilation.diagnostics)
     message = f"`{policies}` does not compile; run `policyengine check {policies}`"
-    return PoliciesRefusedError(message, errors=len(errors), first=as_text(errors[0]) if errors else None)
+    return PoliciesRefusedError(message, errors=len(found), first=as_text(found[0]) if found else None)
 
 
 def _facts(path: Path, bundle: Bundle) -> Facts:

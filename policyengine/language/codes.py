@@ -136,3 +136,5 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "yaml.too-large": "A file is larger than 1 MiB.",
     }
 )
+
+WAIVER_CODES = frozenset(code for code in MEANINGS if code.startswith("waiver."))  # such a waiver covers nothing

@@ -17,7 +17,8 @@ from policyengine.language.binding_documents import Policies, read_binding
 from policyengine.language.bundle import encode
 from policyengine.language.catalog_documents import read_controls, read_facts
 from policyengine.language.cel import Environment
-from policyengine.language.diagnostics import Diagnostic, Report, has_errors, in_order
+from policyengine.language.codes import WAIVER_CODES
+from policyengine.language.diagnostics import Diagnostic, Report, errors, has_errors, in_order
 from policyengine.language.documents import Documents, read_documents
 from policyengine.language.fleet_documents import check_vendors, read_fleet, read_party
 from policyengine.language.layout import check_owner, missing_files
@@ -39,10 +40,14 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compilation:
-    """What came of a tree: a bundle and its digest, or neither and at least one diagnostic of severity error."""
+    """What came of a tree: a bundle and its digest, or neither and at least one diagnostic of severity error.
+
+    `judging` is what a device is judged by: the bundle, also when all mistakes are in waivers, which then cover nothing.
+    """
 
     bundle: Bundle | None
     digest: Digest | None
+    judging: Bundle | None
     diagnostics: tuple[Diagnostic, ...]
     tests: tuple[PolicyTest, ...]
 
@@ -66,6 +71,7 @@ def compile_tree(files: Mapping[str, bytes], *, now: datetime) -> Compilation:
     return Compilation(
         bundle=good,
         digest=None if good is None else digest_of(encode(good)),
+        judging=bundle if all(one.code in WAIVER_CODES for one in errors(diagnostics)) else None,
         diagnostics=diagnostics,
         tests=tuple(test for test in tests if test is not None),
     )

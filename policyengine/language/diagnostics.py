@@ -58,9 +58,14 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     return tuple(sorted(dict.fromkeys(diagnostics), key=lambda one: one.order))
 
 
+def errors(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Return those of `diagnostics` that keep the tree from compiling."""
+    return tuple(one for one in diagnostics if one.severity is Level.ERROR)
+
+
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
     """Return whether any of `diagnostics` keeps the tree from compiling."""
-    return any(one.severity is Level.ERROR for one in diagnostics)
+    return bool(errors(diagnostics))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

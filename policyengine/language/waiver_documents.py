@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from policyengine.language.binding_documents import Policies, policy_at
-from policyengine.language.diagnostics import did_you_mean
+from policyengine.language.diagnostics import did_you_mean, errors
 from policyengine.language.nodes import scalars, text, texts
 from policyengine.language.page import Page
 from policyengine.language.policy_documents import WrittenPolicy
@@ -20,7 +20,13 @@ from policyengine.model.times import format_duration, format_timestamp
 
 
 def read_waiver(page: Page, around: Surroundings, policies: Policies) -> Waiver | None:
-    """Return the waiver, or None when its policy is not there or cannot be waived."""
+    """Return the waiver, or None when anything about it is a mistake: such a waiver covers nothing."""
+    known = len(page.report.found)
+    waiver = _read(page, around, policies)
+    return None if errors(page.report.found[known:]) else waiver
+
+
+def _read(page: Page, around: Surroundings, policies: Policies) -> Waiver | None:
     owner_of(page, around)
     where = selector_at(page, ("where",), around)
     expires = moment_at(page, page.node("spec", "expires"))

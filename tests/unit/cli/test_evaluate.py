@@ -165,6 +165,42 @@ def test_a_waiver_is_judged_at_the_time_given(tree: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ('expires: "2026-12-15T00:00:00Z"', 'expires: "2027-12-15T00:00:00Z"'),
+        ("rules: [secure]", "rules: [no-such-rule]"),
+    ],
+    ids=["too long", "no such rule"],
+)
+def test_a_waiver_that_check_refuses_covers_nothing(tree: Path, written: str, meant: str) -> None:
+    """DESIGN section 6: such a waiver is a `check` error and covers nothing."""
+    path = tree / "policies" / "waivers" / "spare.yaml"
+    path.parent.mkdir()
+    assert written in WAIVER
+    path.write_text(WAIVER.replace(written, meant))
+    found = decision(evaluate(tree, facts(secure=False)))
+    assert (found["tier"], found["findings"][0]["waiver"]) == ("quarantine", None)
+
+
+def test_a_refused_waiver_leaves_others_in_its_file_as_they_are(tree: Path) -> None:
+    path = tree / "policies" / "waivers" / "spare.yaml"
+    path.parent.mkdir()
+    ended = WAIVER.replace("name: spare", "name: ended").replace("2026-12-15", "2026-11-01")
+    path.write_text(f"{ended}---\n{WAIVER}")
+    found = decision(evaluate(tree, facts(secure=False)))
+    assert (found["tier"], found["findings"][0]["waiver"]) == ("full", "spare")
+
+
+def test_a_policy_that_cannot_be_waived_is_not(tree: Path) -> None:
+    boot = tree / "policies" / "engineering" / "boot.yaml"
+    boot.write_text(boot.read_text().replace("  waivers: {max: 30d, approvals: [engineering]}\n", ""))
+    path = tree / "policies" / "waivers" / "spare.yaml"
+    path.parent.mkdir()
+    path.write_text(WAIVER)
+    assert decision(evaluate(tree, facts(secure=False)))["findings"][0]["result"] == "fail"
+
+
+@pytest.mark.parametrize(
     ("document", "code", "path"),
     [
         (facts(secure=None), "facts.type", "boot.secure"),
