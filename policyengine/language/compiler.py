@@ -42,7 +42,7 @@ _T = TypeVar("_T")
 class Compilation:
     """What came of a tree: a bundle and its digest, or neither and at least one diagnostic of severity error.
 
-    `judging` is what a device is judged by: the bundle, also when all mistakes are in waivers, which then cover nothing.
+    `judging` is what devices are judged by: the bundle, also when all mistakes are in waivers, which cover nothing.
     """
 
     bundle: Bundle | None
