@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse
 
 from policyengine.model.decision import Tier
 from policyengine.model.times import format_timestamp
+from policyengine.services.explanation import undecided
 
 TIERS = tuple(tier.name.lower() for tier in Tier)
 
@@ -63,5 +64,10 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters.update(
-    shown=shown, shown_lines=shown_lines, shares=shares, rfc3339=format_timestamp, tojson_text=_json_text
+    shown=shown,
+    shown_lines=shown_lines,
+    shares=shares,
+    rfc3339=format_timestamp,
+    tojson_text=_json_text,
+    undecided=undecided,
 )

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from policyengine.model.expression import facts_read
 from policyengine.model.ids import PolicyName
-from policyengine.model.policy import Bundle
+from policyengine.model.policy import Bundle, Rule
 from policyengine.services.records import Restriction
 from policyengine.services.replies import restriction_document
 
 Finding = Mapping[str, Any]
 
 _ORDER = {"fail": 0, "unknown": 1, "waived": 2}
+_UNDECIDED = {
+    "fact.absent": "a fact it reads is missing",
+    "fact.stale": "a fact it reads is too old",
+    "fact.weak": "a fact it reads comes from too weak a source",
+    "fact.incomplete": "a list it reads may lack items",
+    "selector.unknown": "the registry does not say whether the rule is about this device",
+}
+MAX_SHOWN = 160  # characters of one fact in a sentence; `facts` has all of it
 _SEVERITIES = {"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
 
 
@@ -31,7 +41,7 @@ def explain(decision: Mapping[str, Any], bundle: Bundle, restriction: Restrictio
         (found for found in decision["findings"] if found["result"] in _ORDER),
         key=lambda found: (not _is_decisive(found, decision), _ORDER[found["result"]], _SEVERITIES[found["severity"]]),
     )
-    reasons = [_reason(found, decision, _requirement(found, bundle)) for found in findings]
+    reasons = [_reason(found, decision, _rule(found, bundle)) for found in findings]
     kept = ("decision_id", "device_id", "decided_at", "phase", "bundle", "decided_tier", "tier", "valid_until")
     document: dict[str, object] = {key: decision[key] for key in kept}
     document |= {"reason": decision.get("reason"), "passed": _count(decision, "pass"), "because": reasons}
@@ -46,37 +56,50 @@ def _is_decisive(found: Finding, decision: Mapping[str, Any]) -> bool:
     return bool(acts and found["action"] == decision["decided_tier"])
 
 
-def _requirement(found: Finding, bundle: Bundle) -> str | None:
+def _rule(found: Finding, bundle: Bundle) -> Rule | None:
     name, _, rule_id = str(found["rule"]).partition("#")
     policy = bundle.policies.get(PolicyName(name))
     rules = () if policy is None else policy.rules
-    return next((rule.text for rule in rules if rule.id == rule_id), None)
+    return next((rule for rule in rules if rule.id == rule_id), None)
 
 
-def _reason(found: Finding, decision: Mapping[str, Any], requires: str | None) -> dict[str, object]:
+def _reason(found: Finding, decision: Mapping[str, Any], rule: Rule | None) -> dict[str, object]:
     keys = (
         *("rule", "binding", "result", "reason", "mode", "action", "severity", "message", "remediation"),
         *("source", "facts", "failing_since", "held_until", "waiver", "controls"),
     )
+    missing = (
+        [] if rule is None else sorted({".".join(path) for path in facts_read(rule.require)} - set(found["facts"]))
+    )
+    requires = None if rule is None else " ".join(rule.text.split())
     return {key: found[key] for key in keys} | {
         "decisive": _is_decisive(found, decision),
         "requires": requires,
-        "change": _change(found, requires),
+        "missing": missing,
+        "change": _change(found, requires, missing),
     }
 
 
-def _change(found: Finding, requires: str | None) -> str:
+def undecided(reason: str) -> str:
+    """Return in words why a finding with the reason code `reason` is unknown."""
+    return _UNDECIDED.get(reason, "its condition could not be computed")
+
+
+def _change(found: Finding, requires: str | None, missing: Sequence[str]) -> str:
     """Return what would have to change for this finding to pass."""
-    if found["result"] == "unknown" and not found["facts"]:
-        return (
-            f"evidence that gives the facts of `{requires}`" if requires else "evidence that gives the facts it reads"
-        )
-    values = ", ".join(f"{path} is {_shown(seen['value'])} ({seen['source']})" for path, seen in found["facts"].items())
-    return f"`{requires}` must hold; now {values}" if requires else f"now {values}"
+    wanted = "the rule must hold" if requires is None else f"`{requires}` must hold"
+    seen = [f"{path} is {_shown(fact['value'])} ({fact['source']})" for path, fact in found["facts"].items()]
+    seen += [f"{path} is missing" for path in missing]
+    if found["result"] == "unknown":
+        wanted += f", but {undecided(found['reason'])}"
+    return f"{wanted}; now {', '.join(seen)}" if seen else wanted
 
 
 def _shown(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return f"a list of {len(value)}"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "..."
 
 
 def _count(decision: Mapping[str, Any], result: str) -> int:
@@ -102,7 +125,7 @@ def _lines(reason: Mapping[str, Any]) -> list[str]:
     place = f"{source['file']}:{source['line']}" + (f" at {source['commit']}" if source["commit"] else "")
     lines = [
         f"- {reason['rule']}: {reason['result']} ({reason['reason']}), {reason['mode']} {reason['action']}, {place}",
-        f"  {reason['message']}",
+        f"  {undecided(reason['reason']) if reason['result'] == 'unknown' else reason['message']}",
         f"  to pass: {reason['change']}",
     ]
     if reason["remediation"]:
