@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from policyengine.adapters.demo_site import DemoSite
-    from policyengine.cli.demo_steps import Server
+    from policyengine.cli.demo_steps import Ending, Published, Server
     from policyengine.simulation.plan import PlannedDevice
 
 ROUND_SECONDS = 7  # well inside the freshness of the demo's evidence, so that healthy devices stay fresh
@@ -72,9 +72,7 @@ def _started(
         with console.status("starting the server: root and issuing CA, database, TLS"):
             server = running.enter_context(running_server(site, port=port))
         console.print(f"server     {server.url}")
-        published = publish(server, site.policies)
-        console.print(f"in force   {published.digest}", soft_wrap=True)
-        console.print(f"           from commit {published.commit}")
+        _print_in_force(publish(server, site.policies), console)
         announce(server, plan)
         console.print(f"announced  {len(plan)} devices of {len({planned.model for planned in plan})} models")
         yield site, server, plan
@@ -91,12 +89,14 @@ def _run_once(site: DemoSite, server: Server, plan: Sequence[PlannedDevice], con
 
 
 def _run_on(site: DemoSite, server: Server, plan: Sequence[PlannedDevice], console: Console, output: Output) -> None:
+    from policyengine.cli.demo_report import print_queries
     from policyengine.cli.demo_steps import FRESH_SECONDS, running_devices
 
     with running_devices(site, server, quiet=FRESH_SECONDS + 1, rounds=0, every=ROUND_SECONDS) as reports:
         refusals = _watch_first_rounds(reports, plan, console)
-        _show(server, plan, refusals, console, output)
-        console.print(f"\n# commit a change in {site.policies}\n# and it is put in force; Ctrl-C ends the demo")
+        print_queries(_show(server, plan, refusals, console, output), server, console)
+        console.print(f"\n# commit a change in {site.policies}", soft_wrap=True)
+        console.print("# and see what it does; Ctrl-C ends the demo")
         try:
             _put_commits_in_force(site, server, reports, console)
         except KeyboardInterrupt:
@@ -134,28 +134,53 @@ def _bar(reports: Iterator[dict[str, Any]], what: str, total: int, console: Cons
 
 def _show(
     server: Server, plan: Sequence[PlannedDevice], refusals: Mapping[str, str], console: Console, output: Output
-) -> None:
-    from policyengine.cli.demo_report import document, print_queries, print_table
+) -> tuple[Ending, ...]:
+    """Print where every device ended, and return it."""
+    from policyengine.cli.demo_report import document, print_table
     from policyengine.cli.demo_steps import endings
 
     found = endings(server, plan, refusals)
     if output is Output.JSON:
         typer.echo(document(found))
-        return
-    print_table(found, console)
-    print_queries(found, server, console)
+    else:
+        print_table(found, console)
+    return found
 
 
 def _put_commits_in_force(site: DemoSite, server: Server, reports: Iterator[dict[str, Any]], console: Console) -> None:
+    """Publish each new commit, and say what it changed once every device has checked in under it."""
     from policyengine.adapters.git import read_commit
+    from policyengine.cli.demo_report import tier_changes
+
+    known, tiers = read_commit(site.policies).commit, dict[str, str]()
+    before, rounds_to_go = dict[str, str](), 0
+    for report in reports:
+        if report["event"] == "visit":
+            tiers[report["device_id"]] = report["tier"] or "refused"
+            continue
+        rounds_to_go -= 1
+        if rounds_to_go == 0:
+            console.print(f"changed    {tier_changes(before, tiers)}")
+        commit = read_commit(site.policies).commit
+        if commit == known:
+            continue
+        known = commit
+        if _put_in_force(site, server, console):
+            before, rounds_to_go = dict(tiers), 1
+
+
+def _put_in_force(site: DemoSite, server: Server, console: Console) -> bool:
+    """Publish the last commit and return whether it is in force now."""
     from policyengine.cli.demo_steps import DemoFailedError, publish
 
-    known = read_commit(site.policies).commit
-    for report in reports:
-        if report["event"] == "visit" or read_commit(site.policies).commit == known:
-            continue
-        known = read_commit(site.policies).commit
-        try:
-            console.print(f"in force   {publish(server, site.policies).digest}\n           from commit {known}")
-        except DemoFailedError as refused:
-            console.print(f"refused    {refused.message}")
+    try:
+        _print_in_force(publish(server, site.policies), console)
+    except DemoFailedError as refused:
+        console.print(f"refused    {refused.message}", soft_wrap=True)
+        return False
+    return True
+
+
+def _print_in_force(published: Published, console: Console) -> None:
+    console.print(f"in force   {published.digest}", soft_wrap=True)
+    console.print(f"           from commit {published.commit}")

@@ -135,11 +135,12 @@ def publish(server: Server, policies: Path) -> Published:
     from policyengine.adapters.git import read_commit
     from policyengine.language.bundle import BundleFile, encode_file
     from policyengine.language.compiler import compile_tree
+    from policyengine.language.diagnostics import as_text, errors
 
     tree, now = read_commit(policies), SystemClock().now()
     compiled = compile_tree(tree.files, now=now)
     if compiled.bundle is None or compiled.digest is None:
-        raise DemoFailedError(f"commit {tree.commit[:12]} does not compile; run `policyengine check {policies}`")
+        raise DemoFailedError(f"commit {tree.commit[:12]} does not compile: {as_text(errors(compiled.diagnostics)[0])}")
     file = BundleFile(bundle=compiled.bundle, digest=compiled.digest, commit=tree.commit, created_at=now)
     answer = server.connection.upload("/v1/bundles", encode_file(file), BUNDLE_TYPE)
     _expect(answer, 201, "/v1/bundles")
