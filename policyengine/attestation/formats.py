@@ -27,12 +27,16 @@ class Freshness(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyBinding:
-    """The key that signed believed evidence, how that was proven, and the path that vouches for it, leaf first."""
+    """The key that signed believed evidence, how that was proven, and the path that vouches for it, leaf first.
+
+    `certified` is the thumbprint of another key that this one proved to be in the same hardware, for `binding.csr-key`.
+    """
 
     key: PublicKey
     thumbprint: str
     proof: str
     chain: tuple[x509.Certificate, ...] = ()
+    certified: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
