@@ -1,0 +1,82 @@
+"""A bounded, strict reader of TPM 2.0 structures: big-endian, every size checked, every byte consumed."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from policyengine.attestation.errors import MalformedEvidenceError
+
+MAX_STRUCTURE = 4096  # a TPMT_PUBLIC with an RSA-4096 key has 600 bytes; TPM buffers end at 4 KiB
+
+_U8, _U16, _U32, _U64 = struct.Struct(">B"), struct.Struct(">H"), struct.Struct(">I"), struct.Struct(">Q")
+
+
+class TpmReader:
+    """A cursor over one structure, `name` in every error. All methods raise MalformedEvidenceError `tpm.*`."""
+
+    __slots__ = ("_at", "_data", "_name")
+
+    def __init__(self, data: bytes, *, name: str) -> None:
+        if len(data) > MAX_STRUCTURE:
+            raise MalformedEvidenceError(
+                "tpm.size", f"{name} has {len(data)} bytes, the limit is {MAX_STRUCTURE}", offset=MAX_STRUCTURE
+            )
+        self._data: Final = data
+        self._name: Final = name
+        self._at = 0
+
+    def u8(self) -> int:
+        """Return the next BYTE."""
+        return self._number(_U8)
+
+    def u16(self) -> int:
+        """Return the next UINT16."""
+        return self._number(_U16)
+
+    def u32(self) -> int:
+        """Return the next UINT32."""
+        return self._number(_U32)
+
+    def u64(self) -> int:
+        """Return the next UINT64."""
+        return self._number(_U64)
+
+    def take(self, size: int) -> bytes:
+        """Return the next `size` bytes."""
+        start = self._at
+        found = self._data[start : start + size]
+        if len(found) != size:
+            raise self._cut_short()
+        self._at = start + size
+        return found
+
+    def sized(self, maximum: int) -> bytes:
+        """Return the buffer of a TPM2B: a UINT16 size and that many bytes, at most `maximum`."""
+        size = self.u16()
+        if size > maximum:
+            raise self.refused("tpm.size", f"a buffer has {size} bytes, the limit is {maximum}")
+        return self.take(size)
+
+    def end(self) -> None:
+        """Return if every byte was read; what follows a structure is no part of what was signed or named."""
+        left = len(self._data) - self._at
+        if left:
+            raise self.refused("tpm.trailing", f"{left} bytes follow the structure")
+
+    def refused(self, code: str, reason: str) -> MalformedEvidenceError:
+        """Return the error for what was just read."""
+        return MalformedEvidenceError(code, f"in {self._name}, {reason} (byte {self._at})", offset=self._at)
+
+    def _number(self, form: struct.Struct) -> int:
+        start = self._at
+        self._at = start + form.size
+        try:
+            value: int = form.unpack_from(self._data, start)[0]
+        except struct.error as cause:
+            self._at = start
+            raise self._cut_short() from cause
+        return value
+
+    def _cut_short(self) -> MalformedEvidenceError:
+        return self.refused("tpm.truncated", "the bytes end inside a field")
