@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from policyengine.attestation import media_type as media_types
-from policyengine.attestation import pop, psa
+from policyengine.attestation import pop, psa, tpm
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.errors import UnsupportedMediaTypeError, quoted
 from policyengine.attestation.formats import Format, Verified
 from policyengine.attestation.media_type import MediaType
 from policyengine.model.endorsements import ReferenceValues
 
-FORMATS: tuple[Format, ...] = (psa.FORMAT, pop.FORMAT)
+FORMATS: tuple[Format, ...] = (psa.FORMAT, pop.FORMAT, tpm.FORMAT)
 
 _BY_TYPE = {
     (each.essence, frozenset(each.parameters.items())): format_ for format_ in FORMATS for each in format_.media_types
