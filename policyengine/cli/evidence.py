@@ -139,10 +139,10 @@ def _case(directory: Path, case: Mapping[str, Any]) -> CaseResult:
     reason = skipped(case)
     if reason:
         return CaseResult(id=str(case["id"]), accepted=None, failed=(), facts={}, skipped=reason)
-    evidence = _read(_inside(directory, f"{case['id']}/{case['files'][0]}"))
+    files = {name: _read(_inside(directory, f"{case['id']}/{name}")) for name in case["files"]}
     key = case.get("key")
     try:
-        return run(case, evidence, _anchors([_inside(directory, key)] if isinstance(key, str) else []))
+        return run(case, files, _anchors([_inside(directory, key)] if isinstance(key, str) else []))
     except (ValueError, TypeError, AttributeError) as cause:
         raise EvidenceArgumentError(f"case `{case['id']}` of the index is not well formed") from cause
 

@@ -18,8 +18,8 @@ CASES: list[dict[str, Any]] = json.loads((OWN / "index.json").read_text())
 
 
 def result(folder: Path, case: dict[str, Any]) -> vectors.CaseResult:
-    evidence = (folder / case["id"] / case["files"][0]).read_bytes()
-    return vectors.run(case, evidence, load_anchors([(folder / case["key"]).read_bytes()] if case["key"] else []))
+    files = {name: (folder / case["id"] / name).read_bytes() for name in case["files"]}
+    return vectors.run(case, files, load_anchors([(folder / case["key"]).read_bytes()] if case["key"] else []))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])

@@ -1,0 +1,158 @@
+"""Test vectors of the formats `tpm`, `ekcert` and `eventlog`, whose parts lie in several files, to a verdict.
+
+Beside the keys of any index (`attestation.vectors`): `attest.bin` and `sig.bin` are what was signed and by what, `ak.*`
+is the key that the case says is trusted, `type: certify` says that it is no quote. These go the way of a container,
+except that parts which other makers do not send may be absent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+
+from pki.certificates import load_certificate, split_certificates
+from pki.errors import PathError
+from policyengine.attestation import eventlog_replay, tpm
+from policyengine.attestation.anchor_files import load_anchors
+from policyengine.attestation.anchors import TrustAnchors
+from policyengine.attestation.checks import Check, Outcome
+from policyengine.attestation.ek import judge_endorsement, tpm_identity
+from policyengine.attestation.errors import MalformedEvidenceError
+from policyengine.attestation.eventlog import read_log
+from policyengine.attestation.tpm_algorithms import BELIEVED_BANKS, SHA1, Hash
+from policyengine.attestation.tpm_certify import judge_certification
+from policyengine.attestation.tpm_claims import attest_claims
+from policyengine.attestation.tpm_evidence import Certification, PcrValues, TpmEvidence, statement
+from policyengine.attestation.tpm_keys import key_of
+from policyengine.attestation.tpm_statement import trusted
+from policyengine.attestation.tpm_structures import PublicArea, read_public
+from policyengine.model.ids import digest_of
+
+FORMATS = ("tpm", "ekcert", "eventlog")
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)  # when a case names no time, none matters
+
+Judged = tuple[bool, tuple[str, ...], Mapping[str, object], Mapping[str, object]]
+Files = Mapping[str, bytes]
+
+# Old logs have nothing else; a quote of this bank is refused, so no fact ever comes from it.
+_SHA1_BANK = Hash(id=SHA1, bank="sha1", size=20, suffix="1", signing=hashes.SHA1())  # noqa: S303 - replayed, not trusted
+
+
+def judged(case: Mapping[str, Any], files: Files) -> Judged:
+    """Return (accepted, failed check ids, facts, claims) of `case`; raises MalformedEvidenceError."""
+    now = datetime.fromisoformat(case["at"]) if case.get("at") else EPOCH
+    if case["format"] == "eventlog":
+        return _log(files["eventlog.bin"])
+    if case["format"] == "ekcert":
+        return _endorsement(files, now)
+    nonce = bytes.fromhex(case.get("nonce") or "")
+    return _certification(files, nonce) if case.get("type") == "certify" else _quote(files, nonce, now)
+
+
+def _quote(files: Files, nonce: bytes, now: datetime) -> Judged:
+    ak, anchors = _ak(files)
+    log = files.get("eventlog.bin")
+    parts = TpmEvidence(
+        quote=statement(files["attest.bin"], files["sig.bin"]),
+        ak=ak,
+        pcrs=_pcrs(files.get("pcrs.json")),
+        ek=_ek(files),
+        log=None if log is None else read_log(log),
+    )
+    found = tpm.judge(
+        parts,
+        digest=digest_of(files["attest.bin"]),
+        media_type=tpm.MEDIA_TYPE,
+        nonce=nonce,
+        anchors=anchors,
+        endorsements=None,
+        now=now,
+    )
+    claims = attest_claims(parts.quote.attest) | _pcr_claims(parts.pcrs)
+    if parts.log is not None:
+        claims["eventlog_replays"] = tpm.REPLAY.passed in found.checks
+    return found.accepted, found.failed, found.facts, claims
+
+
+def _pcr_claims(pcrs: PcrValues | None) -> dict[str, object]:
+    if not pcrs:
+        return {}
+    bank, values = next(iter(pcrs.items()))
+    return {"pcr_bank": bank, "pcrs": {str(pcr): value.hex() for pcr, value in values.items()}}
+
+
+def _certification(files: Files, nonce: bytes) -> Judged:
+    ak, anchors = _ak(files)
+    certification = Certification(
+        statement=statement(files["attest.bin"], files["sig.bin"]), public=read_public(files["certified.tpmt"])
+    )
+    candidates, is_trusted = trusted(certification.statement, ak, anchors.signers)
+    checks, certified = judge_certification(certification, nonce=nonce, ak=ak, ek=_ek(files), candidates=candidates)
+    failed = _failed((is_trusted, *checks))
+    return not failed and certified is not None, failed, {}, attest_claims(certification.statement.attest)
+
+
+def _ak(files: Files) -> tuple[PublicArea | None, TrustAnchors]:
+    if "ak.tpmt" not in files:
+        return None, load_anchors([files["ak.pem"]])
+    ak = read_public(files["ak.tpmt"])
+    return ak, TrustAnchors(keys=(key_of(ak),))
+
+
+def _ek(files: Files) -> PublicArea | None:
+    return read_public(files["ek.tpmt"]) if "ek.tpmt" in files else None
+
+
+def _pcrs(content: bytes | None) -> PcrValues | None:
+    if content is None:
+        return None
+    banks: Mapping[str, Mapping[str, str]] = json.loads(content)
+    return {bank: {int(pcr): bytes.fromhex(value) for pcr, value in values.items()} for bank, values in banks.items()}
+
+
+def _endorsement(files: Files, now: datetime) -> Judged:
+    """Judge every EK certificate among `files` with the public area of the same name; authorities are `*-ca-*`."""
+    roots = tuple(_certificate(files[name]) for name in files if "-ca-root" in name)
+    above = tuple(split_certificates(files[name])[0] for name in files if "-ca-" in name and "-root" not in name)
+    leaves = [name for name in files if name == "cert.pem" or (name.startswith("ek-") and name.endswith(".der"))]
+    checks: list[Check] = []
+    claims: dict[str, object] = {}
+    for name in leaves:
+        leaf = split_certificates(files[name])[0]
+        area = files.get(name.replace(".der", ".tpmt")) if name.endswith(".der") else None
+        public = None if area is None else read_public(area)
+        found = judge_endorsement(public, (leaf, *above), anchors=roots, now=now)
+        checks += found.checks
+        claims |= {f"tpm_{key}": value for key, value in tpm_identity(_certificate(leaf)).items()}
+    failed = _failed(tuple(checks))
+    return bool(leaves) and not failed, failed, {}, claims
+
+
+def _certificate(content: bytes) -> Any:
+    try:
+        return load_certificate(split_certificates(content)[0])
+    except PathError as cause:
+        raise MalformedEvidenceError("tpm.ek-certificate", cause.message) from cause
+
+
+def _failed(checks: tuple[Check, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(check.id for check in checks if check.result is Outcome.FAIL))
+
+
+def _log(content: bytes) -> Judged:
+    log = read_log(content)
+    name = "sha256" if "sha256" in log.banks else log.banks[0]
+    bank = BELIEVED_BANKS.get(name, _SHA1_BANK)
+    values = eventlog_replay.replay(log, bank)
+    failed = (tpm.DATA.id,) if eventlog_replay.false_data(log, bank) else ()
+    claims: dict[str, object] = {
+        "bank": name,
+        "banks": list(log.banks),
+        "events": len(log.events),
+        "pcrs": {str(pcr): value.hex() for pcr, value in values.items()},
+    }
+    return not failed, failed, {}, claims
