@@ -1,0 +1,214 @@
+"""The doors of TPM evidence: what parses, what does not, and that nothing but MalformedEvidenceError comes out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cbor2
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from policyengine.attestation.errors import MalformedEvidenceError
+from policyengine.attestation.tpm_evidence import read_evidence
+from policyengine.attestation.tpm_keys import key_of, name_of, qualified_name
+from policyengine.attestation.tpm_structures import Certified, Quoted, read_attest, read_public, read_signature
+from policyengine.simulation import tpm
+from tests.unit.attestation.tpm_device import (
+    AK,
+    ANCHORS,
+    DEVICE_KEY,
+    EK,
+    NONCE,
+    VALUES,
+    appraised,
+    parts,
+    rsa_ak,
+    rsa_key,
+)
+
+QUOTE, SIGNATURE = tpm.quote(AK, nonce=NONCE, values=VALUES)
+READERS = {
+    "attest": (read_attest, QUOTE),
+    "certify": (read_attest, tpm.certify(AK, DEVICE_KEY, nonce=NONCE)[0]),
+    "signature": (read_signature, SIGNATURE),
+    "rsa-signature": (read_signature, tpm.quote(rsa_ak(), nonce=NONCE, values=VALUES)[1]),
+    "public": (read_public, AK.public),
+    "rsa-public": (read_public, rsa_ak().public),
+    "storage-public": (read_public, EK.public),
+}
+
+
+def refusal(read: object, data: bytes) -> str:
+    with pytest.raises(MalformedEvidenceError) as caught:
+        read(data)
+    return caught.value.code
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_structure_cut_anywhere_is_truncated(name: str) -> None:
+    read, whole = READERS[name]
+    assert {refusal(read, whole[:size]) for size in range(len(whole))} == {"tpm.truncated"}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_bytes_after_a_structure_are_refused(name: str) -> None:
+    """What follows is signed or named by nobody."""
+    read, whole = READERS[name]
+    assert refusal(read, whole + b"\x00") == "tpm.trailing"
+
+
+@pytest.mark.parametrize("name", READERS)
+@given(data=st.data())
+def test_any_changed_structure_parses_or_is_malformed(name: str, data: st.DataObject) -> None:
+    read, whole = READERS[name]
+    at = data.draw(st.integers(0, len(whole) - 1))
+    changed = whole[:at] + data.draw(st.binary(max_size=8)) + whole[at + data.draw(st.integers(0, 8)) :]
+    try:
+        read(changed)
+    except MalformedEvidenceError as error:
+        assert error.code.startswith("tpm.")
+
+
+@pytest.mark.parametrize("count", [17, 2**32 - 1])
+def test_a_selection_of_more_banks_than_a_tpm_has_is_refused_before_it_is_read(count: int) -> None:
+    signed = tpm.attest(tpm.QUOTE, count.to_bytes(4, "big"), signer=b"", extra=b"")
+    assert refusal(read_attest, signed) == "tpm.count"
+
+
+def test_a_selection_of_more_pcrs_than_a_tpm_has_is_refused() -> None:
+    body = (1).to_bytes(4, "big") + b"\x00\x0b\x05" + bytes(5) + tpm.sized(bytes(32))
+    assert refusal(read_attest, tpm.attest(tpm.QUOTE, body, signer=b"", extra=b"")) == "tpm.count"
+
+
+def test_a_truth_value_other_than_0_and_1_is_refused() -> None:
+    at = QUOTE.index(NONCE) + len(NONCE) + 16
+    assert refusal(read_attest, QUOTE[:at] + b"\x02" + QUOTE[at + 1 :]) == "tpm.value"
+
+
+@pytest.mark.parametrize("kind", [0x0008, 0x0025])
+def test_a_key_that_is_neither_rsa_nor_ecc_is_refused(kind: int) -> None:
+    assert refusal(read_public, kind.to_bytes(2, "big") + AK.public[2:]) == "tpm.key-type"
+
+
+def test_a_structure_larger_than_any_tpm_makes_is_refused() -> None:
+    assert refusal(read_attest, bytes(4097)) == "tpm.size"
+
+
+def test_a_buffer_larger_than_its_field_is_refused() -> None:
+    assert refusal(read_attest, tpm.attest(tpm.QUOTE, b"", signer=bytes(67), extra=b"")) == "tpm.size"
+
+
+def test_a_point_off_its_curve_is_no_key() -> None:
+    found = read_public(AK.public)
+    bad = replace(found, unique=(found.unique[0], bytes(32)))
+    assert refusal(key_of, bad) == "tpm.key"
+
+
+def test_a_curve_that_is_not_believed_gives_no_key() -> None:
+    found = replace(read_public(AK.public), size=0x0010)
+    assert refusal(key_of, found) == "tpm.key"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [AK, EK, rsa_ak(), tpm.TpmKey(private=ec.derive_private_key(5, ec.SECP521R1()), template=tpm.AK)],
+    ids=["ecc", "storage", "rsa", "p521"],
+)
+def test_names_and_keys_are_those_of_the_tpm(key: tpm.TpmKey) -> None:
+    """Part 1 sections 16 and 26.5, as the TPM's side computes them."""
+    public = read_public(key.public)
+    assert (name_of(public), qualified_name(key.parent, public)) == (key.name, key.qualified_name)
+    assert key_of(public) == key.private.public_key()
+
+
+def test_an_unusual_exponent_is_read_as_written() -> None:
+    key = tpm.TpmKey(private=rsa_key("e3", exponent=3), template=tpm.RSA_AK)
+    assert key_of(read_public(key.public)).public_numbers().e == 3
+
+
+def test_a_quote_and_a_certification_say_what_they_are() -> None:
+    quoted, certified = read_attest(QUOTE).body, read_attest(READERS["certify"][1]).body
+    assert isinstance(quoted, Quoted)
+    assert quoted.selections[0].pcrs == tuple(range(8))
+    assert isinstance(certified, Certified)
+    assert certified.name == DEVICE_KEY.name
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"attest": None},
+        {"signature": "text"},
+        {"ak": 7},
+        {"pcrs": []},
+        {"pcrs": {7: {}}},
+        {"pcrs": {"sha256": []}},
+        {"pcrs": {"sha256": {24: bytes(32)}}},
+        {"pcrs": {"sha256": {-1: bytes(32)}}},
+        {"pcrs": {"sha256": {"0": bytes(32)}}},
+        {"pcrs": {"sha256": {0: "00"}}},
+        {"pcrs": {f"b{number}": {} for number in range(5)}},
+        {"ek": "text"},
+        {"ek_chain": b""},
+        {"ek_chain": [7]},
+        {"ek_chain": [b""] * 9},
+        {"eventlog": []},
+        {"certify": []},
+        {"certify": {"attest": QUOTE, "signature": SIGNATURE}},
+        {"certify": {"attest": QUOTE, "signature": SIGNATURE, "public": AK.public, "more": 1}},
+        {"policy": 1},
+    ],
+    ids=str,
+)
+def test_a_container_with_a_wrong_part_is_refused(changed: dict[str, object]) -> None:
+    assert refusal(read_evidence, tpm.make_tpm_evidence(parts() | changed)) == "tpm.container"
+
+
+@pytest.mark.parametrize("name", ["attest", "signature", "ak", "pcrs"])
+def test_a_container_without_a_required_part_is_refused(name: str) -> None:
+    found = {key: value for key, value in parts().items() if key != name}
+    assert refusal(read_evidence, tpm.make_tpm_evidence(found)) == "tpm.container"
+
+
+def test_a_container_that_is_no_map_is_refused() -> None:
+    assert refusal(read_evidence, cbor2.dumps([1])) == "tpm.container"
+
+
+def test_a_chain_of_something_else_is_refused() -> None:
+    found = tpm.make_tpm_evidence(parts(ek_chain=(b"certificate",)))
+    assert read_evidence(found).ek_chain == (b"certificate",)
+    with pytest.raises(MalformedEvidenceError) as caught:
+        appraised(parts(ek_chain=(b"certificate",)))
+    assert caught.value.code == "tpm.ek-certificate"
+
+
+WHOLE = tpm.make_tpm_evidence(parts())
+
+
+@given(at=st.integers(0, len(WHOLE) - 1), value=st.integers(0, 255), more=st.binary(max_size=4))
+@example(at=0, value=0xA0, more=b"")
+def test_any_changed_container_is_malformed_or_refused_or_says_the_same(at: int, value: int, more: bytes) -> None:
+    """No exception but the one, and no belief in bytes that somebody changed.
+
+    One byte may be free: a signature's coordinate cannot, a certificate's signature can be encoded in one way only,
+    and everything else is signed, named or measured; texts of a log that nobody measures stay without facts.
+    """
+    from policyengine.attestation.verifier import verify
+    from tests.unit.attestation.tpm_device import MEDIA_TYPE, NOW
+
+    changed = WHOLE[:at] + bytes((value,)) + more + WHOLE[at + 1 :]
+    arguments = {"media_type": MEDIA_TYPE, "nonce": NONCE, "anchors": ANCHORS, "endorsements": None, "now": NOW}
+    try:
+        verified = verify(changed, **arguments)
+    except MalformedEvidenceError:
+        return
+    if verified.accepted:
+        good = verify(WHOLE, **arguments)
+        assert _without_digest(verified.facts) == _without_digest(good.facts)
+
+
+def _without_digest(facts: dict[str, dict[str, object]]) -> dict[str, object]:
+    evidence = {key: value for key, value in facts["evidence"].items() if key != "digest"}
+    return facts | {"evidence": evidence}
