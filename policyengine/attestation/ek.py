@@ -15,11 +15,10 @@ from cryptography import x509
 from pki.certificates import load_certificate, printable, thumbprint
 from pki.chain import ValidatedPath, validate_path
 from pki.errors import DerError, PathError
-from pki.keys import thumbprint as spki_thumbprint
 from pki.path_rules import PathRules
 from policyengine.attestation.checks import Check, Requirement
 from policyengine.attestation.errors import MalformedEvidenceError
-from policyengine.attestation.tpm_keys import lacking, spki_of
+from policyengine.attestation.tpm_keys import lacking, thumbprint_of
 from policyengine.attestation.tpm_structures import (
     DECRYPT,
     FIXED_PARENT,
@@ -105,12 +104,11 @@ def _states_purpose(leaf: x509.Certificate) -> bool:
 def _key(ek: PublicArea | None, certificates: tuple[x509.Certificate, ...]) -> Check:
     if ek is None or not certificates:
         return KEY.absent
-    shown = spki_of(ek)
     try:
         certified = thumbprint(certificates[0])
     except DerError as refused:
         return KEY.failed(refused.message)
-    same = shown is not None and spki_thumbprint(shown) == certified
+    same = thumbprint_of(ek) == certified
     return KEY.passed if same else KEY.failed(f"a certificate for {certified}")
 
 

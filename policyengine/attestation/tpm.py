@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
 from policyengine.attestation import eventlog_replay
 from policyengine.attestation.anchors import TrustAnchors, TrustedKey
 from policyengine.attestation.checks import Check, Requirement, nothing_failed
@@ -32,6 +34,8 @@ from policyengine.model.ids import Digest, digest_of
 
 NAME = "tpm2"
 MEDIA_TYPE = "application/vnd.policyengine.tpm+cbor"
+
+_SIGNING_KEYS = (ec.EllipticCurvePublicKey, rsa.RSAPublicKey)
 
 REPLAY = Requirement(
     id="tpm.eventlog-replay",
@@ -83,20 +87,20 @@ def judge(
     checks = (*quote.checks, *endorsement.checks, *_log_checks(parts, quote), *certify_checks)
     facts: dict[str, object] = {}
     binding = None
-    if quote.signer and nothing_failed(checks):
+    key = quote.signer.key if quote.signer else None
+    if quote.signer and isinstance(key, _SIGNING_KEYS) and nothing_failed(checks):
         facts = _envelope_facts(parts, digest) | facts_of(
             parts, standing=quote.standing, endorsement=endorsement, endorsements=endorsements, now=now
         )
         facts["identity"] = _identity(quote, quote.signer, endorsement)
-        binding = KeyBinding(
-            key=quote.signer.key, thumbprint=quote.signer.thumbprint, proof="tpm.ak-signature", certified=certified
-        )
+        thumbprint = quote.signer.thumbprint
+        binding = KeyBinding(key=key, thumbprint=thumbprint, proof="tpm.ak-signature", certified=certified)
     return Verified(
         media_type=media_type,
         facts=facts,
         complete=(),
-        decoded=claims_of(parts),
-        naming=dict,
+        decoded={"tpm": parts},
+        naming=claims_of,
         key_binding=binding,
         signer=quote.signer.thumbprint if quote.signer else None,
         checks=checks,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -26,15 +27,17 @@ class Hash:
     size: int
     suffix: str
     signing: hashes.HashAlgorithm
+    new: Callable[[bytes], Any]
 
     def digest(self, data: bytes) -> bytes:
         """Return the digest of `data`."""
-        return hashlib.new(self.bank, data, usedforsecurity=False).digest()
+        digest: bytes = self.new(data).digest()
+        return digest
 
 
-SHA256 = Hash(id=0x000B, bank="sha256", size=32, suffix="256", signing=hashes.SHA256())
-SHA384 = Hash(id=0x000C, bank="sha384", size=48, suffix="384", signing=hashes.SHA384())
-SHA512 = Hash(id=0x000D, bank="sha512", size=64, suffix="512", signing=hashes.SHA512())
+SHA256 = Hash(id=0x000B, bank="sha256", size=32, suffix="256", signing=hashes.SHA256(), new=hashlib.sha256)
+SHA384 = Hash(id=0x000C, bank="sha384", size=48, suffix="384", signing=hashes.SHA384(), new=hashlib.sha384)
+SHA512 = Hash(id=0x000D, bank="sha512", size=64, suffix="512", signing=hashes.SHA512(), new=hashlib.sha512)
 
 # What evidence may use. SHA-1 has none of the strength that replaying a log or signing a quote needs.
 BELIEVED: Mapping[int, Hash] = {each.id: each for each in (SHA256, SHA384, SHA512)}

@@ -6,12 +6,11 @@ in the request (`csr_key`, check id `binding.csr-key`); no certificate is issued
 
 from __future__ import annotations
 
-from pki.keys import thumbprint
 from policyengine.attestation import tpm_statement
 from policyengine.attestation.anchors import TrustedKey
 from policyengine.attestation.checks import Check, Requirement
 from policyengine.attestation.tpm_evidence import Certification
-from policyengine.attestation.tpm_keys import lacking, name_of, spki_of
+from policyengine.attestation.tpm_keys import lacking, name_of, thumbprint_of
 from policyengine.attestation.tpm_quote import standing_of
 from policyengine.attestation.tpm_structures import (
     CERTIFY,
@@ -62,9 +61,8 @@ def judge_certification(
     statement, public = certification.statement, certification.public
     stated, signer = tpm_statement.check_statement(statement, RULES, nonce=nonce, ak=ak, candidates=candidates)
     _, qualified = standing_of(statement.attest, ak, ek, QUALIFIED)
-    spki = spki_of(public)
     checks = (*stated, qualified, _name(statement.attest.body, public), _attributes(public))
-    return checks, thumbprint(spki) if spki and signer else None
+    return checks, thumbprint_of(public) if signer else None
 
 
 def _name(body: object, public: PublicArea) -> Check:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from policyengine.attestation.tpm_evidence import TpmEvidence
 from policyengine.attestation.tpm_keys import name_of
 from policyengine.attestation.tpm_structures import Attest, Certified, Quoted
 
 
-def claims_of(parts: TpmEvidence) -> dict[str, object]:
-    """Return the claims of a check-in; byte strings stay bytes, a PCR's key is its number."""
+def claims_of(decoded: Mapping[str, TpmEvidence]) -> dict[str, object]:
+    """Return the claims of the check-in that `decoded` holds as `tpm`; byte strings stay bytes, PCRs are numbers."""
+    parts = decoded["tpm"]
     claims = attest_claims(parts.quote.attest)
     if parts.pcrs is not None:
         claims["pcr_values"] = {bank: dict(values) for bank, values in parts.pcrs.items()}

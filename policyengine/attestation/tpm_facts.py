@@ -15,6 +15,7 @@ from policyengine.attestation.tpm_structures import Attest
 from policyengine.model.endorsements import ReferenceValues
 
 _DIGESTS = {"sha256": "sha-256", "sha384": "sha-384", "sha512": "sha-512"}
+_SHA256_PCR = f"{SHA256.bank}:"
 _CRTM = "s-crtm"  # the static core root of trust for measurement: the firmware that measures first
 
 
@@ -28,15 +29,16 @@ def facts_of(
 ) -> dict[str, object]:
     """Return the groups that `evidence`, of which no check failed, proves; compared with `endorsements` at `now`."""
     values = selected_values(evidence)
+    pcrs = {f"{bank.bank}:{pcr}": value.hex() for bank, shown in values.items() for pcr, value in shown.items()}
     boot = _boot(evidence, values)
-    software, svn = _software(evidence, values, endorsements, now)
+    software, svn = _software(_rows(evidence, values, pcrs, endorsements), endorsements, now)
     if standing is not Standing.UNPROVEN:
         boot["reset_count"] = evidence.quote.attest.reset_count
     if svn is not None:
         boot["svn"] = svn
     groups: dict[str, object] = {
         "boot": boot,
-        "pcrs": {f"{bank.bank}:{pcr}": value.hex() for bank, pcrs in values.items() for pcr, value in pcrs.items()},
+        "pcrs": pcrs,
         "software": software,
         "tpm": _tpm(evidence.quote.attest, standing, endorsement),
     }
@@ -51,22 +53,34 @@ def _boot(evidence: TpmEvidence, values: Mapping[Hash, Mapping[int, bytes]]) -> 
     return next((facts for facts in found if facts), {})
 
 
-def _software(
+def _rows(
     evidence: TpmEvidence,
     values: Mapping[Hash, Mapping[int, bytes]],
+    pcrs: Mapping[str, str],
     endorsements: ReferenceValues | None,
-    now: datetime,
-) -> tuple[list[dict[str, object]], int | None]:
-    """Return group `software`, and the svn of the release that everything endorsed belongs to.
+) -> list[dict[str, object]]:
+    """Return what is measured as components.
 
     A PCR stands for all that was measured into it, in order: it is a component where reference values name it, as
     `sha256:4`. A digest in a log proves less, because what runs can always extend a good digest too.
     """
-    named = {name for name, _ in endorsements.by_component} if endorsements else frozenset()
-    pcrs = {f"{SHA256.bank}:{pcr}": value.hex() for pcr, value in values.get(SHA256, {}).items()}
-    rows = [_row(name, digest) for name, digest in pcrs.items() if name in named]
-    rows += _crtm(evidence, values)
+    named = _named(endorsements)
+    rows = [_row(name, digest) for name, digest in pcrs.items() if name in named and name.startswith(_SHA256_PCR)]
+    return rows + _crtm(evidence, values)
+
+
+def _named(endorsements: ReferenceValues | None) -> frozenset[str]:
+    return frozenset(name for name, _ in endorsements.by_component) if endorsements else frozenset()
+
+
+def _software(
+    rows: list[dict[str, object]], endorsements: ReferenceValues | None, now: datetime
+) -> tuple[list[dict[str, object]], int | None]:
+    """Return `rows` compared with the reference values, and the svn of the release that they all belong to."""
+    named = _named(endorsements)
     known = [row for row in rows if row["name"] in named and row["digest_alg"] == "sha-256"]
+    if not known:
+        return rows, None
     comparison = compare([(str(row["name"]), str(row["digest"])) for row in known], endorsements=endorsements, now=now)
     for row, match in zip(known, comparison.matches, strict=True):
         row["match"] = match.value

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from pki import der
+from pki import der, keys
 from policyengine.attestation import tpm_algorithms as algorithms
 from policyengine.attestation.anchors import PublicKey
 from policyengine.attestation.errors import MalformedEvidenceError
-from policyengine.attestation.tpm_structures import ATTRIBUTE_NAMES, PublicArea
+from policyengine.attestation.tpm_structures import ATTRIBUTE_NAMES, MAX_CACHED, PublicArea
 
 ENDORSEMENT = (0x4000000B).to_bytes(4, "big")  # TPM_RH_ENDORSEMENT (Part 2 section 7.4)
 
 _RSA_ALGORITHM = bytes.fromhex("300d06092a864886f70d0101010500")  # rsaEncryption, NULL (RFC 3279 section 2.3.1)
 
 
+@lru_cache(maxsize=MAX_CACHED)
 def name_of(public: PublicArea) -> bytes | None:
     """Return the name: nameAlg and the digest of the public area (Part 1 section 16); None for a hash not believed."""
     believed = algorithms.BELIEVED.get(public.name_hash)
     return None if believed is None else _identified(believed, believed.digest(public.encoded))
 
 
+@lru_cache(maxsize=MAX_CACHED)
 def qualified_name(parent: bytes, public: PublicArea) -> bytes | None:
     """Return the qualified name of `public` below `parent`, a qualified name or a hierarchy (Part 1 section 26.5)."""
     name, believed = name_of(public), algorithms.BELIEVED.get(public.name_hash)
@@ -38,6 +42,13 @@ def lacking(public: PublicArea, *, required: int, forbidden: int) -> str | None:
     missing = [f"not {name}" for bit, name in ATTRIBUTE_NAMES.items() if required & bit and not public.attributes & bit]
     excess = [name for bit, name in ATTRIBUTE_NAMES.items() if forbidden & bit and public.attributes & bit]
     return ", ".join([*missing, *excess]) or None
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def thumbprint_of(public: PublicArea) -> str | None:
+    """Return the `sha256:` thumbprint of the key in `public`, or None for a curve that is not believed."""
+    spki = spki_of(public)
+    return None if spki is None else keys.thumbprint(spki)
 
 
 def spki_of(public: PublicArea) -> bytes | None:

@@ -9,7 +9,7 @@ from policyengine.attestation.errors import MalformedEvidenceError
 
 MAX_STRUCTURE = 4096  # a TPMT_PUBLIC with an RSA-4096 key has 600 bytes; TPM buffers end at 4 KiB
 
-_U8, _U16, _U32, _U64 = struct.Struct(">B"), struct.Struct(">H"), struct.Struct(">I"), struct.Struct(">Q")
+_U16, _U32 = struct.Struct(">H"), struct.Struct(">I")
 
 
 class TpmReader:
@@ -26,21 +26,23 @@ class TpmReader:
         self._name: Final = name
         self._at = 0
 
-    def u8(self) -> int:
-        """Return the next BYTE."""
-        return self._number(_U8)
+    def numbers(self, form: struct.Struct) -> tuple[int, ...]:
+        """Return the next fields, all numbers, as `form` describes them; several at once are read much faster."""
+        start = self._at
+        try:
+            found = form.unpack_from(self._data, start)
+        except struct.error as cause:
+            raise self._cut_short() from cause
+        self._at = start + form.size
+        return found
 
     def u16(self) -> int:
         """Return the next UINT16."""
-        return self._number(_U16)
+        return self.numbers(_U16)[0]
 
     def u32(self) -> int:
         """Return the next UINT32."""
-        return self._number(_U32)
-
-    def u64(self) -> int:
-        """Return the next UINT64."""
-        return self._number(_U64)
+        return self.numbers(_U32)[0]
 
     def take(self, size: int) -> bytes:
         """Return the next `size` bytes."""
@@ -67,16 +69,6 @@ class TpmReader:
     def refused(self, code: str, reason: str) -> MalformedEvidenceError:
         """Return the error for what was just read."""
         return MalformedEvidenceError(code, f"in {self._name}, {reason} (byte {self._at})", offset=self._at)
-
-    def _number(self, form: struct.Struct) -> int:
-        start = self._at
-        self._at = start + form.size
-        try:
-            value: int = form.unpack_from(self._data, start)[0]
-        except struct.error as cause:
-            self._at = start
-            raise self._cut_short() from cause
-        return value
 
     def _cut_short(self) -> MalformedEvidenceError:
         return self.refused("tpm.truncated", "the bytes end inside a field")

@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from pki.errors import KeyRefusedError
-from pki.keys import require_sound_rsa, thumbprint
+from pki.keys import require_sound_rsa
 from policyengine.attestation import tpm_algorithms as algorithms
 from policyengine.attestation.anchors import TrustedKey
 from policyengine.attestation.checks import Check, Requirement, described
 from policyengine.attestation.tpm_evidence import Statement
-from policyengine.attestation.tpm_keys import spki_of
+from policyengine.attestation.tpm_keys import thumbprint_of
 from policyengine.attestation.tpm_structures import GENERATED, PublicArea, Signature
 
 Signers = Mapping[str, tuple[TrustedKey, ...]]
@@ -69,10 +69,12 @@ def rules(prefix: str, type_value: int, type_name: str) -> Rules:
 TRUSTED = Requirement(
     id="tpm.ak-trusted",
     clause="RFC 9334 section 7.4",
-    expected="an AK that was endorsed to us, of the type of the signature",
+    expected="an AK that was endorsed to us, RSA or on P-256, P-384 or P-521 as the signature needs",
 )
 STRENGTH = Requirement(
-    id="tpm.ak-key", clause="BSI TR-02102-1 section 2.3", expected="RSA of 2048 to 8192 bits, P-256, P-384 or P-521"
+    id="tpm.ak-key",
+    clause="BSI TR-02102-1 section 2.3",
+    expected="an RSA key of 2048 to 8192 bits with an exponent of 65537 or more; curves by tpm.ak-trusted",
 )
 
 
@@ -82,16 +84,15 @@ def trusted(statement: Statement, ak: PublicArea | None, signers: Signers) -> tu
     candidates = tuple([signer for kind in kinds for signer in signers[kind]])
     if ak is None:
         return candidates, TRUSTED.passed if candidates else TRUSTED.failed("no trusted key of this type")
-    shown = spki_of(ak)
-    if shown is None:
+    name = thumbprint_of(ak)
+    if name is None:
         return (), TRUSTED.failed(f"an AK on curve {ak.size:#06x}")
-    name = thumbprint(shown)
     same = tuple([signer for signer in candidates if signer.thumbprint == name])
     return same, TRUSTED.passed if same else TRUSTED.failed(f"an AK with thumbprint {name}")
 
 
 def _fits(scheme: int, kind: str) -> bool:
-    return kind == "RSA" if scheme in _RSA_SCHEMES else scheme == algorithms.ECDSA and kind != "RSA"
+    return kind.startswith("RSA") if scheme in _RSA_SCHEMES else scheme == algorithms.ECDSA and kind in _CURVE_KINDS
 
 
 def strength(candidates: tuple[TrustedKey, ...]) -> Check:
@@ -105,7 +106,7 @@ def strength(candidates: tuple[TrustedKey, ...]) -> Check:
 
 def _weakness(candidate: TrustedKey) -> str | None:
     if not isinstance(candidate.key, rsa.RSAPublicKey):
-        return None if candidate.kind in _CURVE_KINDS else f"a key on {candidate.kind}"
+        return None
     try:
         require_sound_rsa(candidate.key)
     except KeyRefusedError as refused:

@@ -6,8 +6,10 @@ is not one; what is one but not wanted (another type, a weak hash) is for the ch
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from policyengine.attestation import tpm_algorithms as algorithms
 from policyengine.attestation.tpm_reader import TpmReader
@@ -21,6 +23,12 @@ MAX_BANKS = 16  # TPM_NUM_PCR_BANKS of the reference code
 MAX_SELECT = 4  # bytes of a selection: 32 PCRs, more than any TPM has
 MAX_RSA = 512  # RSA-4096
 MAX_COORDINATE = 66  # P-521
+MAX_CACHED = 4096  # public areas kept as read, 2 KiB each: a device shows the same ones at every check-in
+
+_ORIGIN = struct.Struct(">IH")  # magic, type
+_STATE = struct.Struct(">QIIBQ")  # TPMS_CLOCK_INFO and the firmware version
+_BANK = struct.Struct(">HB")
+_OBJECT = struct.Struct(">HHI")  # type, nameAlg, objectAttributes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +87,11 @@ class Signature:
 def read_attest(data: bytes) -> Attest:
     """Return the TPMS_ATTEST that `data` is (Part 2 section 10.12.12); raises MalformedEvidenceError."""
     reader = TpmReader(data, name="TPMS_ATTEST")
-    magic, kind = reader.u32(), reader.u16()
+    magic, kind = reader.numbers(_ORIGIN)
     signer, extra = reader.sized(MAX_NAME), reader.sized(MAX_EXTRA)
-    clock, reset_count, restart_count, safe = reader.u64(), reader.u32(), reader.u32(), _yes_no(reader)
+    clock, reset_count, restart_count, safe, firmware_version = reader.numbers(_STATE)
+    if safe > 1:
+        raise reader.refused("tpm.value", f"TPMI_YES_NO is {safe}")
     return Attest(
         magic=magic,
         type=kind,
@@ -90,17 +100,10 @@ def read_attest(data: bytes) -> Attest:
         clock=clock,
         reset_count=reset_count,
         restart_count=restart_count,
-        safe=safe,
-        firmware_version=reader.u64(),
+        safe=safe == 1,
+        firmware_version=firmware_version,
         body=_body(reader, kind),
     )
-
-
-def _yes_no(reader: TpmReader) -> bool:
-    value = reader.u8()
-    if value > 1:
-        raise reader.refused("tpm.value", f"TPMI_YES_NO is {value}")
-    return value == 1
 
 
 def _body(reader: TpmReader, kind: int) -> Quoted | Certified | None:
@@ -122,11 +125,17 @@ def _selections(reader: TpmReader) -> tuple[Selection, ...]:
 
 
 def _selection(reader: TpmReader) -> Selection:
-    hash_, size = reader.u16(), reader.u8()
+    hash_, size = reader.numbers(_BANK)
     if size > MAX_SELECT:
         raise reader.refused("tpm.count", f"a selection of {size} bytes, the limit is {MAX_SELECT}")
-    bits = int.from_bytes(reader.take(size), "little")  # bit n of byte m is PCR 8m+n (Part 2 section 10.6.1)
-    return Selection(hash=hash_, pcrs=tuple([pcr for pcr in range(8 * size) if bits >> pcr & 1]))
+    return Selection(hash=hash_, pcrs=_selected(reader.take(size)))
+
+
+@lru_cache(maxsize=256)
+def _selected(bitmap: bytes) -> tuple[int, ...]:
+    """Return the PCRs of a bitmap: bit n of byte m is PCR 8m+n (Part 2 section 10.6.1)."""
+    bits = int.from_bytes(bitmap, "little")
+    return tuple([pcr for pcr in range(8 * len(bitmap)) if bits >> pcr & 1])
 
 
 def read_signature(data: bytes) -> Signature:
@@ -167,7 +176,7 @@ class Symmetric:
     mode: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PublicArea:
     """A TPMT_PUBLIC of an RSA or ECC key, and the `encoded` bytes its name is made of.
 
@@ -187,10 +196,11 @@ class PublicArea:
     unique: tuple[bytes, ...]
 
 
+@lru_cache(maxsize=MAX_CACHED)
 def read_public(data: bytes) -> PublicArea:
     """Return the TPMT_PUBLIC that `data` is (Part 2 section 12.2.4); raises MalformedEvidenceError."""
     reader = TpmReader(data, name="TPMT_PUBLIC")
-    kind, name_hash, attributes = reader.u16(), reader.u16(), reader.u32()
+    kind, name_hash, attributes = reader.numbers(_OBJECT)
     reader.sized(64)  # authPolicy: who may use the key decides nothing about what it signed
     if kind not in (algorithms.RSA, algorithms.ECC):
         raise reader.refused("tpm.key-type", f"a key of type {kind:#06x} is neither RSA nor ECC")

@@ -7,6 +7,7 @@ except that parts which other makers do not send may be absent.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -39,7 +40,7 @@ Judged = tuple[bool, tuple[str, ...], Mapping[str, object], Mapping[str, object]
 Files = Mapping[str, bytes]
 
 # Old logs have nothing else; a quote of this bank is refused, so no fact ever comes from it.
-_SHA1_BANK = Hash(id=SHA1, bank="sha1", size=20, suffix="1", signing=hashes.SHA1())  # noqa: S303 - replayed, not trusted
+_SHA1_BANK = Hash(id=SHA1, bank="sha1", size=20, suffix="1", signing=hashes.SHA1(), new=hashlib.sha1)  # noqa: S303 - replayed, not trusted
 
 
 def judged(case: Mapping[str, Any], files: Files) -> Judged:
