@@ -25,7 +25,7 @@ from policyengine.attestation.tpm_algorithms import Hash
 MAX_VERSION = 64  # characters; versions of firmware have under twenty
 
 _GLOBAL_VARIABLE = bytes.fromhex("61dfe48bca93d211aa0d00e098032b8c")  # EFI_GLOBAL_VARIABLE (UEFI section 3.3)
-_VARIABLE = struct.Struct("<16sQQ")  # UEFI_VARIABLE_DATA (PFP section 10.4.2.6): vendor, name length, data length
+_VARIABLE = struct.Struct("<16sQQ")  # UEFI_VARIABLE_DATA of the PFP: vendor, name length, data length
 _DEBUG_MODE = b"UEFI Debug Mode"  # PFP section 3.3.4.8: measured before a debugger may be used
 _NO_ERROR = frozenset({bytes(4), b"\xff" * 4})  # PFP section 10.4.1: what a separator without an error holds
 

@@ -24,7 +24,7 @@ _HASHED = frozenset({SEPARATOR, ACTION, EFI_ACTION, EFI_VARIABLE_DRIVER_CONFIG})
 
 
 def replay(log: EventLog, bank: Hash) -> Mapping[int, bytes]:
-    """Return PCR -> value for every PCR that `log` extends (Part 1 section 17.2); `bank` must be one of its banks.
+    """Return PCR -> value for every PCR that `log` extends (Part 1 section 17); `bank` must be one of its banks.
 
     PCR 0 starts from the startup locality (PFP section 10.4.5.3); informative records extend nothing.
     """

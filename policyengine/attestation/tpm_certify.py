@@ -26,7 +26,7 @@ from policyengine.attestation.tpm_structures import (
 RULES = tpm_statement.rules("tpm.certify-", CERTIFY, "TPM_ST_ATTEST_CERTIFY 0x8017")
 QUALIFIED = Requirement(
     id="tpm.certify-signer",
-    clause="TPM 2.0 Part 1 section 26.5",
+    clause="TPM 2.0 Part 1, Qualified Name",
     expected="a signer below the EK shown, or a primary key of the endorsement hierarchy",
 )
 NAME = Requirement(

@@ -1,7 +1,7 @@
 """Credential activation: a secret that only the TPM with this EK can read, and only if it holds this AK.
 
-TPM 2.0 Part 1 section 24 (make credential) with the key derivations of section 11.4.10 and the secret exchanges of
-annexes B.10.4 (RSA) and C.6.1 (ECC). A device that returns the secret has proven that the key with this name is loaded
+TPM 2.0 Part 1 section 24 (make credential) with KDFa and KDFe of section 11.4 and the secret exchanges of
+annexes B.10 (RSA) and C.6 (ECC). A device that returns the secret has proven that the key with this name is loaded
 in the TPM whose EK it is; nothing else ties the two together. Entropy is an argument.
 """
 
@@ -109,7 +109,7 @@ def _xor(left: bytes, right: bytes) -> bytes:
 
 
 def _exchanged(hash_: algorithms.Hash, key: ec.EllipticCurvePublicKey, entropy: bytes) -> tuple[bytes, bytes]:
-    """One-pass Diffie-Hellman with an ephemeral key (Part 1 annex C.6.1)."""
+    """One-pass Diffie-Hellman with an ephemeral key (Part 1 annex C.6)."""
     scalar = int.from_bytes(entropy, "big") % (key.curve.group_order - 1) + 1  # FIPS 186-5 appendix A.2.1
     ephemeral = ec.derive_private_key(scalar, key.curve)
     shared = ephemeral.exchange(ec.ECDH(), key)
@@ -123,7 +123,7 @@ def _coordinates(key: ec.EllipticCurvePublicKey) -> tuple[bytes, bytes]:
 
 
 def kdfa(hash_: algorithms.Hash, key: bytes, label: bytes, context: bytes, bits: int) -> bytes:
-    """Return KDFa (Part 1 section 11.4.10.2): SP 800-108 in counter mode with HMAC; `bits` is a multiple of 8."""
+    """Return KDFa (Part 1 section 11.4): SP 800-108 in counter mode with HMAC; `bits` is a multiple of 8."""
     fixed = label + b"\x00" + context + bits.to_bytes(4, "big")
     blocks = -(-bits // (8 * hash_.size))
     made = [hmac.digest(key, counter.to_bytes(4, "big") + fixed, hash_.bank) for counter in range(1, blocks + 1)]
@@ -131,7 +131,7 @@ def kdfa(hash_: algorithms.Hash, key: bytes, label: bytes, context: bytes, bits:
 
 
 def kdfe(hash_: algorithms.Hash, shared: bytes, label: bytes, ephemeral_x: bytes, static_x: bytes) -> bytes:
-    """Return KDFe for one digest's length (Part 1 section 11.4.10.3): SP 800-56A's concatenation KDF, one round."""
+    """Return KDFe for one digest's length (Part 1 section 11.4): SP 800-56A's concatenation KDF, one round."""
     counter = (1).to_bytes(4, "big")
     return hashlib.new(hash_.bank, counter + shared + label + b"\x00" + ephemeral_x + static_x).digest()
 

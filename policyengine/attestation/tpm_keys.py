@@ -26,7 +26,7 @@ def name_of(public: PublicArea) -> bytes | None:
 
 @lru_cache(maxsize=MAX_CACHED)
 def qualified_name(parent: bytes, public: PublicArea) -> bytes | None:
-    """Return the qualified name of `public` below `parent`, a qualified name or a hierarchy (Part 1 section 26.5)."""
+    """Return the qualified name of `public` below `parent`: another qualified name, or the handle of a hierarchy."""
     name, believed = name_of(public), algorithms.BELIEVED.get(public.name_hash)
     if name is None or believed is None:
         return None

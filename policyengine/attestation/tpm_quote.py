@@ -40,7 +40,7 @@ NAME_HASH = Requirement(
 )
 QUALIFIED = Requirement(
     id="tpm.qualified-signer",
-    clause="TPM 2.0 Part 1 section 26.5",
+    clause="TPM 2.0 Part 1, Qualified Name",
     expected="a signer below the EK shown, or a primary key of the endorsement hierarchy",
 )
 SELECTION = Requirement(

@@ -60,7 +60,7 @@ class Attest:
     """A TPMS_ATTEST; `body` is None for the types that are neither a quote nor a certification.
 
     `clock` is in milliseconds. `reset_count`, `restart_count` and `firmware_version` are obfuscated by the TPM unless
-    the signing key is in the endorsement or platform hierarchy (Part 2 section 10.12.8).
+    the signing key is in the endorsement or platform hierarchy (Part 2 section 10.12.12).
     """
 
     magic: int

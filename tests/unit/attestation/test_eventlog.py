@@ -38,7 +38,7 @@ SHA256_ONLY = struct.pack("<HH", 0x000B, 32)
 
 @pytest.mark.parametrize("bank", [SHA256, SHA384], ids=["sha256", "sha384"])
 def test_a_log_leads_to_the_pcrs_of_the_machine(bank: object) -> None:
-    """Part 1 section 17.2: new = H(old || digest)."""
+    """Part 1 section 17: new = H(old || digest)."""
     assert replay(eventlog.read_log(LOG), bank) == tpm_log.pcrs(BOOT, bank=bank.bank)
 
 

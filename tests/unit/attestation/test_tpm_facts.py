@@ -155,7 +155,7 @@ def test_the_chain_of_another_ek_gives_no_facts_of_the_tpm() -> None:
 
 
 def test_counters_of_a_signer_elsewhere_are_no_facts() -> None:
-    """Part 2 section 10.12.8: outside the endorsement hierarchy the TPM obfuscates them."""
+    """Part 2 section 10.12.12: outside the endorsement hierarchy the TPM obfuscates them."""
     owner = replace(AK, parent=tpm.OWNER)
     found = facts(parts(owner, ek=None, ek_chain=()), trust=anchors(owner))
     assert ("tpm" in found, "reset_count" in found["boot"]) == (False, False)

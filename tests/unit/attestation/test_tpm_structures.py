@@ -117,7 +117,7 @@ def test_a_curve_that_is_not_believed_gives_no_key() -> None:
     ids=["ecc", "storage", "rsa", "p521"],
 )
 def test_names_and_keys_are_those_of_the_tpm(key: tpm.TpmKey) -> None:
-    """Part 1 sections 16 and 26.5, as the TPM's side computes them."""
+    """Part 1 section 16, as the TPM's side computes them."""
     public = read_public(key.public)
     assert (name_of(public), qualified_name(key.parent, public)) == (key.name, key.qualified_name)
     assert key_of(public) == key.private.public_key()
