@@ -27,9 +27,17 @@ def verdict_document(verified: Verified) -> dict[str, object]:
     }
 
 
+# By the first part of the code: the document that says what well-formed is.
+_MALFORMED = {
+    "cbor": "RFC 8949 section 5.3.1",
+    "tpm": "TPM 2.0 Part 2 section 4",
+    "eventlog": "TCG PC Client Platform Firmware Profile section 10.2",
+}
+
+
 def malformed_document(error: MalformedEvidenceError, media_type: str) -> dict[str, object]:
     """Return the same shape for bytes that do not parse: refused, by the one check that says why."""
-    clause = "RFC 8949 section 5.3.1" if error.code.startswith("cbor.") else "RFC 9052 section 4.2"
+    clause = _MALFORMED.get(error.code.split(".")[0], "RFC 9052 section 4.2")
     check = Check(
         id=error.code, result=Outcome.FAIL, clause=clause, expected="well-formed evidence", seen=error.message
     )
