@@ -188,5 +188,6 @@ def selected_values(evidence: TpmEvidence) -> Mapping[algorithms.Hash, Mapping[i
     quoted = evidence.quote.attest.body
     if not isinstance(quoted, Quoted) or evidence.pcrs is None:
         return {}
-    banks = {algorithms.BELIEVED[each.hash]: each.pcrs for each in quoted.selections if each.pcrs}
+    believed = [each for each in quoted.selections if each.pcrs and each.hash in algorithms.BELIEVED]
+    banks = {algorithms.BELIEVED[each.hash]: each.pcrs for each in believed}
     return {bank: {pcr: evidence.pcrs[bank.bank][pcr] for pcr in pcrs} for bank, pcrs in banks.items()}
