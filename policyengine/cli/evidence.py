@@ -143,7 +143,7 @@ def _case(directory: Path, case: Mapping[str, Any]) -> CaseResult:
     key = case.get("key")
     try:
         return run(case, files, _anchors([_inside(directory, key)] if isinstance(key, str) else []))
-    except (ValueError, TypeError, AttributeError) as cause:
+    except (ValueError, TypeError, AttributeError, KeyError) as cause:
         raise EvidenceArgumentError(f"case `{case['id']}` of the index is not well formed") from cause
 
 

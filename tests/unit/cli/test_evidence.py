@@ -144,10 +144,19 @@ def test_a_wrong_verdict_exits_1(folder: Path) -> None:
     case = {"id": "a", "format": "psa", "files": ["token.cbor"], "key": "iak.pem", "nonce": "00", "expect": "accept"}
     (folder / "a").mkdir()
     (folder / "a" / "token.cbor").write_bytes(token())
-    (folder / "index.json").write_text(json.dumps([case, case | {"format": "tpm"}]))
+    (folder / "index.json").write_text(json.dumps([case, case | {"format": "unheard-of"}]))
     done = run("vectors", folder)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "0 passed, 1 failed")
     assert "skipped  a: format not supported in this release" in done.stdout
+
+
+def test_a_case_without_the_files_of_its_format_is_a_mistake_of_the_index(folder: Path) -> None:
+    case = {"id": "a", "format": "tpm", "files": ["token.cbor"], "expect": "reject"}
+    (folder / "a").mkdir()
+    (folder / "a" / "token.cbor").write_bytes(token())
+    (folder / "index.json").write_text(json.dumps([case]))
+    done = run("vectors", folder)
+    assert (done.returncode, "case `a` of the index is not well formed" in done.stderr) == (2, True)
 
 
 def test_an_index_cannot_reach_outside_its_folder(folder: Path) -> None:
