@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from policyengine.model.decision import Tier
 from policyengine.model.expression import facts_read
 from policyengine.model.ids import PolicyName
 from policyengine.model.policy import Bundle, Rule
@@ -47,6 +48,7 @@ def explain(decision: Mapping[str, Any], bundle: Bundle, restriction: Restrictio
     document |= {"reason": decision.get("reason"), "passed": _count(decision, "pass"), "because": reasons}
     if restriction is not None:
         document["restriction"] = {**restriction_document(restriction), "actor": restriction.actor}
+        document["tier"] = max(Tier[decision["tier"].upper()], restriction.tier).name.lower()
     return Explanation(document=document, text=_text(document, reasons))
 
 

@@ -277,6 +277,7 @@ def test_restricted_explanation_says_who_and_why(site: Site) -> None:
     site.services.devices.quarantine(SYSTEM, device.planned.device_id, reason="odd smell")
     found = site.services.audit.explain_device(AUDITOR, device.planned.device_id)
     assert "odd smell" in found.text
+    assert (found.document["tier"], found.document["decided_tier"]) == ("quarantine", "full")
 
 
 def test_decision_is_answered_byte_for_byte_as_it_was_stored(site: Site) -> None:
