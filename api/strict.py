@@ -1,33 +1,54 @@
-"""Request bodies for people's routes: one media type, one strict JSON document, then the declared shape."""
+"""Requests to people's routes: no query member nobody reads; one media type, one strict JSON document, its shape."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from email.message import Message
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from api.errors import UnsupportedContentTypeError
 from policyengine.model.strict_json import read_json
+from policyengine.services.errors import InvalidRequestError
 
 
 class StrictRoute(APIRoute):
-    """A FastAPI route whose JSON is read without room for two readings."""
+    """A FastAPI route whose query and JSON are read without room for two readings."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return FastAPI's own handler behind the strict reader."""
         handler = super().get_route_handler()
-        if self.body_field is None:
-            return handler
+        known, takes_body = frozenset(_query_members(self.dependant)), self.body_field is not None
 
         async def strict(request: Request) -> Response:
+            _demand_known(request, known)
+            if not takes_body:
+                return await handler(request)
             demand_media_type(request, "application/json")
             body = await request.body()
             return await handler(StrictRequest(request, read_json(body) if body else None))
 
         return strict
+
+
+def _query_members(dependant: Dependant) -> Iterator[str]:
+    yield from (parameter.alias for parameter in dependant.query_params)
+    for inner in dependant.dependencies:
+        yield from _query_members(inner)
+
+
+def _demand_known(request: Request, known: frozenset[str]) -> None:
+    """Raise InvalidRequestError for a query member that the route does not take.
+
+    A misspelt filter, or an `as_of` that nobody reads, would otherwise answer another question than was asked.
+    """
+    unknown = sorted(request.query_params.keys() - known)
+    if unknown:
+        taken = ", ".join(f"`{name}`" for name in sorted(known)) or "none"
+        raise InvalidRequestError(f"this resource takes no `{unknown[0]}`; it takes {taken}", path=unknown[0])
 
 
 class StrictRequest(Request):

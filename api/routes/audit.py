@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query
 from api.auth import Auditor, Catalogue, Reader
 from api.paging import AsOf, Paging
 from api.shapes import AuditEventOut, ControlOut, SecurityEventOut
+from api.strict import StrictRoute
 from policyengine.model.ids import device_id
 
-router = APIRouter(prefix="/v1", tags=["audit"])
+router = APIRouter(prefix="/v1", tags=["audit"], route_class=StrictRoute)
 
 
 @router.get("/controls")

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Path, Request, Response
 
 from api.auth import Catalogue, Reader
 from api.paging import conditional, entity_tag
+from api.strict import StrictRoute
 from policyengine.model.ids import digest
 
-router = APIRouter(prefix="/v1/decisions", tags=["decisions"])
+router = APIRouter(prefix="/v1/decisions", tags=["decisions"], route_class=StrictRoute)
 
 Id = Annotated[str, Path(max_length=80)]
 

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Response
 
 from api.auth import Catalogue, Reader
 from api.policy_shapes import PolicyOut, policy_out
+from api.strict import StrictRoute
 from policyengine.language.bundle import decode
 from policyengine.services.errors import MissingError
 
-router = APIRouter(prefix="/v1/policies", tags=["policies"])
+router = APIRouter(prefix="/v1/policies", tags=["policies"], route_class=StrictRoute)
 
 
 @router.get("")

@@ -36,6 +36,23 @@ def test_a_query_member_out_of_bounds_is_a_problem(client: fakes.Client, query: 
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize(
+    ("path", "member"),
+    [
+        ("/v1/devices?teir=quarantine", "teir"),
+        ("/v1/devices?as_of=2026-01-01T00:00:00Z", "as_of"),
+        ("/v1/devices/gw-0001?as_of=2026-01-01T00:00:00Z", "as_of"),
+        ("/v1/controls?framework=etsi", "framework"),
+        ("/v1/policies?limit=1", "limit"),
+    ],
+)
+def test_a_query_member_that_nobody_reads_is_refused(client: fakes.Client, path: str, member: str) -> None:
+    """It would be answered as if it were not there: another question than was asked."""
+    answer = client.get(path, role="admin")
+    assert (answer.status_code, answer.json()["code"], answer.json()["path"]) == (400, "request.invalid", member)
+    assert f"takes no `{member}`" in answer.json()["detail"]
+
+
 def test_a_device_is_shown_with_its_state_and_certificate(client: fakes.Client) -> None:
     shown = client.get("/v1/devices/gw-0001", role="auditor").json()
     assert (shown["state"]["tier"], shown["certificate"]["status"], shown["class"]) == ("quarantine", "good", None)
