@@ -10,7 +10,7 @@ from policyengine.services.devices import NewDevice
 from policyengine.services.errors import InvalidRequestError
 
 _REQUIRED = ("id", "vendor", "model", "serial")
-_OPTIONAL = ("device_class", "hw_version", "site", "zone", "criticality")
+_OPTIONAL = ("class", "hw_version", "site", "zone", "criticality")
 MAX_TEXT = 256
 
 
@@ -32,7 +32,8 @@ def _device(entry: object, path: str) -> NewDevice:
         raise _invalid(path, "is not an object")
     unknown = sorted(entry.keys() - {*_REQUIRED, *_OPTIONAL, "labels"})
     if unknown:
-        raise _invalid(f"{path}.{unknown[0][:64]}", "is not known here")
+        known_keys = ", ".join((*_REQUIRED, *_OPTIONAL, "labels"))
+        raise _invalid(f"{path}.{unknown[0][:64]}", f"is not known here; known: {known_keys}")
     known = {name: _text(entry, name, path) for name in (*_REQUIRED, *_OPTIONAL) if entry.get(name) is not None}
     missing = [name for name in _REQUIRED if name not in known]
     if missing:
@@ -42,7 +43,7 @@ def _device(entry: object, path: str) -> NewDevice:
         vendor=known["vendor"],
         model=known["model"],
         serial=known["serial"],
-        device_class=known.get("device_class"),
+        device_class=known.get("class"),
         hw_version=known.get("hw_version"),
         site=known.get("site"),
         zone=known.get("zone"),
