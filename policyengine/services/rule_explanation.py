@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from policyengine.errors import PolicyEngineError
+from policyengine.language.diagnostics import did_you_mean
 from policyengine.model.expression import Node, Param, facts_read, walk
 from policyengine.model.ids import PolicyName, RuleName
 from policyengine.model.policy import Binding, Bundle, EvidenceNeed, Policy, Rule, Selector
@@ -98,7 +99,10 @@ def _find(bundle: Bundle, name: str) -> tuple[Policy, Rule]:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise UnknownRuleError(f"no rule is called `{name}`", rule=name)
+        alike = did_you_mean(name, [rule.name.partition("/")[2] if "/" not in name else rule.name for _, rule in every])
+        raise UnknownRuleError(
+            f"no rule is called `{name}`; {alike or 'rules are called owner/policy#rule'}", rule=name
+        )
     names = ", ".join(f"`{rule.name}`" for _, rule in found)
     raise UnknownRuleError(f"more than one rule is called `{name}`: {names}", rule=name)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -33,6 +35,14 @@ def test_empty_database_is_not_opened(database: str) -> None:
     with pytest.raises(UnavailableError) as refused:
         open_store(database)
     assert refused.value.code == "store.schema"
+
+
+def test_a_database_that_cannot_be_made_says_what_the_database_itself_said(tmp_path: Path) -> None:
+    """A full disk or a file that is none is told at night as what it is."""
+    (tmp_path / "none.db").write_bytes(b"this is no database, but it is long enough to look like one" * 20)
+    with pytest.raises(UnavailableError, match="cannot be brought up to date: file is not a database") as refused:
+        upgrade(f"sqlite:///{tmp_path / 'none.db'}")
+    assert refused.value.code == "store.migration"
 
 
 def test_database_of_a_newer_version_is_not_opened(database: str) -> None:

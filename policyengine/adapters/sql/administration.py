@@ -113,7 +113,11 @@ def activate_bundle(batch: Batch, change: ActivateBundle) -> None:
     activation = change.activation
     latest = batch.connection.execute(select(func.max(tables.activation.c.generation))).scalar_one()
     if activation.generation != (latest or 0) + 1:
-        raise ConflictError("another bundle was activated in the meantime", code="bundle.generation", current=latest)
+        raise ConflictError(
+            f"generation {latest or 0} is in force, not the expected one; see what it is, then name it",
+            code="bundle.generation",
+            current=latest,
+        )
     row = {
         "generation": activation.generation,
         "digest": raw(activation.digest),

@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from policyengine.adapters.sql.engine import open_engines
 from policyengine.services.errors import UnavailableError
@@ -44,9 +44,16 @@ def upgrade(url: str) -> SchemaStatus:
             command.upgrade(config, "head")
             return _status(connection)
     except SQLAlchemyError as cause:
-        raise UnavailableError("the database cannot be brought up to date", code="store.migration") from cause
+        message = f"the database cannot be brought up to date: {_reason(cause)}"
+        raise UnavailableError(message, code="store.migration") from cause
     finally:
         engines.dispose()
+
+
+def _reason(error: SQLAlchemyError) -> str:
+    """Return the first line of what the database itself says, such as `database or disk is full`."""
+    said = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+    return said.partition("\n")[0].strip() or type(error).__name__
 
 
 def status(url: str) -> SchemaStatus:

@@ -114,7 +114,12 @@ def test_an_explanation_as_json_carries_controls_with_titles(policies: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "sentence"), [("no-such-rule", "no rule is called"), ("serial-format", "more than one rule")]
+    ("name", "sentence"),
+    [
+        ("no-such-rule", "no rule is called"),
+        ("boot-integrity#secur-boot", "did you mean `boot-integrity#secure-boot`?"),
+        ("serial-format", "more than one rule"),
+    ],
 )
 def test_a_name_that_is_not_one_rules_is_refused(policies: Path, name: str, sentence: str) -> None:
     result = run("explain", name, "--policies", str(policies))
