@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from pki.revocation import Reason
 from policyengine.services.actors import PersonRole
 
 MAX_DEVICES_A_REQUEST = 10_000  # about 3 MB of JSON; a larger fleet is announced in several requests
@@ -49,9 +50,9 @@ class ReasonIn(Shape):
 
 
 class RevocationIn(Shape):
-    """A CRLReason name of RFC 5280 section 5.3.1."""
+    """Why a certificate is revoked: a CRLReason name of RFC 5280 section 5.3.1."""
 
-    reason: Line
+    reason: Reason
 
 
 class LifetimeIn(Shape):

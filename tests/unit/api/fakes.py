@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.options import Options
+from pki.revocation import Reason
 from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId, Digest, PartyName
 from policyengine.model.policy import Phase
@@ -260,8 +261,8 @@ class FakeCertificates(Certificates):
             raise MissingError("no such certificate")
         return CERTIFICATE
 
-    def revoke(self, actor: Principal, serial: str, *, reason: str) -> None:
-        self.acts.append(("revoke", reason))
+    def revoke(self, actor: Principal, serial: str, *, reason: Reason) -> None:
+        self.acts.append(("revoke", reason.value))
 
     def hold(self, actor: Principal, serial: str, *, reason: str) -> None:
         raise ConflictError("it is on hold already")
