@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki import der, keys
 from pki.errors import DerError, PathError
@@ -190,13 +190,3 @@ def general_name_text(name: x509.GeneralName) -> str:
         address: IPv4Address | IPv6Address | IPv4Network | IPv6Network = name.value
         return f"ip:{address}"
     return f"rid:{name.value.dotted_string}" if isinstance(name, x509.RegisteredID) else "unknown:"
-
-
-def same_key(first: x509.Certificate, second: x509.Certificate) -> bool:
-    """Return whether two certificates are for one public key."""
-    return spki(first) == spki(second)
-
-
-def spki(certificate: x509.Certificate) -> bytes:
-    """Return the SubjectPublicKeyInfo as `cryptography` encodes it; raises ValueError for an unreadable key."""
-    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

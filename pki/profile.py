@@ -154,11 +154,6 @@ class Profile:
         except KeyError as cause:
             raise TierIssuesNothingError(f"profile `{self.name}` issues nothing in tier `{tier}`") from cause
 
-    def dns_domains(self) -> tuple[str, ...]:
-        """Return the constant domains under which its dNSNames fall: what the issuing CA must be allowed to sign."""
-        templates = {dns for terms in self.tiers.values() for dns in terms.dns}
-        return tuple(sorted({_domain(template) for template in templates}))
-
 
 def _domain(template: str) -> str:
     _, brace, tail = template.rpartition("}")

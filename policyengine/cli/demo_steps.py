@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +27,6 @@ SERIALS = {"vendor-acme": "AC-", "vendor-borealis": "BO-"}
 START_SECONDS = 60  # a first start makes keys and a database; it takes about two seconds
 STOP_SECONDS = 20
 BUNDLE_TYPE = "application/vnd.policyengine.bundle+json"
-
-Say = Callable[[str], None]
 
 
 class DemoFailedError(PolicyEngineError):

@@ -41,7 +41,6 @@ class Fields:
 
 YamlNode = Scalar | Items | Fields
 Step = str | int
-NOWHERE = Scalar(1, 1, 0, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,6 @@ from policyengine.language.diagnostics import Diagnostic, Level, did_you_mean
 from policyengine.language.nodes import Document, Fields, Scalar, at, plain
 from policyengine.language.schema_errors import diagnostics_of
 
-API_VERSION = "policyengine/v1"
 KINDS = (
     "Binding",
     "CertificateProfile",

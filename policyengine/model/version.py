@@ -123,7 +123,6 @@ _SCHEMES: Mapping[str, Callable[[str], Key]] = {
     "deb": deb_key,
     "rpm": rpm_key,
 }
-SCHEMES = frozenset({*_SCHEMES, "ordered"})
 
 
 def key_function(scheme: str, versions: Sequence[str] = ()) -> Callable[[str], Key]:

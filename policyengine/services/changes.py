@@ -24,6 +24,8 @@ from policyengine.services.records import (
     SecurityEvent,
 )
 
+SALT_SIZE = 16  # bytes of entropy in every change that becomes a log leaf, so that nobody can guess what it hides
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:

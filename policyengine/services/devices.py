@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId
 from policyengine.services.actors import PersonRole, Principal, demand
-from policyengine.services.changes import Act, ChangeLifecycle, CreateEnrolmentToken, ImportDevices
+from policyengine.services.changes import SALT_SIZE, Act, ChangeLifecycle, CreateEnrolmentToken, ImportDevices
 from policyengine.services.errors import ConflictError, ForbiddenError, InvalidRequestError
 from policyengine.services.facts_split import join_document
 from policyengine.services.identity import token_digest
@@ -36,7 +36,6 @@ from policyengine.services.sweep import Redecider
 MAX_IMPORT = 10_000  # devices in one request: one transaction of about a second
 MAX_TOKEN_LIFETIME = timedelta(days=90)  # from the factory to the site; longer, and nobody knows where the token went
 MAX_REASON = 500
-SALT_SIZE = 16
 _OPERATORS = (PersonRole.OPERATIONS, PersonRole.SECURITY)
 
 

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from policyengine.language.bundle import BundleFile, decode_file, encode
-from policyengine.language.compiler import compile_tree
-from policyengine.language.diagnostics import Diagnostic
 from policyengine.model.ids import Digest
 from policyengine.services.actors import PersonRole, Principal, demand, demand_whole_fleet
-from policyengine.services.changes import Act, ActivateBundle, Document, StoreBundle
+from policyengine.services.changes import SALT_SIZE, Act, ActivateBundle, Document, StoreBundle
 from policyengine.services.errors import ConflictError, MissingError
 from policyengine.services.policies import compiled
 from policyengine.services.ports import Clock, Entropy, PageRequest, Store
 from policyengine.services.records import Activation, BundleRecord, Page
 
-SALT_SIZE = 16
 _PUBLISHERS = (PersonRole.SECURITY, PersonRole.ENGINEERING, PersonRole.OPERATIONS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
-    """What came of publishing: `digest` None when `diagnostics` hold an error; nothing is stored then."""
-
-    digest: Digest | None
-    diagnostics: tuple[Diagnostic, ...]
 
 
 class Bundles:
@@ -35,19 +21,6 @@ class Bundles:
         self._store = store
         self._clock = clock
         self._entropy = entropy
-
-    def publish_tree(self, actor: Principal, files: Mapping[str, bytes], *, commit: str | None) -> Publication:
-        """Return the digest of the stored bundle compiled from `files` (path to content), or all diagnostics.
-
-        Raises ForbiddenError, UnavailableError.
-        """
-        demand(actor, *_PUBLISHERS)
-        now = self._clock.now()
-        found = compile_tree(files, now=now)
-        if found.bundle is not None and found.digest is not None:
-            file = BundleFile(bundle=found.bundle, digest=found.digest, commit=commit, created_at=now)
-            self._store_bundle(actor, file)
-        return Publication(digest=found.digest, diagnostics=found.diagnostics)
 
     def publish_file(self, actor: Principal, content: bytes) -> Digest:
         """Return the digest of a stored bundle file made by `policyengine build`.

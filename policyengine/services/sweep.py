@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from policyengine.services.appraisal import phase_after
-from policyengine.services.changes import Act, RecordDecision
+from policyengine.services.changes import SALT_SIZE, Act, RecordDecision
 from policyengine.services.errors import ConflictError
 from policyengine.services.gathering import Context, gather_again
 from policyengine.services.issuing import status_after
@@ -14,8 +14,6 @@ from policyengine.services.judging import Memory, Standing, has_changed, judge, 
 from policyengine.services.policies import ActivePolicies, PolicyShelf
 from policyengine.services.ports import CheckInReads, Clock, Entropy, Writer
 from policyengine.services.records import DeviceState, DeviceView
-
-SALT_SIZE = 16
 
 
 class Redecider:

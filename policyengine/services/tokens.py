@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from policyengine.model.ids import PartyName
 from policyengine.services.actors import PersonRole, Principal, demand
-from policyengine.services.changes import Act, CreateApiToken, RevokeApiToken, TouchApiToken
+from policyengine.services.changes import SALT_SIZE, Act, CreateApiToken, RevokeApiToken, TouchApiToken
 from policyengine.services.errors import InvalidRequestError, MissingError, UnauthenticatedError
 from policyengine.services.ports import Clock, Entropy, Store
 from policyengine.services.records import ApiToken
@@ -19,7 +19,6 @@ from policyengine.services.records import ApiToken
 MAX_LIFETIME = timedelta(days=366)  # a token that nobody renews for a year is forgotten, and so it ends
 MAX_NAME = 100
 TOUCH_EVERY = timedelta(minutes=1)
-SALT_SIZE = 16
 
 _FORM = re.compile(r"pe_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 

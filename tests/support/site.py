@@ -21,6 +21,7 @@ from policyengine.adapters.jws import ResultKey
 from policyengine.adapters.sql.ledger import SqlLedger
 from policyengine.adapters.sql.migration import upgrade
 from policyengine.adapters.sql.store import SqlStore, open_store
+from policyengine.language.bundle import BundleFile, encode_file
 from policyengine.language.compiler import Compilation, compile_tree
 from policyengine.services.actors import SYSTEM
 from policyengine.services.attestation_result import Audience
@@ -214,8 +215,12 @@ def ready_site(url: str, *, count: int = 30, **changes: tuple[bytes, bytes]) -> 
 
 def put_in_force(site: Site, **changes: tuple[bytes, bytes]) -> str:
     files, _ = policies(**changes)
-    digest = site.services.bundles.publish_tree(SYSTEM, files, commit="c0ffee").digest
-    assert digest is not None
+    now = site.clock.now()
+    compiled = compile_tree(files, now=now)
+    assert compiled.bundle is not None
+    assert compiled.digest is not None
+    file = BundleFile(bundle=compiled.bundle, digest=compiled.digest, commit="c0ffee", created_at=now)
+    digest = site.services.bundles.publish_file(SYSTEM, encode_file(file))
     active = site.services.bundles.active()
     site.services.bundles.activate(SYSTEM, digest, expected_generation=active.generation if active else None)
     site.clock.forward(timedelta(seconds=2))  # workers look once a second

@@ -64,11 +64,6 @@ def test_the_digest_names_the_content() -> None:
     assert profile().digest != profile(lifetime=timedelta(days=13)).digest
 
 
-def test_the_domains_of_a_profile_are_what_its_ca_must_allow() -> None:
-    dns = ("{device.id}.devices.example", "gw-{device.id}.{device.site}.plants.example")
-    assert profile(san_dns=dns).dns_domains() == ("devices.example", "plants.example")
-
-
 def test_an_issuing_ca_is_bound_to_a_domain() -> None:
     with pytest.raises(ProfileError):
         issuing_terms(domains=(), addresses=())
