@@ -27,6 +27,7 @@ _CANCELLED = "CANCELLED: Expression recursion limit"
 _OPERATORS = {"@in": "in", "_[_]": "[]", "_[?_]": "[?]", "_?_:_": "?:", "-_": "-", "!_": "!"}
 _DECIMALS = "write the number with a decimal point, such as `7.0`"
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "in"})
+_KINDS = {PARAMS: ("param", "cel.unknown-param"), LET: ("let", "cel.unknown-let")}
 _MACROS = {
     "all": "`list.all(x, condition)`",
     "exists": "`list.exists(x, condition)`",
@@ -153,10 +154,10 @@ class _Reading:
             return self._unknown_function(name, start)
         if name.startswith(f"{LET_NAME}."):
             name = f"{LET}.{name.partition('.')[2]}"
-        kind = {PARAMS: "param", LET: "let"}.get(name.partition(".")[0], "fact")
+        kind, code = _KINDS.get(name.partition(".")[0], ("fact", "cel.unknown-fact"))
         length = len(name) if self._source.text.startswith(name, start) else None
         message = f"{kind} {quoted(name)} is not declared"
-        return self._at(start, f"cel.unknown-{kind}", message, self._vocabulary.name_like(name), length)
+        return self._at(start, code, message, self._vocabulary.name_like(name), length)
 
     def _unknown_function(self, name: str, start: int) -> CelProblem:
         offset = self._source.anchor(self._offset)
