@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from policyengine.language.nodes import Items, YamlNode, at, fields, text
+from policyengine.language.nodes import YamlNode, at, fields, items, text
 from policyengine.language.page import Page
 from policyengine.model.policy import Control
 from policyengine.model.types import (
@@ -54,8 +54,7 @@ def read_controls(pages: Iterable[Page]) -> dict[str, Control]:
     """Return all controls by id."""
     found: dict[str, Control] = {}
     for page in pages:
-        listed = at(page.spec, "controls")
-        for node in listed.items if isinstance(listed, Items) else ():
+        for node in items(page.spec, "controls"):
             control = _control(page, node)
             if control.id in found:
                 message = f"the control `{control.id}` is declared twice"

@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-import re2
-
 from policyengine.language.cel_problems import CelProblem, quoted
+from policyengine.language.patterns import refusal
 from policyengine.model.expression import Call, Conditional, ListOf, Literal, MapOf, Node, children, walk
 from policyengine.model.types import Kind, Type
-
-MAX_VERSION = 128  # characters; longer version texts exist nowhere and only slow comparison down
+from policyengine.model.version import MAX_VERSION
 
 # A version compares only under its model's scheme, and a fact group may be known in part: neither has an equality.
 # These calls pass such values on without looking at them; every other call on them is refused.
@@ -124,13 +122,7 @@ def _is_range(text: str) -> bool:
 
 
 def _is_regex(text: str) -> bool:
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        re2.compile(text, options)
-    except re2.error:
-        return False
-    return True
+    return refusal(text) is None
 
 
 _FLOOR = _Constant(

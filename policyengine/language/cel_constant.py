@@ -1,6 +1,6 @@
 """Conditions that do not depend on any device: `true`, `1 < 2`, `false && boot.secure`.
 
-A small folder, for warnings only: it decides what a reader would, and leaves the rest alone.
+A small folder, for diagnostics only: it decides what a reader would, and leaves the rest alone.
 """
 
 from __future__ import annotations

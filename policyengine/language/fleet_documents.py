@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping
 
 from policyengine.language.diagnostics import did_you_mean
-from policyengine.language.nodes import Fields, Scalar, YamlNode, at, fields, text, texts
+from policyengine.language.nodes import Fields, Scalar, YamlNode, at, fields, items, text, texts
 from policyengine.language.page import Page
 from policyengine.language.selectors import selector_of
 from policyengine.model.ids import PartyName
@@ -113,9 +113,7 @@ def _rights(page: Page, role: Role) -> frozenset[Right]:
 
 def _keys(page: Page) -> tuple[PartyKey, ...]:
     found: dict[str, PartyKey] = {}
-    listed = at(page.spec, "keys")
-    for index, _ in enumerate(getattr(listed, "items", ())):
-        node = page.node("spec", "keys", index)
+    for node in items(page.spec, "keys"):
         name = text(node, "id") or ""
         if name in found:
             page.error(

@@ -86,11 +86,15 @@ def fields(node: YamlNode, *path: Step) -> Fields:
     return found if isinstance(found, Fields) else Fields(node.line, node.column, {}, {})
 
 
+def items(node: YamlNode, *path: Step) -> tuple[YamlNode, ...]:
+    """Return the items of the list at `path`; none when there is no list."""
+    found = at(node, *path)
+    return found.items if isinstance(found, Items) else ()
+
+
 def scalars(node: YamlNode, *path: Step) -> Iterator[Scalar]:
     """Yield the scalars of the list at `path`; nothing when there is no list."""
-    found = at(node, *path)
-    if isinstance(found, Items):
-        yield from (item for item in found.items if isinstance(item, Scalar))
+    return (item for item in items(node, *path) if isinstance(item, Scalar))
 
 
 def text(node: YamlNode, *path: Step) -> str | None:

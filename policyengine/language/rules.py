@@ -10,7 +10,7 @@ from datetime import timedelta
 from policyengine.language.cel import Environment
 from policyengine.language.cel_constant import constant_value
 from policyengine.language.cel_problems import ConditionError
-from policyengine.language.nodes import Items, Scalar, YamlNode, at, fields, text, texts
+from policyengine.language.nodes import Scalar, YamlNode, at, fields, items, text, texts
 from policyengine.language.page import Page
 from policyengine.language.templates import check_message
 from policyengine.language.values import length_at
@@ -62,10 +62,9 @@ def _report(page: Page, node: Scalar, refused: ConditionError) -> None:
 
 def read_rules(page: Page, setting: RuleSetting) -> tuple[Rule, ...]:
     """Return the rules that compile, in the order written; reports everything wrong with them."""
-    listed = at(page.spec, "rules")
     rules: list[Rule] = []
     seen: dict[str, int] = {}
-    for node in listed.items if isinstance(listed, Items) else ():
+    for node in items(page.spec, "rules"):
         rule_id = text(node, "id") or ""
         if rule_id in seen:
             message = f"the rule id `{rule_id}` is already used on line {seen[rule_id]}"
@@ -151,7 +150,7 @@ def _phases(page: Page, node: YamlNode, condition: Node) -> frozenset[Phase]:
 
 def check_uses(page: Page) -> None:
     """Warn of params and lets that no condition uses."""
-    conditions = [text(page.spec, "rules", index, "require") or "" for index in range(_count(page))]
+    conditions = [text(node, "require") or "" for node in items(page.spec, "rules")]
     lets = fields(page.spec, "let")
     written = [*conditions, *(str(node.value) for node in lets.entries.values() if isinstance(node, Scalar))]
     for section, word, code in (("params", "params", "params.unused"), ("let", "let", "lets.unused")):
@@ -164,9 +163,4 @@ def check_uses(page: Page) -> None:
 
 def written_ids(page: Page) -> frozenset[str]:
     """Return the ids of all rules written in the policy."""
-    return frozenset(text(page.spec, "rules", index, "id") or "" for index in range(_count(page)))
-
-
-def _count(page: Page) -> int:
-    listed = at(page.spec, "rules")
-    return len(listed.items) if isinstance(listed, Items) else 0
+    return frozenset(text(node, "id") or "" for node in items(page.spec, "rules"))

@@ -10,8 +10,7 @@ import re
 from dataclasses import dataclass
 
 from policyengine.language.nodes import Atom
-
-MAX_INTEGER = 2**53 - 1  # RFC 8785 section 3.2.2.3: what bundles, facts and other readers of JSON hold exactly
+from policyengine.model.canonical import MAX_INTEGER
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import re2
 from cryptography import x509
 
 from policyengine.language.diagnostics import did_you_mean
 from policyengine.language.layout import home_of
-from policyengine.language.nodes import Items, Scalar, YamlNode, at, fields, scalars, text, texts
+from policyengine.language.nodes import Items, Scalar, YamlNode, at, fields, items, scalars, text, texts
 from policyengine.language.page import Page
+from policyengine.language.patterns import refusal
 from policyengine.language.surroundings import Surroundings, needs_right, owner_of, party_at
 from policyengine.language.templates import check_device_template
 from policyengine.language.values import length_at, moment_at
 from policyengine.model.endorsements import ReferenceComponent, ReferenceValues, Release
 from policyengine.model.policy import Anchor, CertificateProfile, Party, Right, Role, TierTerms
 from policyengine.model.version import VersionError, key_function
-
-
-def _listed(page: Page, key: str) -> tuple[YamlNode, ...]:
-    found = at(page.spec, key)
-    return found.items if isinstance(found, Items) else ()
 
 
 def _check_models(page: Page, nodes: Iterator[Scalar], around: Surroundings) -> None:
@@ -46,7 +41,7 @@ def _check_vendors_own(page: Page, nodes: Iterator[Scalar], vendor: str, around:
 def read_anchors(page: Page, around: Surroundings) -> tuple[Anchor, ...]:
     """Return the document's trust anchors; those whose certificate cannot be read are reported and left out."""
     needs_right(page, page.node("metadata", "owner"), owner_of(page, around), Right.TRUST_ANCHORS)
-    found = (_anchor(page, node, around) for node in _listed(page, "anchors"))
+    found = (_anchor(page, node, around) for node in items(page.spec, "anchors"))
     return tuple(anchor for anchor in found if anchor is not None)
 
 
@@ -74,13 +69,8 @@ def _anchor(page: Page, node: YamlNode, around: Surroundings) -> Anchor | None:
 
 def _check_pattern(page: Page, node: YamlNode) -> None:
     pattern = text(node, "serial")
-    if pattern is None:
-        return
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        re2.compile(pattern, options)
-    except re2.error as problem:
+    problem = None if pattern is None else refusal(pattern)
+    if problem is not None:
         place = at(node, "serial") or node
         page.error(place, "trust.serial-pattern", f"`{pattern}` is not an RE2 pattern: {problem}", "mend the pattern")
 
@@ -138,7 +128,7 @@ def _check_own(page: Page, party: Party | None) -> None:
 
 def _releases(page: Page, models: tuple[str, ...], around: Surroundings) -> Iterator[Release]:
     seen: set[str] = set()
-    for node in _listed(page, "releases"):
+    for node in items(page.spec, "releases"):
         version = text(node, "version") or ""
         place = at(node, "version") or node
         if version in seen:
@@ -173,10 +163,9 @@ def _check_corim(page: Page, node: YamlNode, around: Surroundings) -> None:
 def _release(page: Page, node: YamlNode, version: str) -> Release:
     svn = at(node, "svn")
     until = at(node, "until")
-    listed = at(node, "components")
     components = (
         ReferenceComponent(name=text(one, "name") or "", sha256=text(one, "sha256") or "")
-        for one in (listed.items if isinstance(listed, Items) else ())
+        for one in items(node, "components")
     )
     return Release(
         version=version,

@@ -12,8 +12,8 @@ from policyengine.language.page import Page
 from policyengine.model.schema import FactSchema, FieldSpec
 from policyengine.model.times import InvalidTimeError, parse_duration, parse_timestamp
 from policyengine.model.types import Kind, Type
+from policyengine.model.version import MAX_VERSION
 
-MAX_VERSION = 128  # characters, as in model/version.py
 MAX_LENGTH = timedelta(days=36_525)  # 100 years: added to any time we see it is still a time, and whole in JSON
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
