@@ -27,6 +27,7 @@ from pki.keys import key_identifier, spki_of, thumbprint
 from pki.lint import Linted, lint
 from pki.ports import Ledger, Signer
 from pki.profile import Terms
+from pki.reading import extension
 from pki.request import ProvenKey
 from pki.reservation import IssuedCertificate, Registrar, Reserved
 from pki.signatures import SignatureRefusedError, algorithm_for, check_signature
@@ -175,10 +176,8 @@ def issuer_of(certificate: x509.Certificate) -> Issuer:
 
 
 def _constraints(extensions: x509.Extensions) -> x509.NameConstraints | None:
-    try:
-        return extensions.get_extension_for_class(x509.NameConstraints).value
-    except x509.ExtensionNotFound:
-        return None
+    found = extension(extensions, x509.NameConstraints)
+    return found.value if found else None
 
 
 def founding_issuer(signer: Signer, *, terms: Terms, fields: Mapping[str, str], now: datetime) -> Issuer:

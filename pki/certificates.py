@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki import der, keys
 from pki.errors import DerError, PathError
-from pki.reading import UNREADABLE, tolerant
+from pki.reading import UNREADABLE, extension, tolerant
 from pki.signatures import algorithm_name
 
 MAX_CERTIFICATE_BYTES = 64 * 1024  # ML-DSA-87 leaves are 7 kB; the rest is room for long SAN lists of web certificates
@@ -97,8 +97,14 @@ def _touch(certificate: x509.Certificate) -> None:
     """Read the lazily parsed parts now, so that nothing later can fail on them."""
     _ = (certificate.subject, certificate.issuer, certificate.version)
     _ = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
-    for extension in certificate.extensions:
-        _ = extension.value
+    for found in certificate.extensions:
+        _ = found.value
+
+
+def is_ca(certificate: x509.Certificate) -> bool:
+    """Return whether the certificate says that it is a CA's (RFC 5280 section 4.2.1.9)."""
+    basic = extension(certificate.extensions, x509.BasicConstraints)
+    return basic is not None and basic.value.ca
 
 
 def split_certificates(data: bytes) -> tuple[bytes, ...]:
@@ -164,11 +170,8 @@ def printable(text: str) -> str:
 
 def alternative_names(extensions: x509.Extensions) -> tuple[str, ...]:
     """Return up to MAX_SAN subject alternative names, each with its kind in front."""
-    try:
-        san = extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return ()
-    return tuple(printable(general_name_text(name)) for name in list(san.value)[:MAX_SAN])
+    san = extension(extensions, x509.SubjectAlternativeName)
+    return tuple(printable(general_name_text(name)) for name in list(san.value if san else ())[:MAX_SAN])
 
 
 _KINDS: dict[type[x509.GeneralName], str] = {

@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from pki.errors import PathError
+from pki.reading import extension
 
 MAX_COMPARISONS = 100_000  # about a tenth of a second; a thousand names against a hundred constraints still fit
 MAX_DEPTH_OF_NAME = 64  # attributes compared in one distinguished name
@@ -55,10 +56,8 @@ def constrained_names(certificate: x509.Certificate) -> tuple[x509.GeneralName, 
 
 
 def _alternative_names(certificate: x509.Certificate) -> list[x509.GeneralName]:
-    try:
-        return list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
-    except x509.ExtensionNotFound:
-        return []
+    found = extension(certificate.extensions, x509.SubjectAlternativeName)
+    return list(found.value) if found else []
 
 
 def _emails(subject: x509.Name) -> Iterator[x509.GeneralName]:

@@ -10,6 +10,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from pki.certificates import (
     alternative_names,
     general_name_text,
+    is_ca,
     key_description,
     load_certificate,
     name_text,
@@ -64,8 +65,7 @@ def explain_request(request: ProvenRequest) -> tuple[str, Lines]:
 
 
 def _heading(certificate: x509.Certificate) -> str:
-    basic = _value(certificate, x509.BasicConstraints)
-    if basic and basic.ca:
+    if is_ca(certificate):
         return "root CA certificate" if certificate.subject == certificate.issuer else "CA certificate"
     return "device identity that never expires (IDevID)" if _never(certificate) else "end-entity certificate"
 
@@ -145,10 +145,3 @@ def _constraints(value: x509.NameConstraints) -> str:
     permitted = [general_name_text(name) for name in value.permitted_subtrees or ()]
     excluded = [f"not {general_name_text(name)}" for name in value.excluded_subtrees or ()]
     return ", ".join(permitted + excluded)
-
-
-def _value(certificate: x509.Certificate, kind: type[x509.BasicConstraints]) -> x509.BasicConstraints | None:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None

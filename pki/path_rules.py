@@ -10,18 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdentifier
 
-from pki.certificates import name_text
+from pki import reading
+from pki.certificates import is_ca, name_text
 from pki.constraints import Budget, constrained_names, refusal
 from pki.errors import KeyRefusedError
 from pki.keys import require_sound_rsa
 from pki.paths import Node
+from pki.reading import Value
 from pki.signatures import BELIEVED_CURVES
 
 MAX_DEPTH = 8  # intermediates; pyca/cryptography's default. A deeper chain is refused, not followed
@@ -85,7 +86,6 @@ class Rule:
     check: Callable[[Question], str | None]
 
 
-_Value = TypeVar("_Value", bound=x509.ExtensionType)
 _FOUND: list[Rule] = []
 
 
@@ -98,12 +98,9 @@ def _rule(name: str, citation: str, expected: str) -> Callable[[Callable[[Questi
     return register
 
 
-def extension(of: Node, kind: type[_Value]) -> x509.Extension[_Value] | None:
+def extension(of: Node, kind: type[Value]) -> x509.Extension[Value] | None:
     """Return the extension of this kind, if the certificate has it."""
-    try:
-        return of.certificate.extensions.get_extension_for_class(kind)
-    except x509.ExtensionNotFound:
-        return None
+    return reading.extension(of.certificate.extensions, kind)
 
 
 def _shown(of: Node) -> str:
@@ -111,8 +108,7 @@ def _shown(of: Node) -> str:
 
 
 def _is_ca(of: Node) -> bool:
-    basic = extension(of, x509.BasicConstraints)
-    return basic is not None and basic.value.ca
+    return is_ca(of.certificate)
 
 
 @_rule("validity", "RFC 5280 section 6.1.3 (a)(2)", "every certificate valid at the moment, both ends included")

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pki.certificates import load_certificate, raw_certificate
 from pki.constraints import comparable_name
 from pki.errors import PathError
+from pki.reading import extension
 from pki.signatures import SignatureRefusedError, verify_certificate
 
 MAX_SIGNATURE_CHECKS = 128  # pyca/cryptography's limit too; Go and rustls-webpki take 100
@@ -75,17 +76,13 @@ def readable(certificates: Iterable[bytes | x509.Certificate]) -> tuple[Node, ..
 
 
 def _subject_key_id(certificate: x509.Certificate) -> bytes | None:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except x509.ExtensionNotFound:
-        return None
+    found = extension(certificate.extensions, x509.SubjectKeyIdentifier)
+    return found.value.digest if found else None
 
 
 def _authority_key_id(certificate: x509.Certificate) -> bytes | None:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-    except x509.ExtensionNotFound:
-        return None
+    found = extension(certificate.extensions, x509.AuthorityKeyIdentifier)
+    return found.value.key_identifier if found else None
 
 
 @dataclass(slots=True)

@@ -1,13 +1,16 @@
-"""What `cryptography` raises and warns when bytes are not what they claim to be; caught by these names everywhere."""
+"""What `cryptography` raises and warns when bytes are not what they claim to be, and how an extension is looked up."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+
+Value = TypeVar("Value", bound=x509.ExtensionType)
 
 UNREADABLE = (
     ValueError,
@@ -28,3 +31,11 @@ def tolerant() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def extension(extensions: x509.Extensions, kind: type[Value]) -> x509.Extension[Value] | None:
+    """Return the extension of this kind, None if it is not there."""
+    try:
+        return extensions.get_extension_for_class(kind)
+    except x509.ExtensionNotFound:
+        return None

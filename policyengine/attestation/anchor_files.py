@@ -10,9 +10,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
 
-from pki.certificates import load_certificate, split_certificates
+from pki.certificates import is_ca, load_certificate, split_certificates
 from pki.errors import PathError
-from policyengine.attestation.anchors import PublicKey, TrustAnchors
+from pki.keys import PublicKey
+from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.errors import TrustAnchorError
 
 _PEM_KEY = re.compile(rb"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", re.DOTALL)
@@ -28,7 +29,7 @@ def load_anchors(files: Iterable[bytes]) -> TrustAnchors:
     Raises TrustAnchorError for a file that holds neither a public key nor a certificate, or a private key.
     """
     found = [anchor for content in files for anchor in _anchors(content)]
-    authorities = tuple(each for each in found if isinstance(each, x509.Certificate) and _is_authority(each))
+    authorities = tuple(each for each in found if isinstance(each, x509.Certificate) and is_ca(each))
     keys = tuple(_key_of(each) for each in found if each not in authorities)
     return TrustAnchors(keys=keys, certificates=authorities)
 
@@ -79,10 +80,3 @@ def _usable(key: object) -> PublicKey:
     if isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey):
         return key
     raise TrustAnchorError("a public key is neither EC nor Ed25519 nor RSA")
-
-
-def _is_authority(certificate: x509.Certificate) -> bool:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False

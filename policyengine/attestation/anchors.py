@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
+from pki.keys import PublicKey, spki_of
+from pki.keys import thumbprint as thumbprint_of_spki
 from policyengine.attestation.errors import TrustAnchorError
-
-PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 
 MAX_KEYS = 64  # every key of the right type is tried, because nothing in evidence may choose one; so they are few
 MAX_CERTIFICATES = 1024  # authorities are found by name; a large operator has dozens of vendors with a few each
@@ -63,8 +61,7 @@ def signers_of(keys: tuple[PublicKey, ...]) -> Mapping[str, tuple[TrustedKey, ..
 
 def thumbprint(key: PublicKey) -> str:
     """Return the name of a key everywhere in the product: `sha256:` over its SubjectPublicKeyInfo."""
-    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return "sha256:" + hashlib.sha256(spki).hexdigest()
+    return thumbprint_of_spki(spki_of(key))
 
 
 _CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}

@@ -25,8 +25,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 
+from pki.keys import PublicKey
 from policyengine.attestation import cbor
-from policyengine.attestation.anchors import PublicKey, TrustedKey
+from policyengine.attestation.anchors import TrustedKey
 from policyengine.attestation.cbor_scan import MAX_BYTES
 from policyengine.attestation.checks import Check, Requirement, described
 from policyengine.attestation.errors import MalformedEvidenceError

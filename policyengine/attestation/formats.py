@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from cryptography import x509
 
-from policyengine.attestation.anchors import PublicKey, TrustAnchors
+from pki.keys import PublicKey
+from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.checks import Check, Outcome
 from policyengine.attestation.media_type import MediaType
 from policyengine.model.endorsements import ReferenceValues

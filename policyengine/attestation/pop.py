@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from pki.certificates import load_certificate
 from pki.chain import ValidatedPath, validate_path
 from pki.errors import PathError
-from policyengine.attestation.anchors import PublicKey, TrustAnchors, TrustedKey, signers_of
+from pki.keys import PublicKey
+from policyengine.attestation.anchors import TrustAnchors, TrustedKey, signers_of
 from policyengine.attestation.checks import Check, Requirement, described, nothing_failed
 from policyengine.attestation.cose import (
     EDDSA,
