@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from cryptography import x509
 
+from pki.certificates import is_ca, load_certificate, split_certificates
+from pki.errors import PathError
 from policyengine.language.diagnostics import did_you_mean
 from policyengine.language.layout import home_of
 from policyengine.language.nodes import Items, Scalar, YamlNode, at, fields, items, scalars, text, texts
@@ -83,23 +85,24 @@ def _certificate(page: Page, node: YamlNode, around: Surroundings) -> str | None
     if content is None:
         page.error(place, "trust.missing-file", f"there is no file `{path}`", "put the PEM file beside this document")
         return None
-    try:
-        found = x509.load_pem_x509_certificates(content)
-    except ValueError:
-        found = []
-    if len(found) != 1:
+    certificate = _only_certificate(content)
+    if certificate is None:
         page.error(place, "trust.not-a-certificate", f"`{path}` does not hold exactly one PEM certificate", "")
         return None
-    _check_authority(page, place, found[0], around)
+    _check_authority(page, place, certificate, around)
     return content.decode("ascii", "replace").replace("\r\n", "\n")
 
 
-def _check_authority(page: Page, place: YamlNode, certificate: x509.Certificate, around: Surroundings) -> None:
+def _only_certificate(content: bytes) -> x509.Certificate | None:
     try:
-        is_authority = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
-        is_authority = False
-    if not is_authority:
+        found = split_certificates(content) if b"-----BEGIN" in content else ()
+        return load_certificate(found[0]) if len(found) == 1 else None
+    except PathError:
+        return None
+
+
+def _check_authority(page: Page, place: YamlNode, certificate: x509.Certificate, around: Surroundings) -> None:
+    if not is_ca(certificate):
         advice = "name the vendor's CA certificate, not a device's"
         page.error(place, "trust.not-a-ca", "the certificate is not a CA (RFC 5280 section 4.2.1.9)", advice)
     if certificate.not_valid_after_utc <= around.now:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine.language.catalog_documents import TYPES
-from tests.unit.language.repository import base, compiled, replaced
+from tests.unit.language.repository import base, certificate, compiled, replaced
 
 
 def codes(changes: dict[str, bytes | str | None]) -> set[str]:
@@ -47,6 +49,13 @@ def test_a_changed_certificate_gives_diagnostics_only(position: int, change: int
     content = bytearray(base()["trust-anchors/acme.pem"])
     content[position % len(content)] ^= change
     compiled({"trust-anchors/acme.pem": bytes(content)})
+
+
+def test_a_certificate_of_a_version_that_does_not_exist_is_a_diagnostic() -> None:
+    """RFC 5280 section 4.1.2.1; the version's value is the third byte of its field `a0 03 02 01 02`."""
+    der = ssl.PEM_cert_to_DER_cert(certificate().decode())
+    changed = der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020101"), 1)
+    assert codes({"trust-anchors/acme.pem": ssl.DER_cert_to_PEM_cert(changed).encode()}) == {"trust.not-a-certificate"}
 
 
 @pytest.mark.parametrize(
