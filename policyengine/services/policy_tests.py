@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from policyengine.decision.program import Program, compile_program
+from policyengine.decision.selection import keys_read
 from policyengine.model.decision import Decision, FactSeen, Finding, Outcome, Result, Sight
 from policyengine.model.facts import Facts, Provenance, Source
 from policyengine.model.ids import Digest, PolicyName, device_id
@@ -116,7 +117,7 @@ class _Bench:
         return _Judged(findings=findings, decision=decisions[_phase(phases, fixture.phase)])
 
     def _program_for(self, fixture: Fixture) -> Program:
-        unset = frozenset(key for key in _selector_keys(self._bundle, self.policy) if not _is_set(fixture, key))
+        unset = frozenset(key for key in keys_read([self.policy], self._bundle.bindings) if not _is_set(fixture, key))
         if unset not in self._programs:
             self._programs[unset] = compile_program(_standing_anywhere(self._bundle, self.policy, unset), self._digest)
         return self._programs[unset]
@@ -131,14 +132,6 @@ def _only(bundle: Bundle, policy: Policy) -> Bundle:
         bindings=tuple(binding for binding in bundle.bindings if binding.policy == policy.name),
         waivers=tuple(waiver for waiver in bundle.waivers if waiver.policy == policy.name),
     )
-
-
-def _selector_keys(bundle: Bundle, policy: Policy) -> Iterator[str]:
-    selectors = [policy.select, policy.scope, *(binding.where for binding in bundle.bindings)]
-    if policy.exclude is not None:
-        selectors.append(policy.exclude)
-    for selector in selectors:
-        yield from (clause.key for clause in selector.clauses)
 
 
 def _is_set(fixture: Fixture, key: str) -> bool:
