@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from policyengine.cli.options import Output, moment_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,16 +23,9 @@ Now = Annotated[
 ]
 
 
-class CheckOutput(Enum):
-    """How diagnostics are printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 def check(
     directory: Directory,
-    output: Annotated[CheckOutput, typer.Option(help="Lines of text, or JSON.")] = CheckOutput.TABLE,
+    output: Annotated[Output, typer.Option(help="Lines of text, or JSON.")] = Output.TABLE,
     now: Now = None,
 ) -> None:
     """Print every mistake in DIR; exit 1 when one of them is an error, 0 when there are warnings at most."""
@@ -40,7 +34,7 @@ def check(
 
     _, compilation, refused = _compiled(directory, now)
     found = (*refused, *compilation.diagnostics)
-    typer.echo(_as_json(found) if output is CheckOutput.JSON else _as_lines(directory, found))
+    typer.echo(_as_json(found) if output is Output.JSON else _as_lines(directory, found))
     raise typer.Exit(Exit.FINDINGS if has_errors(found) else Exit.OK)
 
 
@@ -61,7 +55,7 @@ def build(
         typer.echo("\n".join(map(as_text, found)), err=True)
         raise typer.Exit(Exit.FINDINGS)
     if output is not None:
-        output.write_bytes(_bundle_file(directory, files, compilation.bundle, _moment(now)))
+        output.write_bytes(_bundle_file(directory, files, compilation.bundle, moment_at(now)))
     typer.echo(compilation.digest)
 
 
@@ -71,14 +65,7 @@ def _compiled(directory: Path, now: str | None) -> tuple[Mapping[str, bytes], Co
     from policyengine.language.compiler import compile_tree
 
     tree = scan_tree(directory)
-    return tree.files, compile_tree(tree.files, now=_moment(now)), tuple(tree.refused)
-
-
-def _moment(now: str | None) -> datetime:
-    from policyengine.adapters.clock import SystemClock
-    from policyengine.model.times import parse_timestamp
-
-    return SystemClock().now() if now is None else parse_timestamp(now)
+    return tree.files, compile_tree(tree.files, now=moment_at(now)), tuple(tree.refused)
 
 
 def _as_json(diagnostics: tuple[Diagnostic, ...]) -> str:

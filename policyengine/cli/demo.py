@@ -5,12 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from enum import StrEnum
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from policyengine.cli.options import Output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,13 +21,6 @@ if TYPE_CHECKING:
     from policyengine.simulation.plan import PlannedDevice
 
 ROUND_SECONDS = 7  # well inside the freshness of the demo's evidence, so that healthy devices stay fresh
-
-
-class Output(StrEnum):
-    """How the result is printed."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 def demo(

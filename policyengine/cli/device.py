@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from policyengine.cli.columns import columns
+from policyengine.cli.options import Data, Output, settings_at
 
 if TYPE_CHECKING:
     from policyengine.model.decision import Tier
@@ -23,18 +24,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, import and release devices.", no_args_is_help=True, rich_markup_mode=None)
 
-Data = Annotated[Path | None, typer.Option(help="Data directory of the server.")]
 Id = Annotated[str, typer.Argument(metavar="DEVICE", help="The device's id.")]
 Reason = Annotated[str, typer.Option(help="Why; stands in the audit log.")]
 
 MAX_TOKEN_DAYS = 90
-
-
-class Output(StrEnum):
-    """How the result is printed."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 class Restricted(StrEnum):
@@ -162,14 +155,10 @@ def retire(device: Id, reason: Reason, data: Data = None) -> None:
 @contextmanager
 def _services(data: Path | None) -> Iterator[tuple[Services, Principal]]:
     """Yield the installation's services and the person at this machine, who may do everything."""
-    from dataclasses import replace
-
     from policyengine.services.actors import PersonRole, Principal
-    from policyengine.settings import from_environment
     from policyengine.wiring import opened
 
-    settings = from_environment()
-    with opened(settings if data is None else replace(settings, data=data)) as installation:
+    with opened(settings_at(data)) as installation:
         yield installation.services, Principal(name=f"local:{getpass.getuser()}", role=PersonRole.ADMIN)
 
 

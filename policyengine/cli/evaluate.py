@@ -6,13 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policyengine.cli.compiled import PoliciesInvalidError
+from policyengine.cli.options import moment_at
 from policyengine.errors import PolicyEngineError
+from policyengine.model.policy import Phase
 
 if TYPE_CHECKING:
     from policyengine.language.compiler import Compilation
@@ -21,26 +23,13 @@ if TYPE_CHECKING:
     from policyengine.model.policy import Bundle
 
 
-class PhaseName(Enum):
-    """When the device is judged."""
-
-    ENROLL = "enroll"
-    OPERATE = "operate"
-
-
-class PoliciesRefusedError(PolicyEngineError):
-    """The policy repository does not compile; the first error is named."""
-
-    code = "policies.invalid"
-
-
 def evaluate(
     policies: Annotated[Path, typer.Option(help="The policy repository.", metavar="DIR")],
     facts: Annotated[Path, typer.Option(help="What is known of the device (JSON).", metavar="FILE")],
     now: Annotated[
         str | None, typer.Option(help="Judge at this time (RFC 3339) instead of now.", metavar="TIME")
     ] = None,
-    phase: Annotated[PhaseName, typer.Option(help="Judge an enrolment or an enrolled device.")] = PhaseName.OPERATE,
+    phase: Annotated[Phase, typer.Option(help="Judge an enrolment or an enrolled device.")] = Phase.OPERATE,
     prior: Annotated[
         Path | None, typer.Option(help="The previous decision on this device (JSON).", metavar="FILE")
     ] = None,
@@ -59,28 +48,24 @@ def evaluate(
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def _evaluated(
-    policies: Path, facts: Path, now: str | None, phase: PhaseName, prior: Path | None
-) -> Mapping[str, object]:
+def _evaluated(policies: Path, facts: Path, now: str | None, phase: Phase, prior: Path | None) -> Mapping[str, object]:
     from policyengine.adapters.clock import SystemClock
     from policyengine.adapters.git import commit_of
     from policyengine.adapters.tree import read_tree
     from policyengine.decision.documents import decision_document
     from policyengine.decision.program import compile_program
     from policyengine.model.decision import UNSEEN
-    from policyengine.model.policy import Phase
-    from policyengine.model.times import parse_timestamp
 
     clock = SystemClock().now()
-    moment = clock if now is None else parse_timestamp(now)
+    moment = clock if now is None else moment_at(now)
     files = read_tree(policies)
     compilation = _compiled(files, (moment, clock))
     if compilation.bundle is None or compilation.digest is None:
         raise _refusal(policies, compilation)
     device = _facts(facts, compilation.bundle)
     program = compile_program(compilation.bundle, compilation.digest)
-    decision = program.decide(device, prior=_prior(prior), now=moment, phase=Phase(phase.value))
-    skipped = program.skipped(device, now=moment, phase=Phase(phase.value))
+    decision = program.decide(device, prior=_prior(prior), now=moment, phase=phase)
+    skipped = program.skipped(device, now=moment, phase=phase)
     told = [*zip(decision.findings, decision.sights, strict=True), *((found, UNSEEN) for found in skipped)]
     told.sort(key=lambda pair: (pair[0].rule, pair[0].binding or ""))
     whole = replace(decision, findings=tuple(found for found, _ in told), sights=tuple(sight for _, sight in told))
@@ -105,12 +90,12 @@ def _compiled(files: Mapping[str, bytes], moments: tuple[datetime, ...]) -> Comp
     return replace(first, bundle=first.judging, digest=digest_of(encode(first.judging)))
 
 
-def _refusal(policies: Path, compilation: Compilation) -> PoliciesRefusedError:
+def _refusal(policies: Path, compilation: Compilation) -> PoliciesInvalidError:
     from policyengine.language.diagnostics import as_text, errors
 
     found = errors(compilation.diagnostics)
     message = f"`{policies}` does not compile; run `policyengine check {policies}`"
-    return PoliciesRefusedError(message, errors=len(found), first=as_text(found[0]) if found else None)
+    return PoliciesInvalidError(message, errors=len(found), first=as_text(found[0]) if found else None)
 
 
 def _facts(path: Path, bundle: Bundle) -> Facts:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from policyengine.cli.options import Output, moment_at
 from policyengine.errors import PolicyEngineError
 
 if TYPE_CHECKING:
@@ -24,13 +23,6 @@ MAX_FILE_BYTES = 16 * 1024 * 1024  # an index of ten thousand vectors; evidence 
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
 
 app = typer.Typer(help="Verify and inspect attestation evidence.", no_args_is_help=True, add_completion=False)
-
-
-class EvidenceOutput(Enum):
-    """How a verdict is printed."""
-
-    JSON = "json"
-    TABLE = "table"
 
 
 class EvidenceArgumentError(PolicyEngineError):
@@ -49,14 +41,14 @@ def verify(
         list[Path] | None, typer.Option(help="ReferenceValues documents, JSON or YAML. Repeatable.")
     ] = None,
     now: Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339 time to judge at; default now.")] = None,
-    output: Annotated[EvidenceOutput, typer.Option(help="JSON or a table.")] = EvidenceOutput.JSON,
+    output: Annotated[Output, typer.Option(help="JSON or a table.")] = Output.JSON,
 ) -> None:
     """Judge one piece of evidence: exit 0 accepted, 1 refused, 2 usage."""
     from policyengine.attestation.documents import malformed_document, verdict_document
     from policyengine.attestation.errors import MalformedEvidenceError
     from policyengine.attestation.verifier import verify as appraise
 
-    challenge, moment = _nonce(nonce), _moment(now)
+    challenge, moment = _nonce(nonce), moment_at(now)
     trusted, references = _anchors(anchors), _references(endorsements)
     try:
         document = verdict_document(
@@ -76,8 +68,8 @@ def verify(
         raise typer.Exit(1)
 
 
-def _print_verdict(document: Mapping[str, Any], output: EvidenceOutput) -> None:
-    if output is EvidenceOutput.JSON:
+def _print_verdict(document: Mapping[str, Any], output: Output) -> None:
+    if output is Output.JSON:
         typer.echo(json.dumps(document, indent=2))
         return
     from policyengine.cli.columns import columns
@@ -102,7 +94,7 @@ def inspect(
 
     evidence = _read(file)
     verified = appraise(
-        evidence, media_type=media_type, nonce=b"", anchors=TrustAnchors(), endorsements=None, now=_moment(None)
+        evidence, media_type=media_type, nonce=b"", anchors=TrustAnchors(), endorsements=None, now=moment_at(None)
     )
     typer.echo(columns(("PART", "CLAUSE", "VALUE"), annotated(evidence, verified.claims)))
     typer.echo("nothing of this is verified; `policyengine evidence verify` does that")
@@ -112,13 +104,13 @@ def inspect(
 def vectors(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with an index.json.")],
     format_: Annotated[list[str] | None, typer.Option("--format", help="Only this format. Repeatable.")] = None,
-    output: Annotated[EvidenceOutput, typer.Option(help="JSON or a table.")] = EvidenceOutput.TABLE,
+    output: Annotated[Output, typer.Option(help="JSON or a table.")] = Output.TABLE,
 ) -> None:
     """Run test vectors: exit 0 all as expected, 1 some not, 2 usage. What cannot be judged is listed as skipped."""
     cases = [case for case in _index(directory) if not format_ or case.get("format") in format_]
     results = [_case(directory, case) for case in cases]
     failed = sum(result.problem is not None for result in results)
-    if output is EvidenceOutput.JSON:
+    if output is Output.JSON:
         typer.echo(json.dumps({"cases": [_case_document(result) for result in results]}, indent=2))
     else:
         _print_cases(results, failed)
@@ -210,17 +202,9 @@ def _documents(file: Path) -> Iterator[object]:
 
 
 def _json(file: Path) -> Any:
-    try:
-        return json.loads(_read(file), object_pairs_hook=_without_repetition)
-    except (ValueError, RecursionError) as cause:
-        raise EvidenceArgumentError(f"`{file}` is not JSON") from cause
+    from policyengine.model.strict_json import read_json
 
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key is repeated")
-    return found
+    return read_json(_read(file), max_bytes=MAX_FILE_BYTES)
 
 
 def _read(path: Path) -> bytes:
@@ -237,18 +221,3 @@ def _nonce(text: str) -> bytes:
     if not _HEX.fullmatch(text):
         raise EvidenceArgumentError(f"nonce {quoted(text)} is not hexadecimal with two digits a byte")
     return bytes.fromhex(text)
-
-
-def _moment(text: str | None) -> datetime:
-    from policyengine.adapters.clock import SystemClock
-    from policyengine.attestation.errors import quoted
-
-    if text is None:
-        return SystemClock().now()
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as cause:
-        raise EvidenceArgumentError(f"time {quoted(text)} is not RFC 3339") from cause
-    if moment.tzinfo is None:
-        raise EvidenceArgumentError(f"time `{text}` has no zone; write `{text}Z` for UTC")
-    return moment

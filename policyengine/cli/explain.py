@@ -5,27 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policyengine.cli.options import Output
+
 if TYPE_CHECKING:
     from policyengine.services.rule_explanation import Application, RuleExplanation
-
-
-class ExplainOutput(Enum):
-    """How the explanation is printed."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 def explain(
     rule: Annotated[str, typer.Argument(help="owner/policy#rule, or its end if only one rule has it.", metavar="RULE")],
     policies: Annotated[Path, typer.Option(help="The policy repository.", metavar="DIR")] = Path("policies"),
-    output: Annotated[ExplainOutput, typer.Option(help="Text or JSON.")] = ExplainOutput.TABLE,
+    output: Annotated[Output, typer.Option(help="Text or JSON.")] = Output.TABLE,
 ) -> None:
     """Say in words what a rule asks for, what it reads, when it cannot say, who owns it, and where it acts."""
     from policyengine.cli.compiled import compiled_bundle
@@ -33,7 +27,7 @@ def explain(
 
     bundle, _ = compiled_bundle(policies)
     explanation = explain_rule(bundle, rule)
-    if output is ExplainOutput.JSON:
+    if output is Output.JSON:
         typer.echo(json.dumps(asdict(explanation), indent=2, ensure_ascii=False))
     else:
         typer.echo("\n".join(_lines(explanation)))
@@ -49,9 +43,7 @@ def _lines(explanation: RuleExplanation) -> Iterator[str]:
     yield from _block("reads", [f"{fact.path} ({fact.type}): {fact.meaning}" for fact in explanation.reads])
     yield from _block("unknown if", explanation.unknown_when)
     yield from _block("then it", [explanation.on_unknown])
-    yield from _block(
-        "acts by", [_application(one) for one in explanation.applications] or ["no binding: only recorded"]
-    )
+    yield from _block("acts by", _applications(explanation))
     yield from _block("says", [explanation.message])
     yield from _block("remedy", [explanation.remediation])
     yield from _block("owner", [f"{explanation.owner}, severity {explanation.severity}"])

@@ -161,7 +161,3 @@ def _report(error: Exception) -> None:
 
 def _wants_json(arguments: list[str]) -> bool:
     return "--output=json" in arguments or ("--output", "json") in pairwise(arguments)
-
-
-if __name__ == "__main__":
-    run()

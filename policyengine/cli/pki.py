@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policyengine.cli.options import Output, moment_at
+
 if TYPE_CHECKING:
     from pki.chain import Check, PathReport
     from pki.path_rules import PathRules
@@ -17,13 +19,6 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 64 * 1024 * 1024  # a CRL of a million entries
 
 app = typer.Typer(help="Verify certificate paths, inspect and create keys.", no_args_is_help=True, add_completion=False)
-
-
-class PkiOutput(Enum):
-    """How a verdict is printed."""
-
-    JSON = "json"
-    TABLE = "table"
 
 
 class Purpose(Enum):
@@ -41,7 +36,7 @@ def verify(
     crls: Annotated[list[Path] | None, typer.Option(help="CRLs; then all of the path must be covered.")] = None,
     at: Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339 time to judge at; default now.")] = None,
     purpose: Annotated[Purpose | None, typer.Option(help="Extended key usage to ask for.")] = None,
-    output: Annotated[PkiOutput, typer.Option(help="JSON or a table.")] = PkiOutput.JSON,
+    output: Annotated[Output, typer.Option(help="JSON or a table.")] = Output.JSON,
 ) -> None:
     """Judge one certificate path: exit 0 accepted, 1 refused, 2 usage."""
     from pki.certificates import split_certificates
@@ -51,7 +46,7 @@ def verify(
 
     trusted = [each for file in anchors for each in split_certificates(_read(file))]
     between = [each for file in intermediates or () for each in split_certificates(_read(file))]
-    moment = _moment(at)
+    moment = moment_at(at)
     content, lists = _read(cert), [_read(file) for file in crls or ()]
     try:
         leaf, *issuers = split_certificates(content)
@@ -88,22 +83,8 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def _moment(text: str | None) -> datetime:
-    from policyengine.adapters.clock import SystemClock
-
-    if text is None:
-        return SystemClock().now()
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as cause:
-        raise typer.BadParameter(f"`{text}` is not an RFC 3339 time") from cause
-    if moment.tzinfo is None:
-        raise typer.BadParameter(f"`{text}` has no time zone; write `{text}Z` for UTC")
-    return moment
-
-
-def _print(report: PathReport, output: PkiOutput) -> None:
-    if output is PkiOutput.JSON:
+def _print(report: PathReport, output: Output) -> None:
+    if output is Output.JSON:
         typer.echo(json.dumps(_document(report), indent=2))
         return
     for check in report.checks:

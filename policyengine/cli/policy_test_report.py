@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from policyengine.cli.columns import columns
+from policyengine.decision.facts_json import json_value
 from policyengine.model.decision import FactSeen
-from policyengine.model.times import format_duration, format_timestamp
+from policyengine.model.times import format_timestamp
 from policyengine.services.policy_tests import Case, Gap, PolicyTestReport
 
 
@@ -34,7 +34,7 @@ def _failures(report: PolicyTestReport) -> Iterator[str]:
         yield f"\n{_place(case)}: {case.policy}, device `{case.fixture}`, {case.subject}"
         yield f"  expected {case.expected}, seen {case.seen}{reason}"
         for path, fact in sorted(case.facts.items()):
-            yield f"  {path} = {json.dumps(_plain(fact.value), ensure_ascii=False)} ({_provenance(fact)})"
+            yield f"  {path} = {json.dumps(json_value(fact.value), ensure_ascii=False)} ({_provenance(fact)})"
 
 
 def _gaps(report: PolicyTestReport) -> Iterator[str]:
@@ -91,7 +91,7 @@ def _case_document(case: Case) -> dict[str, object]:
 
 def _fact_document(fact: FactSeen) -> dict[str, object]:
     observed_at = format_timestamp(fact.observed_at)
-    return {"value": _plain(fact.value), "source": fact.source.name.lower(), "observed_at": observed_at}
+    return {"value": json_value(fact.value), "source": fact.source.name.lower(), "observed_at": observed_at}
 
 
 def _gap_document(gap: Gap) -> dict[str, object]:
@@ -103,21 +103,6 @@ def _gap_document(gap: Gap) -> dict[str, object]:
         "file": gap.place.file,
         "line": gap.place.line,
     }
-
-
-def _plain(value: object) -> object:
-    """Return a fact's value as JSON has it."""
-    match value:
-        case datetime():
-            return format_timestamp(value)
-        case timedelta():
-            return format_duration(value)
-        case Mapping():
-            return {str(key): _plain(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [_plain(inner) for inner in value]
-        case _:
-            return value
 
 
 def as_junit(report: PolicyTestReport) -> str:

@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from policyengine.cli.exits import Exit
-
-
-class Output(StrEnum):
-    """How the report is printed."""
-
-    TABLE = "table"
-    JSON = "json"
+from policyengine.cli.options import Data, Output, settings_at
 
 
 def replay(
-    data: Annotated[Path | None, typer.Option(help="Data directory of the server.")] = None,
+    data: Data = None,
     output: Annotated[Output, typer.Option(help="How to print.")] = Output.TABLE,
 ) -> None:
     """Decide stored history again and compare bytes; exit code 1 when a decision differs."""
-    from dataclasses import asdict, replace
+    from dataclasses import asdict
 
-    from policyengine.settings import from_environment
     from policyengine.wiring import opened
 
-    settings = from_environment()
-    with opened(settings if data is None else replace(settings, data=data)) as installation:
+    with opened(settings_at(data)) as installation:
         report = installation.services.audit.replay()
     differences = [asdict(difference) for difference in report.differences]
     if output is Output.JSON:

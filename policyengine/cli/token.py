@@ -4,43 +4,22 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from policyengine.settings import Settings, from_environment
+from policyengine.cli.options import Data, Output, settings_at
+from policyengine.services.actors import PersonRole
 
 app = typer.Typer(help="Create, list and revoke API tokens of people.", no_args_is_help=True, rich_markup_mode=None)
 
-Data = Annotated[Path | None, typer.Option(help="Data directory of the server.")]
-
 MAX_DAYS = 366
-
-
-class Output(StrEnum):
-    """How the result is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
-class Role(StrEnum):
-    """What the holder may do; `policyengine.services.actors` gives them meaning."""
-
-    ADMIN = "admin"
-    SECURITY = "security"
-    ENGINEERING = "engineering"
-    OPERATIONS = "operations"
-    VENDOR = "vendor"
-    AUDITOR = "auditor"
 
 
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="Whose token it is; shown in every act.")],
-    role: Annotated[Role, typer.Option(help="What the holder may do.")],
+    role: Annotated[PersonRole, typer.Option(help="What the holder may do.")],
     days: Annotated[int, typer.Option(help="How long it lives.", min=1, max=MAX_DAYS)] = 90,
     party: Annotated[str | None, typer.Option(help="Party that the holder speaks for.")] = None,
     model: Annotated[list[str] | None, typer.Option(help="Only devices of this model. Repeatable.")] = None,
@@ -48,14 +27,14 @@ def create(
 ) -> None:
     """Make a token and print it, this once."""
     from policyengine.model.ids import PartyName
-    from policyengine.services.actors import SYSTEM, PersonRole
+    from policyengine.services.actors import SYSTEM
     from policyengine.wiring import opened
 
-    with opened(_settings(data)) as installation:
+    with opened(settings_at(data)) as installation:
         made = installation.services.tokens.create(
             SYSTEM,
             name=name,
-            role=PersonRole(role.value),
+            role=role,
             lifetime=timedelta(days=days),
             party=PartyName(party) if party else None,
             models=frozenset(model) if model else None,
@@ -72,7 +51,7 @@ def list_tokens(
     from policyengine.services.actors import SYSTEM
     from policyengine.wiring import opened
 
-    with opened(_settings(data)) as installation:
+    with opened(settings_at(data)) as installation:
         tokens = installation.services.tokens.list(SYSTEM)
     rows = [
         {
@@ -102,12 +81,5 @@ def revoke(
     from policyengine.services.actors import SYSTEM
     from policyengine.wiring import opened
 
-    with opened(_settings(data)) as installation:
+    with opened(settings_at(data)) as installation:
         installation.services.tokens.revoke(SYSTEM, token)
-
-
-def _settings(data: Path | None) -> Settings:
-    from dataclasses import replace
-
-    settings = from_environment()
-    return settings if data is None else replace(settings, data=data)

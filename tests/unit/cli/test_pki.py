@@ -11,7 +11,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from typer.testing import CliRunner, Result
 
+from policyengine.cli.exits import Exit, exit_code
 from policyengine.cli.pki import app
+from policyengine.model.times import InvalidTimeError
 from tests.unit.pki.making import KEYS, NOW, Chain, csr
 
 SOUND = Chain()
@@ -99,8 +101,6 @@ def test_a_list_that_cannot_be_read_is_a_refusal_not_a_shrug(files: Path) -> Non
     [
         ("verify", "leaf.pem"),
         ("verify", "--anchors", "missing.pem", "leaf.pem"),
-        ("verify", "--anchors", "root.pem", "--at", "yesterday", "leaf.pem"),
-        ("verify", "--anchors", "root.pem", "--at", "2026-11-23T00:00:00", "leaf.pem"),
         ("inspect", "missing.pem"),
     ],
 )
@@ -109,6 +109,13 @@ def test_a_mistake_in_the_command_exits_2(
 ) -> None:
     monkeypatch.chdir(files)
     assert run(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("time", ["yesterday", "2026-11-23T00:00:00"])
+def test_a_time_that_is_none_or_has_no_zone_is_a_usage_error(files: Path, time: str) -> None:
+    result = run("verify", "--anchors", files / "root.pem", "--at", time, files / "leaf.pem")
+    assert isinstance(result.exception, InvalidTimeError)
+    assert exit_code(result.exception) is Exit.USAGE
 
 
 def test_a_table_ends_with_the_verdict(files: Path) -> None:

@@ -1,0 +1,39 @@
+"""Options that several commands have: how to print, where a server's data is, at which time to judge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from policyengine.settings import Settings, from_environment
+
+Data = Annotated[Path | None, typer.Option(help="Data directory of the server.")]
+
+
+class Output(StrEnum):
+    """How a result is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def settings_at(data: Path | None) -> Settings:
+    """Return the settings of the environment, with `data` as the data directory where it is given.
+
+    Raises SettingError.
+    """
+    settings = from_environment()
+    return settings if data is None else replace(settings, data=data)
+
+
+def moment_at(text: str | None) -> datetime:
+    """Return the RFC 3339 time `text`, or the time it is now; raises InvalidTimeError."""
+    from policyengine.adapters.clock import SystemClock
+    from policyengine.model.times import parse_timestamp
+
+    return SystemClock().now() if text is None else parse_timestamp(text)
