@@ -47,7 +47,9 @@ def main() -> None:
         access_log=False,
         ssl_context_factory=contexts if tls else None,
     )
-    announce.write_text(json.dumps({"port": listener.getsockname()[1]}))
+    fresh = announce.with_suffix(".new")
+    fresh.write_text(json.dumps({"port": listener.getsockname()[1]}))
+    fresh.replace(announce)  # whole or not at all: the benchmark reads it as soon as it is there
     uvicorn.Server(config).run(sockets=[listener])
 
 
