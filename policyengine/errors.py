@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+MAX_QUOTED = 80  # characters of foreign text in a sentence
+
 
 class PolicyEngineError(Exception):
     """Something the caller can act on: a stable `code`, a sentence, and structured `fields`.
@@ -16,3 +18,8 @@ class PolicyEngineError(Exception):
         super().__init__(message)
         self.message = message
         self.fields = fields
+
+
+def quoted(text: str) -> str:
+    """Return foreign `text` in backticks for a sentence: on one line, in ASCII, and short."""
+    return f"`{ascii(text[:MAX_QUOTED])[1:-1]}`"

@@ -4,13 +4,6 @@ from __future__ import annotations
 
 from policyengine.errors import PolicyEngineError
 
-MAX_QUOTED = 80  # characters of foreign text in a sentence
-
-
-def quoted(text: str) -> str:
-    """Return foreign `text` in backticks, printable and short."""
-    return f"`{ascii(text[:MAX_QUOTED])[1:-1]}`"
-
 
 class MalformedEvidenceError(PolicyEngineError):
     """The bytes are not evidence of the announced format; `code` (`cbor.trailing`, `cose.structure`...) says why."""

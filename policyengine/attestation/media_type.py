@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from policyengine.attestation.errors import UnsupportedMediaTypeError, quoted
+from policyengine.attestation.errors import UnsupportedMediaTypeError
+from policyengine.errors import quoted
 
 MAX_LENGTH = 256  # the longest registered evidence type with its profile has 70 characters
 

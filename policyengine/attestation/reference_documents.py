@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import datetime
 from typing import Any
 
-from policyengine.attestation.errors import quoted
-from policyengine.errors import PolicyEngineError
+from policyengine.errors import PolicyEngineError, quoted
 from policyengine.model.endorsements import ReferenceComponent, ReferenceValues, Release
+from policyengine.model.times import InvalidTimeError, parse_moment
 
 MAX_RELEASES = 4096  # a model with weekly releases reaches this in 78 years
 
@@ -101,16 +101,10 @@ def _svn(value: object, path: str) -> int | None:
 def _moment(value: object, path: str) -> datetime | None:
     if value is None:
         return None
-    text = _text(value, path)
     try:
-        if len(text) == len("2027-06-30"):
-            return datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
-        moment = datetime.fromisoformat(text)
-    except ValueError as cause:
-        raise _invalid("neither a date nor an RFC 3339 time", path) from cause
-    if moment.tzinfo is None:
-        raise _invalid("a time without a zone", path)
-    return moment.astimezone(UTC)
+        return parse_moment(_text(value, path))
+    except InvalidTimeError as cause:
+        raise _invalid("neither a date nor an RFC 3339 time with a zone", path) from cause
 
 
 def _invalid(reason: str, path: str) -> ReferenceValuesError:

@@ -7,9 +7,10 @@ from datetime import datetime
 from policyengine.attestation import media_type as media_types
 from policyengine.attestation import pop, psa, tpm
 from policyengine.attestation.anchors import TrustAnchors
-from policyengine.attestation.errors import UnsupportedMediaTypeError, quoted
+from policyengine.attestation.errors import UnsupportedMediaTypeError
 from policyengine.attestation.formats import Format, Verified
 from policyengine.attestation.media_type import MediaType
+from policyengine.errors import quoted
 from policyengine.model.endorsements import ReferenceValues
 
 FORMATS: tuple[Format, ...] = (psa.FORMAT, pop.FORMAT, tpm.FORMAT)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from policyengine.cli.options import Output, moment_at
-from policyengine.errors import PolicyEngineError
+from policyengine.errors import PolicyEngineError, quoted
 
 if TYPE_CHECKING:
     from policyengine.attestation.anchors import TrustAnchors
@@ -216,8 +216,6 @@ def _read(path: Path) -> bytes:
 
 
 def _nonce(text: str) -> bytes:
-    from policyengine.attestation.errors import quoted
-
     if not _HEX.fullmatch(text):
         raise EvidenceArgumentError(f"nonce {quoted(text)} is not hexadecimal with two digits a byte")
     return bytes.fromhex(text)

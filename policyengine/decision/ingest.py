@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from policyengine.decision.messages import found
-from policyengine.errors import PolicyEngineError
+from policyengine.errors import PolicyEngineError, quoted
 from policyengine.model.canonical import MAX_INTEGER
 from policyengine.model.facts import Facts, Provenance, Source
 from policyengine.model.ids import DeviceId, Digest, InvalidNameError, device_id, digest
@@ -55,12 +55,8 @@ def _object(value: object, path: str, allowed: frozenset[str] | None = None) -> 
         raise FactError("an object is expected", code="facts.shape" if allowed else "facts.type", path=path)
     for key in value:
         if allowed is not None and key not in allowed:
-            raise FactError(f"key {_quoted(key)} is not known here", code="facts.shape", path=path)
+            raise FactError(f"key {quoted(key)} is not known here", code="facts.shape", path=path)
     return value
-
-
-def _quoted(text: str) -> str:
-    return "`" + text[:64].encode("ascii", "backslashreplace").decode() + "`"
 
 
 def _device(value: object, values: Mapping[str, object]) -> DeviceId:
@@ -81,7 +77,7 @@ def _groups(value: object, schema: FactSchema) -> dict[str, object]:
     for name, content in _object(value, "facts").items():
         declared = schema.roots.get(name)
         if declared is None:
-            raise FactError(f"fact {_quoted(name)} is not declared", code="facts.undeclared", path=_safe(name))
+            raise FactError(f"fact {quoted(name)} is not declared", code="facts.undeclared", path=_safe(name))
         read[name] = _Reader(schema).value(content, declared.type, name, declared.maximum)
     return read
 
@@ -115,7 +111,7 @@ class _Reader:
             declared = fields.get(name)
             if declared is None:
                 raise FactError(
-                    f"fact {_quoted(name)} is not declared", code="facts.undeclared", path=f"{path}.{_safe(name)}"
+                    f"fact {quoted(name)} is not declared", code="facts.undeclared", path=f"{path}.{_safe(name)}"
                 )
             read[name] = self.value(content, declared.type, f"{path}.{name}", declared.maximum)
         return read

@@ -9,9 +9,9 @@ from policyengine.language.catalog_documents import type_at
 from policyengine.language.nodes import Fields, YamlNode, at, fields, scalars, text
 from policyengine.language.page import Page
 from policyengine.language.surroundings import Surroundings, party_at, party_names
-from policyengine.language.values import moment, param_value
+from policyengine.language.values import param_value
 from policyengine.model.policy import Model, ParamSpec, Tighter
-from policyengine.model.times import parse_duration
+from policyengine.model.times import parse_duration, parse_moment
 from policyengine.model.types import Kind, Type
 from policyengine.model.version import VersionError, key_function
 
@@ -83,7 +83,7 @@ def _version_at_most(model: Model, low: str, high: str) -> bool:
         return False
 
 
-_KEYS: Mapping[Kind, Callable[[str], Any]] = {Kind.DURATION: parse_duration, Kind.TIMESTAMP: moment}
+_KEYS: Mapping[Kind, Callable[[str], Any]] = {Kind.DURATION: parse_duration, Kind.TIMESTAMP: parse_moment}
 
 
 def set_params(page: Page, specs: Mapping[str, ParamSpec]) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -10,13 +9,12 @@ from policyengine.language.diagnostics import did_you_mean
 from policyengine.language.nodes import Fields, Items, Scalar, YamlNode
 from policyengine.language.page import Page
 from policyengine.model.schema import FactSchema, FieldSpec
-from policyengine.model.times import InvalidTimeError, parse_duration, parse_timestamp
+from policyengine.model.times import InvalidTimeError, parse_duration, parse_moment
 from policyengine.model.types import Kind, Type
 from policyengine.model.version import MAX_VERSION
 
 MAX_LENGTH = timedelta(days=36_525)  # 100 years: added to any time we see it is still a time, and whole in JSON
 
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NAMES = {
     Kind.BOOL: "`true` or `false`",
     Kind.INT: "a whole number",
@@ -116,17 +114,10 @@ def _atom(page: Page, node: YamlNode, kind: Type) -> object:
 def _time(page: Page, node: Scalar, kind: Type) -> object:
     written = str(node.value)
     try:
-        return parse_duration(written) if kind.kind is Kind.DURATION else moment(written)
+        return parse_duration(written) if kind.kind is Kind.DURATION else parse_moment(written)
     except InvalidTimeError as problem:
         page.error(node, "value.time", f"`{written[:80]}` is refused: {problem.message}", f"write {_NAMES[kind.kind]}")
         return None
-
-
-def moment(written: str) -> datetime:
-    """Return the RFC 3339 timestamp `written`, or midnight UTC of a date; raises InvalidTimeError."""
-    if _DATE.fullmatch(written):
-        return parse_timestamp(f"{written}T00:00:00Z")
-    return parse_timestamp(written)
 
 
 def _wrong(page: Page, node: YamlNode, kind: Type) -> None:

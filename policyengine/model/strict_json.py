@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from policyengine.errors import PolicyEngineError
+from policyengine.errors import PolicyEngineError, quoted
 
 MAX_BYTES = 4 * 1024 * 1024  # an SBOM of 4096 components with long package URLs, three times over
 MAX_DEPTH = 64  # our documents have fewer than ten levels
@@ -71,13 +71,9 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     seen: set[str] = set()
     for key, _ in pairs:
         if key in seen:
-            raise InvalidJsonError(f"key {_quoted(key)} occurs twice in one object", code="json.duplicate-key")
+            raise InvalidJsonError(f"key {quoted(key)} occurs twice in one object", code="json.duplicate-key")
         seen.add(key)
     return found
-
-
-def _quoted(key: str) -> str:
-    return "`" + key[:64].encode("ascii", "backslashreplace").decode() + "`"
 
 
 def _constant(name: str) -> object:

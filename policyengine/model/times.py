@@ -13,6 +13,7 @@ _TIMESTAMP = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d{2}):(\d{2}))",
     re.ASCII,
 )
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DURATION = re.compile(r"-?(?:\d{1,12}(?:\.\d{1,9})?(?:ns|us|ms|s|m|h|d))+", re.ASCII)
 _PART = re.compile(r"(\d+)(?:\.(\d+))?(ns|us|ms|s|m|h|d)", re.ASCII)
 _NANOSECONDS = {
@@ -53,6 +54,11 @@ def parse_timestamp(text: str) -> datetime:
         return datetime(year, month, day, hour, minute, second, micro, _zone(match)).astimezone(UTC)
     except (ValueError, OverflowError) as cause:
         raise InvalidTimeError("no such moment: a field of the timestamp is out of range") from cause
+
+
+def parse_moment(text: str) -> datetime:
+    """Return the RFC 3339 timestamp `text`, or midnight UTC of a date such as `2027-06-30`; raises InvalidTimeError."""
+    return parse_timestamp(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
 
 
 def _zone(match: re.Match[str]) -> timezone:
