@@ -25,6 +25,8 @@ DESCRIPTION = (
 
 ROUTERS = (devices, decisions, policies, bundles, certificates, audit, tokens, operation)
 
+MAX_ERRORS = 50  # a request with 10,000 wrong devices is told the first of them
+
 
 def create_app(services: Services, *, options: Options) -> FastAPI:
     """Return the application over `services`; raises UndeclaredRouteError when a route lacks a permission."""
@@ -81,6 +83,3 @@ async def _misshapen(request: Request, error: Exception) -> Response:
     fields = {"errors": errors}
     answer = answer_for_code(code)
     return problem(answer, code=code, detail=detail, fields=fields, request_id=request.state.request_id)
-
-
-MAX_ERRORS = 50  # a request with 10,000 wrong devices is told the first of them

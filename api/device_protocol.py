@@ -6,7 +6,6 @@ Measured in docs/adr/0008-serving.md: a FastAPI route with models costs as much 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -18,7 +17,9 @@ from api.client_certificate import peer_certificate
 from api.errors import UnsupportedContentTypeError
 from api.metrics import Metrics
 from api.options import Options
-from api.wire import read_challenge, read_checkin, write_bytes
+from api.wire import read_challenge, read_checkin
+from policyengine.model.base64url import base64url
+from policyengine.model.times import format_timestamp
 from policyengine.services.catalogue import Services
 from policyengine.services.errors import UnauthenticatedError
 
@@ -68,7 +69,8 @@ class ChallengeEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 200 with a nonce; whether the device is known is not told."""
         challenge = self._challenges.issue(read_challenge(await _body(scope, receive)))
-        answer = {"nonce": write_bytes(challenge.nonce), "expires_at": _written(challenge.expires_at)}
+        expires_at = format_timestamp(challenge.expires_at.replace(microsecond=0))
+        answer = {"nonce": base64url(challenge.nonce), "expires_at": expires_at}
         await _send_json(send, json.dumps(answer).encode())
 
 
@@ -140,7 +142,3 @@ async def _send_json(send: Send, body: bytes) -> None:
     headers = [(b"content-type", JSON), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def _written(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -17,6 +17,7 @@ from policyengine.services.ports import DEFAULT_PAGE, MAX_PAGE, PageRequest
 from policyengine.services.records import Page
 
 MAX_CURSOR = 512  # an id and a time, encoded
+IMMUTABLE_SECONDS = 86400  # bytes that a digest names never change; a day keeps the caches of a lost token short
 
 T = TypeVar("T")
 Shape = TypeVar("Shape", bound=BaseModel)

@@ -11,8 +11,8 @@ from policyengine.model.ids import DeviceId, device_id
 from policyengine.model.strict_json import read_json
 from policyengine.services.checkin import CheckInRequest, EvidenceItem
 from policyengine.services.errors import InvalidRequestError
+from policyengine.services.identity import MAX_EVIDENCE
 
-MAX_EVIDENCE_ITEMS = 8  # a proof of possession, a token, and room for the layers of a composite attester
 MAX_MEDIA_TYPE = 256  # type, subtype and one `eat_profile` URI
 
 _TEXT = re.compile(r"[A-Za-z0-9_-]+")
@@ -44,14 +44,9 @@ def read_checkin(body: bytes) -> CheckInRequest:
     )
 
 
-def write_bytes(value: bytes) -> str:
-    """Return `value` as base64url without padding (RFC 4648 section 5)."""
-    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
-
-
 def _evidence(value: object) -> tuple[EvidenceItem, ...]:
-    if not isinstance(value, list) or not 0 < len(value) <= MAX_EVIDENCE_ITEMS:
-        raise _invalid("evidence", f"is not a list of 1 to {MAX_EVIDENCE_ITEMS} items")
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_EVIDENCE:
+        raise _invalid("evidence", f"is not a list of 1 to {MAX_EVIDENCE} items")
     return tuple(_item(item, f"evidence[{at}]") for at, item in enumerate(value))
 
 

@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from api.auth import Activator, Catalogue, Publisher, Reader
-from api.paging import Paging, conditional
+from api.paging import IMMUTABLE_SECONDS, Paging, conditional
 from api.requests import ActivationIn
 from api.shapes import ActivationOut, BundleOut
 from api.strict import StrictRoute, demand_media_type
@@ -60,6 +60,3 @@ def activate_bundle(actor: Activator, services: Catalogue, name: Id, body: Activ
     """Put a published bundle in force; 409 when someone activated in between."""
     found = services.bundles.activate(actor, digest(name), expected_generation=body.expected_generation)
     return ActivationOut.model_validate(found)
-
-
-IMMUTABLE_SECONDS = 86400  # the digest names the bytes; a day keeps a lost token's caches short

@@ -7,15 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from api.auth import Catalogue, Reader
-from api.paging import conditional, entity_tag
+from api.paging import IMMUTABLE_SECONDS, conditional, entity_tag
 from api.strict import StrictRoute
 from policyengine.model.ids import digest
 
 router = APIRouter(prefix="/v1/decisions", tags=["decisions"], route_class=StrictRoute)
 
 Id = Annotated[str, Path(max_length=80)]
-
-IMMUTABLE_SECONDS = 86400  # a decision's bytes never change; a day keeps a lost token's caches short
 
 
 @router.get("/{decision}")

@@ -198,6 +198,16 @@ class Emitter:
                 return f"M({self.expression(node.body, inner)} for {loop}{when})"
 
 
+def indented(lines: list[str]) -> list[str]:
+    """Return `lines` one level deeper."""
+    return ["    " + line for line in lines]
+
+
+def opposite(answer: str) -> str:
+    """Return the source of the other truth value."""
+    return "True" if answer == "False" else "False"
+
+
 def settled(text: str, path: str, macro: Macro) -> str:
     """Return `text` where no witness decided it: only a complete collection says that there is none."""
     complete = f"(K[{path!r}] or P())"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from policyengine.decision.emitter import PLAIN, Emitter
+from policyengine.decision.emitter import PLAIN, Emitter, indented, opposite
 from policyengine.decision.space import Alias, Local, Scope, Space, origin
 from policyengine.model.expression import And, Bind, Call, Comprehension, Macro, Node, Or, walk
 
@@ -76,13 +76,9 @@ def _written(space: Space, emitter: Exact, scope: Scope, body: list[str]) -> str
     name = space.fresh("f")
     locals_ = [found.name for found in scope.values() if isinstance(found, Local)]
     parameters = ", ".join(("F", "K", "now", "vk", *dict.fromkeys(locals_)))
-    lines = [f"def {name}({parameters}):", *_indented(emitter.prologue()), *_indented(body)]
+    lines = [f"def {name}({parameters}):", *indented(emitter.prologue()), *indented(body)]
     space.sources.append("\n".join(lines))
     return f"{name}({parameters})"
-
-
-def _indented(lines: list[str]) -> list[str]:
-    return ["    " + line for line in lines]
 
 
 class _Writer:
@@ -117,7 +113,7 @@ class _Writer:
         lines = ["e = None"]
         for operand in operands:
             lines += self._operand(operand, stop)
-        return [*lines, f"return {_other(stop)} if e is None else e"]
+        return [*lines, f"return {opposite(stop)} if e is None else e"]
 
     def _operand(self, operand: Node, stop: str) -> list[str]:
         """Return the statements that return `stop` if `operand` says so, and remember its reason if it failed."""
@@ -134,12 +130,12 @@ class _Writer:
         loop, inner = self.emitter.loop(node, self.scope)
         target, _, over = loop.partition(" in ")
         lines = ["try:", f"    r = {over}", "except X as x:", "    return why(x)", "e = None", f"for {target} in r:"]
-        lines += _indented(_Writer(self.emitter, inner)._operand(node.body, stop))
+        lines += indented(_Writer(self.emitter, inner)._operand(node.body, stop))
         lines.append("if e is not None: return e")
         path = origin(node.range, self.scope)
         if path is not None:
             lines.append(f"if not K[{path!r}]: return 'fact.incomplete'")
-        return [*lines, f"return {_other(stop)}"]
+        return [*lines, f"return {opposite(stop)}"]
 
     def bound(self, node: Bind) -> tuple[list[str], _Writer]:
         """Return the statements that bind, and the writer of the body."""
@@ -152,12 +148,8 @@ class _Writer:
         return lines, _Writer(self.emitter, {**self.scope, node.name: local})
 
 
-def _other(answer: str) -> str:
-    return "True" if answer == "False" else "False"
-
-
 def _unwrapped(node: Node, stop: str) -> tuple[Node, str]:
     """Return `node` without its negations, and the answer of it that counts as `stop`."""
     while isinstance(node, Call) and node.function == "!_":
-        node, stop = node.arguments[0], _other(stop)
+        node, stop = node.arguments[0], opposite(stop)
     return node, stop

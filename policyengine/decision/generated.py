@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from policyengine.decision import flips
-from policyengine.decision.emitter import PLAIN, Emitter
+from policyengine.decision.emitter import PLAIN, Emitter, indented, opposite
 from policyengine.decision.exact import anywhere, judge
 from policyengine.decision.space import Alias, Scope, Space, origin
 from policyengine.model.expression import Bind, Call, Comprehension, Literal, Macro, Node, walk
@@ -49,18 +49,14 @@ def _shareable(node: Node) -> bool:
 
 def _function(space: Space, emitter: Emitter, body: list[str], last: str) -> str:
     name = space.fresh("u")
-    lines = [f"def {name}(F, K, now, vk):", *_indented([*emitter.prologue(), *body, last])]
+    lines = [f"def {name}(F, K, now, vk):", *indented([*emitter.prologue(), *body, last])]
     space.sources.append("\n".join(lines))
     return name
 
 
-def _indented(lines: list[str]) -> list[str]:
-    return ["    " + line for line in lines]
-
-
 def _guarded(emitter: Emitter, node: Node, result: str) -> list[str]:
     """Return the statements that set `result`: straight code, and what to do when it raises."""
-    lines = ["try:", *_indented(_straight(emitter, node, {}, result))]
+    lines = ["try:", *indented(_straight(emitter, node, {}, result))]
     if anywhere(node):
         return [*lines, f"except X: {result} = {judge(emitter.space, node, {})}"]
     return [*lines, f"except KeyError: {result} = 'fact.absent'", f"except X as x: {result} = why(x)"]
@@ -72,7 +68,7 @@ def _straight(emitter: Emitter, node: Node, scope: Scope, result: str, *, holds:
         case Bind():
             return _bound(emitter, node, scope, result, holds)
         case Call(function="!_", arguments=(operand,)):
-            return _straight(emitter, operand, scope, result, holds=_other(holds))
+            return _straight(emitter, operand, scope, result, holds=opposite(holds))
         case Comprehension(macro=Macro.ALL | Macro.EXISTS):
             return _loop(emitter, node, scope, result, holds)
         case _:
@@ -93,16 +89,12 @@ def _loop(emitter: Emitter, node: Comprehension, scope: Scope, result: str, hold
     loop, inner = emitter.loop(node, scope)
     test = emitter.condition(node.body, inner)
     every = node.macro is Macro.ALL
-    none_found, found = (holds, _other(holds)) if every else (_other(holds), holds)
+    none_found, found = (holds, opposite(holds)) if every else (opposite(holds), holds)
     path = origin(node.range, scope)
     lines = [f"for {loop}:", f"    if {'not ' if every else ''}{test}:", f"        {result} = {found}", "        break"]
     if path is None:
         return [*lines, f"else: {result} = {none_found}"]
     return [*lines, "else:", f"    K[{path!r}] or P()", f"    {result} = {none_found}"]
-
-
-def _other(answer: str) -> str:
-    return "True" if answer == "False" else "False"
 
 
 def write_flips(space: Space, conditions: Sequence[Node]) -> str | None:

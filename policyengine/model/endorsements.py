@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-Measured = tuple[
-    str, str
-]  # a component's name and its SHA-256 in lowercase hex; an inventory with None matches nothing
+# A component's name and its SHA-256 in lowercase hex. An inventory with None matches nothing.
+Measured = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from policyengine.model.base64url import base64url
 from policyengine.model.canonical import MAX_INTEGER
 from policyengine.model.expression import (
     And,
@@ -221,7 +222,7 @@ _BY_CLASS = {made: (name, attributes) for name, (made, attributes) in _BY_NAME.i
 def _written_value(literal: Literal) -> object:
     value = literal.value
     if isinstance(value, bytes):
-        return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+        return base64url(value)
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > MAX_INTEGER:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from policyengine.model.base64url import base64url
 from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId
 from policyengine.services.actors import PersonRole, Principal, demand
@@ -165,7 +165,7 @@ class Devices:
             limit = MAX_TOKEN_LIFETIME.days
             raise InvalidRequestError(f"lifetime is not between 0 and {limit} days", field="lifetime")
         now = self._clock.now()
-        token = "pet_" + base64.urlsafe_b64encode(self._entropy.draw(32)).decode().rstrip("=")
+        token = "pet_" + base64url(self._entropy.draw(32))
         record = EnrolmentToken(
             token_hash=token_digest(token),
             device_id=device_id,

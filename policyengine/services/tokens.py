@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from policyengine.model.base64url import base64url
 from policyengine.model.ids import PartyName
 from policyengine.services.actors import PersonRole, Principal, demand
 from policyengine.services.changes import SALT_SIZE, Act, CreateApiToken, RevokeApiToken, TouchApiToken
@@ -62,7 +62,7 @@ class Tokens:
             raise InvalidRequestError("a vendor's token must name the models it may see", field="models")
         if role is PersonRole.ADMIN and models is not None:
             raise InvalidRequestError("an admin's token is for the whole fleet", field="models")
-        token_id, secret = self._entropy.draw(8).hex(), _text(self._entropy.draw(32))
+        token_id, secret = self._entropy.draw(8).hex(), base64url(self._entropy.draw(32))
         now = self._clock.now()
         record = ApiToken(
             id=token_id,
@@ -123,7 +123,3 @@ _NOBODY = bytes(32)
 
 def _hash(secret: str) -> bytes:
     return hashlib.sha256(b"policyengine api token v1" + secret.encode("utf-8", "surrogatepass")).digest()
-
-
-def _text(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).decode().rstrip("=")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from policyengine.model.base64url import base64url
 from policyengine.model.challenge import bound_nonce
 from policyengine.simulation.plan import PlannedDevice, Scenario
 from policyengine.simulation.pop import make_pop
@@ -97,11 +97,11 @@ def _request(device: SimulatedDevice, key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def _body(nonce: bytes, evidence: Sequence[tuple[str, bytes]], *, csr: bytes | None) -> Mapping[str, object]:
     body: dict[str, object] = {
-        "nonce": _text(nonce),
-        "evidence": [{"type": kind, "value": _text(value)} for kind, value in evidence],
+        "nonce": base64url(nonce),
+        "evidence": [{"type": kind, "value": base64url(value)} for kind, value in evidence],
         "reported": _REPORTED,
     }
-    return body if csr is None else {**body, "csr": _text(csr)}
+    return body if csr is None else {**body, "csr": base64url(csr)}
 
 
 _REPORTED = {
@@ -112,7 +112,3 @@ _REPORTED = {
 
 def _spki(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-
-
-def _text(value: bytes) -> str:
-    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()

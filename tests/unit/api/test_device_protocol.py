@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.wire import read_checkin, write_bytes
+from api.wire import read_checkin
+from policyengine.model.base64url import base64url
 from policyengine.errors import PolicyEngineError
 from policyengine.services.catalogue import Services
 from policyengine.services.errors import ConflictError, InvalidRequestError, RefusedError, UnavailableError
@@ -83,7 +84,7 @@ def test_base64url_has_one_spelling_a_value(client: fakes.Client) -> None:
 
 @given(st.binary(min_size=1, max_size=100))
 def test_bytes_survive_the_wire(value: bytes) -> None:
-    body = json.dumps({**BODY, "nonce": write_bytes(value)}).encode()
+    body = json.dumps({**BODY, "nonce": base64url(value)}).encode()
     assert read_checkin(body).nonce == value
 
 
