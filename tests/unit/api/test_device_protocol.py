@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.wire import read_checkin
-from policyengine.model.base64url import base64url
 from policyengine.errors import PolicyEngineError
+from policyengine.model.base64url import base64url
 from policyengine.services.catalogue import Services
 from policyengine.services.errors import ConflictError, InvalidRequestError, RefusedError, UnavailableError
 from tests.unit.api import fakes
