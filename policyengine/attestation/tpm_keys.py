@@ -7,8 +7,8 @@ from functools import lru_cache
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from pki import der, keys
+from pki.keys import PublicKey
 from policyengine.attestation import tpm_algorithms as algorithms
-from policyengine.attestation.anchors import PublicKey
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.tpm_structures import ATTRIBUTE_NAMES, MAX_CACHED, PublicArea
 
