@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policyengine.attestation import cbor
-from policyengine.attestation.errors import MalformedEvidenceError, quoted
+from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.eventlog import PCRS, EventLog, read_log
 from policyengine.attestation.tpm_structures import (
     Attest,
@@ -21,6 +21,7 @@ from policyengine.attestation.tpm_structures import (
     read_public,
     read_signature,
 )
+from policyengine.errors import quoted
 
 MAX_CHAIN = 8  # as for other chains in evidence: a deeper one is refused, not followed
 MAX_BANKS = 4
