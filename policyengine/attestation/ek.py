@@ -16,6 +16,7 @@ from pki.certificates import load_certificate, printable, thumbprint
 from pki.chain import ValidatedPath, validate_path
 from pki.errors import DerError, PathError
 from pki.path_rules import PathRules
+from pki.reading import extension
 from policyengine.attestation.checks import Check, Requirement
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.tpm_keys import lacking, thumbprint_of
@@ -94,11 +95,8 @@ def _path(
 
 
 def _states_purpose(leaf: x509.Certificate) -> bool:
-    try:
-        stated = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound:
-        return False
-    return x509.ObjectIdentifier(EK_PURPOSE) in stated
+    stated = extension(leaf.extensions, x509.ExtendedKeyUsage)
+    return stated is not None and x509.ObjectIdentifier(EK_PURPOSE) in stated.value
 
 
 def _key(ek: PublicArea | None, certificates: tuple[x509.Certificate, ...]) -> Check:
@@ -129,12 +127,11 @@ _TPM_ATTRIBUTES: Mapping[str, str] = {
 
 def tpm_identity(certificate: x509.Certificate) -> dict[str, str]:
     """Return `manufacturer`, `model` and `version` as an EK certificate states them; what it does not is absent."""
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
+    names = extension(certificate.extensions, x509.SubjectAlternativeName)
+    if names is None:
         return {}
     found: dict[str, str] = {}
-    for directory in names.get_values_for_type(x509.DirectoryName):
+    for directory in names.value.get_values_for_type(x509.DirectoryName):
         for attribute in directory:
             name = _TPM_ATTRIBUTES.get(attribute.oid.dotted_string)
             if name and isinstance(attribute.value, str):
