@@ -6,6 +6,7 @@ import math
 from datetime import datetime, timedelta
 
 from policyengine.decision.errors import CelError, no_overload
+from policyengine.decision.nanos import earlier, later
 from policyengine.decision.values import INT_MAX, INT_MIN, UINT_MAX, Uint
 from policyengine.model.times import MAX_DURATION
 
@@ -43,12 +44,18 @@ def add(left: object, right: object) -> object:
             return uint64(left + right)  # type: ignore[operator] # same type, checked
         if kind is float:
             return left + right  # type: ignore[operator] # same type, checked
-        if kind is timedelta:
-            return span(left + right)  # type: ignore[operator] # same type, checked
         if isinstance(left, str | bytes | tuple):
             return _joined(left, right)
-    if {kind, type(right)} == {datetime, timedelta}:
-        return left + right  # type: ignore[operator] # a time and a duration; OverflowError outside years 1 to 9999
+    return _sum_of_times(left, right)
+
+
+def _sum_of_times(left: object, right: object) -> object:
+    if isinstance(left, datetime) and isinstance(right, timedelta):
+        return later(left, right)
+    if isinstance(left, timedelta) and isinstance(right, datetime):
+        return later(right, left)
+    if isinstance(left, timedelta) and isinstance(right, timedelta):
+        return span(left + right)
     raise no_overload("_+_", left, right)
 
 
@@ -68,10 +75,16 @@ def subtract(left: object, right: object) -> object:
             return uint64(left - right)  # type: ignore[operator] # same type, checked
         if kind is float:
             return left - right  # type: ignore[operator] # same type, checked
-        if kind in (timedelta, datetime):
-            return span(left - right)  # type: ignore[operator] # same type, checked
-    if kind is datetime and type(right) is timedelta:
-        return left - right  # type: ignore[operator] # a time and a duration
+    return _difference_of_times(left, right)
+
+
+def _difference_of_times(left: object, right: object) -> object:
+    if isinstance(left, datetime) and isinstance(right, datetime):
+        return span(left - right)
+    if isinstance(left, datetime) and isinstance(right, timedelta):
+        return earlier(left, right)
+    if isinstance(left, timedelta) and isinstance(right, timedelta):
+        return span(left - right)
     raise no_overload("_-_", left, right)
 
 
@@ -100,7 +113,9 @@ def divide(left: object, right: object) -> object:
 def modulo(left: object, right: object) -> object:
     """Return `left % right` of integers; the sign is the dividend's."""
     if _integers(left, right):
-        return _wrapped(left, left - right * _quotient(left, right))  # type: ignore[operator,arg-type] # both are ints
+        quotient = _quotient(left, right)  # type: ignore[arg-type] # both are ints
+        _wrapped(left, quotient)  # type: ignore[arg-type] # the least int64 by -1 overflows although the remainder is 0
+        return _wrapped(left, left - right * quotient)  # type: ignore[operator,arg-type] # both are ints
     raise no_overload("_%_", left, right)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import re
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from policyengine.decision.arithmetic import int64, uint64
 from policyengine.decision.errors import CelError, no_overload
 from policyengine.decision.times import seconds_since_epoch
 from policyengine.decision.values import Uint
-from policyengine.model.times import format_timestamp, seconds_text
+from policyengine.decision.nanos import duration_text, time_text
 
 _INT = re.compile(r"[-+]?\d{1,20}", re.ASCII)
 _UINT = re.compile(r"\d{1,20}", re.ASCII)
@@ -89,15 +90,10 @@ def to_string(value: object) -> str:
     if isinstance(value, bytes):
         return _decoded(value)
     if isinstance(value, datetime):
-        return _shortest(value)
+        return time_text(value)
     if isinstance(value, timedelta):
-        return seconds_text(value)
+        return duration_text(value)
     raise no_overload("string", value)
-
-
-def _shortest(moment: datetime) -> str:
-    text = format_timestamp(moment)
-    return text[:-1].rstrip("0") + "Z" if "." in text else text
 
 
 def _decoded(value: bytes) -> str:
@@ -108,13 +104,22 @@ def _decoded(value: bytes) -> str:
 
 
 def double_text(value: float) -> str:
-    """Return a double as text: the shortest that reads back, whole numbers without a point."""
+    """Return a double as the shortest text that reads back; with an exponent below 1e-4 and from 1e6 (C's `%g`)."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
+    if value and not -4 <= Decimal(repr(value)).adjusted() < 6:
+        return _scientific(value)
     text = repr(value)
     return text[:-2] if text.endswith(".0") else text
+
+
+def _scientific(value: float) -> str:
+    sign, digits, _ = Decimal(repr(value)).normalize().as_tuple()
+    exponent = Decimal(repr(value)).adjusted()
+    fraction = "".join(map(str, digits[1:]))
+    return f"{'-' if sign else ''}{digits[0]}{'.' if fraction else ''}{fraction}e{exponent:+03d}"
 
 
 def to_bytes(value: object) -> bytes:

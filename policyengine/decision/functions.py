@@ -9,7 +9,19 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from inspect import signature
 
-from policyengine.decision import arithmetic, convert, optionals, strings, times, values
+from policyengine.decision import (
+    arithmetic,
+    convert,
+    encoders,
+    formatting,
+    lists,
+    maths,
+    optionals,
+    patterns,
+    strings,
+    times,
+    values,
+)
 
 Function = Callable[..., object]
 
@@ -71,6 +83,46 @@ _STRINGS: Mapping[str, Function] = {
     "substring": strings.substring,
     "trim": strings.trim,
     "reverse": strings.reverse,
+    "format": formatting.format_text,
+    "strings.quote": formatting.quote,
+    "base64.encode": encoders.encode,
+    "base64.decode": encoders.decode,
+    "regex.replace": patterns.replace,
+    "regex.extract": patterns.extract,
+    "regex.extractAll": patterns.extract_all,
+}
+_LISTS: Mapping[str, Function] = {
+    "lists.range": lists.numbers,
+    "distinct": lists.distinct,
+    "flatten": lists.flatten,
+    "first": lists.first,
+    "last": lists.last,
+    "slice": lists.part,
+    "sort": lists.ordered,
+    "@sortByAssociatedKeys": lists.by_keys,
+    "sets.contains": lists.superset,
+    "sets.equivalent": lists.equivalent,
+    "sets.intersects": lists.intersects,
+}
+_MATHS: Mapping[str, Function] = {
+    "math.@max": maths.greatest,
+    "math.@min": maths.least,
+    "math.abs": maths.absolute,
+    "math.ceil": maths.ceil,
+    "math.floor": maths.floor,
+    "math.round": maths.nearest,
+    "math.trunc": maths.trunc,
+    "math.sign": maths.sign,
+    "math.sqrt": maths.root,
+    "math.isNaN": maths.is_nan,
+    "math.isInf": maths.is_infinite,
+    "math.isFinite": maths.is_finite,
+    "math.bitAnd": maths.bit_and,
+    "math.bitOr": maths.bit_or,
+    "math.bitXor": maths.bit_xor,
+    "math.bitNot": maths.bit_not,
+    "math.bitShiftLeft": maths.shift_left,
+    "math.bitShiftRight": maths.shift_right,
 }
 _OPTIONALS: Mapping[str, Function] = {
     "optional.of": optionals.of,
@@ -82,4 +134,12 @@ _OPTIONALS: Mapping[str, Function] = {
     "orValue": optionals.or_value,
 }
 
-FUNCTIONS: Mapping[str, Function] = {**_OPERATORS, **_CONVERSIONS, **_STRINGS, **_OPTIONALS, **times.ACCESSORS}
+FUNCTIONS: Mapping[str, Function] = {
+    **_OPERATORS,
+    **_CONVERSIONS,
+    **_STRINGS,
+    **_LISTS,
+    **_MATHS,
+    **_OPTIONALS,
+    **times.ACCESSORS,
+}

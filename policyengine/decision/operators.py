@@ -7,6 +7,7 @@ form here is only used where none of that can show.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Protocol
 
 from policyengine.decision import constants
@@ -49,14 +50,25 @@ def inline(emitter: Emitter, node: Call, scope: Scope) -> str | None:
     return None if write is None else write(emitter, node, scope)
 
 
-def _same(left: Node, right: Node, kinds: frozenset[Kind]) -> bool:
+def _same(left: Node, right: Node, scope: Scope) -> bool:
+    """Return whether Python compares `left` and `right` as CEL does; between int and double, only if both are exact."""
     one, other = left.type.kind, right.type.kind
-    return (one is other and one in kinds) or (one in NUMBERS and other in NUMBERS)
+    if one is other:
+        return one in SCALARS
+    return one in NUMBERS and other in NUMBERS and (Kind.DOUBLE not in (one, other) or _exact(left, right, scope))
+
+
+def _exact(left: Node, right: Node, scope: Scope) -> bool:
+    return all(
+        side.type.kind is Kind.DOUBLE or (side.type.kind is Kind.INT and abs(limit) <= MAX_INTEGER)
+        for side in (left, right)
+        for limit in bounds(side, scope)
+    )
 
 
 def _comparison(emitter: Emitter, node: Call, scope: Scope) -> str | None:
     left, right = node.arguments
-    if not _same(left, right, SCALARS) and not (node.function in ("_==_", "_!=_") and _text_literal(left, right)):
+    if not _same(left, right, scope) and not (node.function in ("_==_", "_!=_") and _text_literal(left, right)):
         return None
     truth = _against_bool(emitter, node, scope)
     if truth is not None:
@@ -108,9 +120,19 @@ def _arithmetic(emitter: Emitter, node: Call, scope: Scope) -> str | None:
         return text
     if kinds == (Kind.INT, Kind.INT):
         return text if _fits(bounds(node, scope)) else f"i64{text}"
-    if node.function != "_*_" and Kind.TIMESTAMP in kinds and set(kinds) <= _TIMES:
+    if node.function == "_-_" and kinds == (Kind.TIMESTAMP, Kind.TIMESTAMP):
+        return text
+    if node.function != "_*_" and set(kinds) == _TIMES and all(_no_nanos(side, emitter, scope) for side in (left, right)):
         return text
     return None
+
+
+def _no_nanos(node: Node, emitter: Emitter, scope: Scope) -> bool:
+    """Return whether `node` is a time, or a duration in whole microseconds: only that one can Python add to a time."""
+    if node.type.kind is Kind.TIMESTAMP or origin(node, scope) is not None:
+        return True
+    folded = constants.constant_of(node, emitter.space)
+    return folded is not None and type(folded.value) is timedelta
 
 
 def _fits(limits: tuple[int, int]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import re2
 
@@ -14,6 +15,10 @@ CACHED_PATTERNS = 1024  # distinct dynamic patterns; constant patterns are compi
 CACHED_ANSWERS = 4096  # texts per constant pattern whose answer is remembered: facts repeat across a fleet
 MAX_REMEMBERED = 256  # characters; a longer text is matched anew, so that the cache stays small
 MAX_PATTERN = 4096  # characters
+_WHITE = "".join(  # Unicode's property White_Space; Python strips the separators U+001C to U+001F as well
+    map(chr, (*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000))
+)
+_NOT_GIVEN = object()
 
 
 def _options() -> re2.Options:
@@ -28,7 +33,7 @@ def matcher(pattern: str) -> Callable[[str], bool]:
 
     Raises CelError `cel.regex` for a pattern that RE2 refuses.
     """
-    search = _compiled(pattern)
+    search = compiled(pattern).search
     remembered = lru_cache(maxsize=CACHED_ANSWERS)(lambda text: search(text) is not None)
 
     def matches(text: str) -> bool:
@@ -38,11 +43,12 @@ def matcher(pattern: str) -> Callable[[str], bool]:
 
 
 @lru_cache(maxsize=CACHED_PATTERNS)
-def _compiled(pattern: str) -> Callable[[str], object]:
+def compiled(pattern: str) -> Any:
+    """Return the compiled RE2 `pattern`; raises CelError `cel.regex`."""
     if len(pattern) > MAX_PATTERN:
         raise CelError("cel.regex", f"the pattern is longer than {MAX_PATTERN} characters")
     try:
-        return re2.compile(pattern, _options()).search  # type: ignore[no-any-return] # re2 has no types
+        return re2.compile(pattern, _options())
     except re2.error as cause:
         raise CelError("cel.regex", "RE2 does not accept the pattern") from cause
 
@@ -51,7 +57,7 @@ def matches(text: object, pattern: object) -> bool:
     """Return CEL's `text.matches(pattern)` for a pattern known only at run time."""
     if not (isinstance(text, str) and isinstance(pattern, str)):
         raise no_overload("matches", text, pattern)
-    return _compiled(pattern)(text) is not None
+    return compiled(pattern).search(text) is not None
 
 
 def _two(function: str, text: object, other: object) -> tuple[str, str]:
@@ -105,10 +111,10 @@ def index_of(text: object, part: object, start: object = 0) -> int:
     return whole.find(wanted, first)
 
 
-def last_index_of(text: object, part: object, *limit: object) -> int:
+def last_index_of(text: object, part: object, limit: object = _NOT_GIVEN) -> int:
     """Return `text.lastIndexOf(part, limit)`: the last occurrence that starts at or before `limit`."""
     whole, wanted = _two("lastIndexOf", text, part)
-    last = _inside("lastIndexOf", whole, limit[0]) if limit else len(whole)
+    last = len(whole) if limit is _NOT_GIVEN else _inside("lastIndexOf", whole, limit)
     return whole.rfind(wanted, 0, last + len(wanted))
 
 
@@ -157,11 +163,11 @@ def join(parts: object, separator: object = "") -> str:
     return _text("join", separator).join(_text("join", part) for part in parts)
 
 
-def substring(text: object, start: object, *end: object) -> str:
+def substring(text: object, start: object, end: object = _NOT_GIVEN) -> str:
     """Return `text.substring(start, end)`."""
     whole = _text("substring", text)
     first = _inside("substring", whole, start)
-    last = _inside("substring", whole, end[0]) if end else len(whole)
+    last = len(whole) if end is _NOT_GIVEN else _inside("substring", whole, end)
     if first > last:
         raise CelError("cel.index", "the substring ends before it starts")
     return whole[first:last]
@@ -169,7 +175,7 @@ def substring(text: object, start: object, *end: object) -> str:
 
 def trim(text: object) -> str:
     """Return `text.trim()` without leading and trailing white space."""
-    return _text("trim", text).strip()
+    return _text("trim", text).strip(_WHITE)
 
 
 def reverse(value: object) -> object:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from policyengine.decision.errors import CelError, no_overload
+from policyengine.decision.nanos import NanoDuration, NanoTime
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 UINT_MAX = 2**64 - 1
@@ -64,7 +65,9 @@ _NAMES: Mapping[type, str] = {
     list: "list",
     dict: "map",
     datetime: "google.protobuf.Timestamp",
+    NanoTime: "google.protobuf.Timestamp",
     timedelta: "google.protobuf.Duration",
+    NanoDuration: "google.protobuf.Duration",
     Optional: "optional_type",
     TypeName: "type",
 }
@@ -87,6 +90,7 @@ def is_number(value: object) -> bool:
 def equal(left: object, right: object) -> bool:
     """Return CEL's `==`: numbers across types by value, lists and maps element by element, other types never equal."""
     if is_number(left) and is_number(right):
+        left, right = _alike(left, right)
         return left == right
     if isinstance(left, tuple) and isinstance(right, tuple):
         return len(left) == len(right) and all(map(equal, left, right))
@@ -106,26 +110,33 @@ def not_equal(left: object, right: object) -> bool:
     return not equal(left, right)
 
 
+def _alike(left: object, right: object) -> tuple[object, object]:
+    """Return two numbers for comparison; beside a double an integer counts as the double nearest to it, as in cel-spec."""
+    if isinstance(left, float) is isinstance(right, float):
+        return left, right
+    return float(left), float(right)  # type: ignore[arg-type] # both are numbers
+
+
 _ORDERED = (str, bytes, datetime, timedelta, bool)
 
 
-def _comparable(operator: str, left: object, right: object) -> None:
+def _comparable(operator: str, left: object, right: object) -> tuple[object, object]:
     if is_number(left) and is_number(right):
-        return
-    if type(left) is type(right) and isinstance(left, _ORDERED):
-        return
+        return _alike(left, right)
+    if any(isinstance(left, kind) and isinstance(right, kind) for kind in _ORDERED):
+        return left, right
     raise no_overload(operator, left, right)
 
 
 def less(left: object, right: object) -> bool:
     """Return CEL's `<`; text by code point; raises CelError for types without an order."""
-    _comparable("_<_", left, right)
+    left, right = _comparable("_<_", left, right)
     return left < right  # type: ignore[operator,no-any-return] # _comparable has checked
 
 
 def less_equal(left: object, right: object) -> bool:
     """Return CEL's `<=`."""
-    _comparable("_<=_", left, right)
+    left, right = _comparable("_<=_", left, right)
     return left <= right  # type: ignore[operator,no-any-return] # _comparable has checked
 
 

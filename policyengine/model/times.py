@@ -107,7 +107,11 @@ def format_duration(length: timedelta) -> str:
 
 def seconds_text(length: timedelta) -> str:
     """Return `length` in seconds with as many decimals as it needs: `5400s`, `0.25s` (CEL's `string(duration)`)."""
-    sign, size = ("-", -length) if length < timedelta() else ("", length)
-    whole, micro = divmod(size // timedelta(microseconds=1), 1_000_000)
-    fraction = f".{micro:06d}".rstrip("0").rstrip(".")
-    return f"{sign}{whole}{fraction}s"
+    return nanoseconds_text(length // timedelta(microseconds=1) * 1000)
+
+
+def nanoseconds_text(total: int) -> str:
+    """Return `total` nanoseconds in seconds with as many decimals as they need."""
+    whole, nano = divmod(abs(total), 1_000_000_000)
+    fraction = f".{nano:09d}".rstrip("0").rstrip(".")
+    return f"{'-' if total < 0 else ''}{whole}{fraction}s"
