@@ -11,6 +11,7 @@ from policyengine.decision.arithmetic import int64, uint64
 from policyengine.decision.errors import CelError, no_overload
 from policyengine.decision.times import seconds_since_epoch
 from policyengine.decision.values import Uint
+from policyengine.model.network import Address, Block
 from policyengine.decision.nanos import duration_text, time_text
 
 _INT = re.compile(r"[-+]?\d{1,20}", re.ASCII)
@@ -93,6 +94,8 @@ def to_string(value: object) -> str:
         return time_text(value)
     if isinstance(value, timedelta):
         return duration_text(value)
+    if isinstance(value, Address | Block):
+        return str(value)
     raise no_overload("string", value)
 
 

@@ -16,8 +16,10 @@ from policyengine.decision import (
     formatting,
     lists,
     maths,
+    network,
     optionals,
     patterns,
+    semver,
     strings,
     times,
     values,
@@ -124,6 +126,33 @@ _MATHS: Mapping[str, Function] = {
     "math.bitShiftLeft": maths.shift_left,
     "math.bitShiftRight": maths.shift_right,
 }
+_NETWORK: Mapping[str, Function] = {
+    "ip": network.address,
+    "cidr": network.block,
+    "isIP": network.is_address,
+    "isCIDR": network.is_block,
+    "ip.isCanonical": network.is_canonical,
+    "family": network.family,
+    "isUnspecified": network.is_unspecified,
+    "isLoopback": network.is_loopback,
+    "isLinkLocalUnicast": network.is_link_local_unicast,
+    "isLinkLocalMulticast": network.is_link_local_multicast,
+    "isGlobalUnicast": network.is_global_unicast,
+    "containsIP": network.contains_address,
+    "containsCIDR": network.contains_block,
+    "masked": network.masked,
+    "prefixLength": network.prefix_length,
+}
+_SEMVER: Mapping[str, Function] = {
+    "semver": semver.semver,
+    "isSemver": semver.is_semver,
+    "isGreaterThan": semver.is_greater,
+    "isLessThan": semver.is_less,
+    "compareTo": semver.compare,
+    "major": semver.major,
+    "minor": semver.minor,
+    "patch": semver.patch,
+}
 _OPTIONALS: Mapping[str, Function] = {
     "optional.of": optionals.of,
     "optional.ofNonZeroValue": optionals.of_non_zero,
@@ -132,6 +161,7 @@ _OPTIONALS: Mapping[str, Function] = {
     "value": optionals.value_of,
     "or": optionals.or_else,
     "orValue": optionals.or_value,
+    "@orValueOfPlain": optionals.or_value_of_plain,
 }
 
 FUNCTIONS: Mapping[str, Function] = {
@@ -140,6 +170,8 @@ FUNCTIONS: Mapping[str, Function] = {
     **_STRINGS,
     **_LISTS,
     **_MATHS,
+    **_NETWORK,
+    **_SEMVER,
     **_OPTIONALS,
     **times.ACCESSORS,
 }

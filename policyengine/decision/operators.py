@@ -46,8 +46,8 @@ Inline = Callable[[Emitter, Call, Scope], str | None]
 
 def inline(emitter: Emitter, node: Call, scope: Scope) -> str | None:
     """Return plain Python source for `node`, or None if only our own function has CEL's meaning."""
-    write = _INLINE.get(node.function)
-    return None if write is None else write(emitter, node, scope)
+    write, arguments = _INLINE.get(node.function, (None, 0))
+    return None if write is None or len(node.arguments) != arguments else write(emitter, node, scope)
 
 
 def _same(left: Node, right: Node, scope: Scope) -> bool:
@@ -200,7 +200,7 @@ def _size(emitter: Emitter, node: Call, scope: Scope) -> str | None:
 
 
 def _texts(node: Call) -> bool:
-    return len(node.arguments) == 2 and all(argument.type.kind is Kind.STRING for argument in node.arguments)
+    return all(argument.type.kind is Kind.STRING for argument in node.arguments)
 
 
 def _text_method(emitter: Emitter, node: Call, scope: Scope) -> str | None:
@@ -223,21 +223,23 @@ def _matches(emitter: Emitter, node: Call, scope: Scope) -> str | None:
 
 
 def _version(emitter: Emitter, node: Call, scope: Scope) -> str | None:
+    if node.arguments[0].type.kind is not Kind.VERSION:
+        return None
     seen, limit = (emitter.expression(argument, scope) for argument in node.arguments)
     if node.function == "within":
         return f"within({seen}, {limit}, vk)"
     return f"(vk({seen}) {'>=' if node.function == 'atLeast' else '<'} vk({limit}))"
 
 
-_INLINE: Mapping[str, Inline] = {
-    **dict.fromkeys(_PYTHON, _comparison),
-    **dict.fromkeys(_BOUNDS, _arithmetic),
-    **dict.fromkeys(("startsWith", "endsWith", "contains"), _text_method),
-    **dict.fromkeys(("atLeast", "below", "within"), _version),
-    "@in": _membership,
-    "!_": _negation,
-    "_[_]": _index,
-    "_[?_]": _optional_index,
-    "size": _size,
-    "matches": _matches,
+_INLINE: Mapping[str, tuple[Inline, int]] = {
+    **dict.fromkeys(_PYTHON, (_comparison, 2)),
+    **dict.fromkeys(_BOUNDS, (_arithmetic, 2)),
+    **dict.fromkeys(("startsWith", "endsWith", "contains"), (_text_method, 2)),
+    **dict.fromkeys(("atLeast", "below", "within"), (_version, 2)),
+    "@in": (_membership, 2),
+    "!_": (_negation, 1),
+    "_[_]": (_index, 2),
+    "_[?_]": (_optional_index, 2),
+    "size": (_size, 1),
+    "matches": (_matches, 2),
 }

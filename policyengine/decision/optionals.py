@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from policyengine.decision import values
 from policyengine.decision.errors import CelError, no_overload
+from policyengine.decision.nanos import EPOCH
 from policyengine.decision.values import NONE, Optional, is_number, map_key
 
 Complete = Mapping[str, bool]
@@ -17,8 +18,8 @@ def of(value: object) -> Optional:
 
 
 def of_non_zero(value: object) -> Optional:
-    """Return `optional.ofNonZeroValue(value)`: none for zero, empty, false and null."""
-    return of(value) if value else NONE
+    """Return `optional.ofNonZeroValue(value)`: none for zero, empty, false, null, and the time 1970 began."""
+    return of(value) if value and value != EPOCH else NONE
 
 
 def none() -> Optional:
@@ -55,6 +56,12 @@ def or_value(value: object, default: object) -> object:
     """Return `value.orValue(default)`."""
     held = _optional("orValue", value)
     return held.value if held.present else default
+
+
+def or_value_of_plain(found: object, default: object) -> object:
+    """Return `a.b.orValue(default)` where `b` may be no optional: its value if it is there (`found` is `a.?b`)."""
+    value = or_value(found, default)
+    return or_value(value, default) if isinstance(value, Optional) else value
 
 
 def select(operand: object, name: str) -> Optional:

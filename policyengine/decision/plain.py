@@ -1,25 +1,59 @@
-"""CEL without facts: one expression over the caller's variables, for conformance runs and tools."""
+"""CEL without facts: one expression over the caller's variables, for conformance runs and tools.
+
+The code is what a rule gets: straight first, three-valued where that raises.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from policyengine.decision.emitter import Emitter
+from policyengine.decision.errors import CelError
 from policyengine.decision.exact import Exact
+from policyengine.decision.functions import FUNCTIONS, Function, accepts
 from policyengine.decision.space import Space
-from policyengine.model.expression import Node
+from policyengine.model.expression import Call, Node, walk
 
 Evaluate = Callable[[Mapping[str, object]], object]
 
 
-def compile_plain(node: Node) -> Evaluate:
+class _Variables(dict[str, object]):
+    """What the caller gives; any other name fails where it is read."""
+
+    def __missing__(self, name: str) -> object:
+        raise CelError("cel.undeclared", f"`{name[:64]}` has no value")
+
+
+def compile_plain(node: Node, functions: Mapping[str, Function] = FUNCTIONS) -> Evaluate:
     """Return the function from variables to the value of `node`; it raises one of errors.ERRORS.
 
-    Values are those of values.py. Raises UntranslatableError for a function that nobody defined.
+    Values are those of values.py. A function that is not among `functions` fails where it is called.
     """
-    space = Space(plain=True)
-    emitter, name = Exact(space), space.fresh("u")
-    text = emitter.expression(node, {})
-    lines = [f"def {name}(F, K, now, vk):", *(f"    {line}" for line in emitter.prologue()), f"    return {text}"]
-    space.sources.append("\n".join(lines))
+    space = Space(plain=True, functions={**functions, **_undeclared(node, functions)})
+    name = space.fresh("u")
+    straight, exact = Emitter(space).expression(node, {}), Exact(space).expression(node, {})
+    lines = [f"def {name}(F, K, now, vk):", "    try:", f"        return {straight}", "    except X: pass"]
+    space.sources.append("\n".join([*lines, f"    return {exact}"]))
     evaluate = space.load()[name]
-    return lambda variables: evaluate(variables, {}, None, None)
+    return lambda variables: evaluate(_Variables(variables), {}, None, None)
+
+
+def _undeclared(node: Node, functions: Mapping[str, Function]) -> dict[str, Function]:
+    calls = [call for call in walk(node) if isinstance(call, Call)]
+    return {call.function: _checked(call.function, functions) for call in calls if not _has(functions, call)}
+
+
+def _has(functions: Mapping[str, Function], call: Call) -> bool:
+    return call.function in functions and accepts(functions[call.function], len(call.arguments))
+
+
+def _checked(name: str, functions: Mapping[str, Function]) -> Function:
+    """Return the function `name`, if any, that fails for a number of arguments that it does not take."""
+    known = functions.get(name)
+
+    def called(*arguments: object) -> object:
+        if known is None or not accepts(known, len(arguments)):
+            raise CelError("cel.undeclared", f"no function `{name[:64]}` takes {len(arguments)} arguments")
+        return known(*arguments)
+
+    return called

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 
 from policyengine.decision.errors import CelError, no_overload
 from policyengine.decision.nanos import NanoDuration, NanoTime
+from policyengine.decision.semver import Semver
+from policyengine.model.network import Address, Block
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 UINT_MAX = 2**64 - 1
@@ -70,6 +72,9 @@ _NAMES: Mapping[type, str] = {
     NanoDuration: "google.protobuf.Duration",
     Optional: "optional_type",
     TypeName: "type",
+    Address: "net.IP",
+    Block: "net.CIDR",
+    Semver: "kubernetes.Semver",
 }
 _NUMBERS = (int, float)
 

@@ -5,6 +5,7 @@ cel-expr-python parses and type-checks; it never sees a device's facts (docs/adr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,11 +19,18 @@ from policyengine.language.cel_checked import UnreadableExpressionError, read_ch
 from policyengine.language.cel_checks import problems_of
 from policyengine.language.cel_cost import cost_problem
 from policyengine.language.cel_descriptors import descriptors
-from policyengine.language.cel_functions import STANDARD_FUNCTIONS, VERSION_FUNCTIONS, Function
+from policyengine.language.cel_functions import (
+    EXTENSION_FUNCTIONS,
+    STANDARD_FUNCTIONS,
+    STRING_FUNCTION,
+    TYPE_NAMES,
+    VERSION_FUNCTIONS,
+    Function,
+)
 from policyengine.language.cel_messages import MAX_PROBLEMS, Vocabulary, problems_in
 from policyengine.language.cel_names import NOW, PARAMS, Names
 from policyengine.language.cel_problems import CelProblem, ConditionError
-from policyengine.language.cel_text import LET, LET_NAME, SourceText, read_condition, read_text, too_deep
+from policyengine.language.cel_text import LET, LET_NAME, SourceText, read_condition, read_text, too_deep, with_numbered_variables
 from policyengine.language.cel_translate import Translator
 from policyengine.language.cel_types import declared
 from policyengine.model.expression import Bind, Node, Variable, walk
@@ -33,7 +41,15 @@ __all__ = ["CelProblem", "Compiled", "ConditionError", "Environment", "PlainEnvi
 
 # All of the CEL standard that works on JSON-shaped values; cel-cpp knows these libraries by these names only.
 _LIBRARIES = ("bindings", "encoders", "lists", "math", "optional", "regex", "sets", "strings", "two-var-comprehensions")
-_CONFIGURATION = "name: policyengine\nextensions:\n" + "".join(f"- name: {name}\n" for name in _LIBRARIES)
+_CONFIGURATION = "\n".join(
+    [
+        "name: policyengine",
+        "stdlib: {exclude_functions: [{name: string}]}",  # STRING_FUNCTION takes its place
+        f"extensions: [{', '.join(f'{{name: {name}}}' for name in _LIBRARIES)}]",
+    ]
+)
+_BLOCK = re.compile(r"\bcel\.block\s*\(")
+_FACT_FUNCTIONS = VERSION_FUNCTIONS + EXTENSION_FUNCTIONS
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -97,7 +113,10 @@ class Environment:
             message = f"fact `{LET_NAME}` is not declared"
             raise ConditionError([CelProblem(offset=at.start, code="cel.unknown-fact", message=message) for at in own])
         parsed = _checked(self._checker, source, self._vocabulary)
-        return _translated(parsed, source, self._names)
+        node = _translated(parsed, source, self._names)
+        if problems := list(problems_of(node)):
+            raise ConditionError(problems[:MAX_PROBLEMS])
+        return node
 
     def _with_lets(self, node: Node) -> Node:
         for name in reversed(tuple(self.lets)):
@@ -115,31 +134,39 @@ class Environment:
         variables = {name: spec.type for name, spec in self.schema.roots.items()}
         variables |= {f"{PARAMS}.{name}": kind for name, kind in self.params.items()}
         variables |= {f"{LET_NAME}.{name}": node.type for name, node in self.lets.items()}
-        return _checker({**variables, NOW: TIMESTAMP}, VERSION_FUNCTIONS, pool=self._pool)
+        return _checker({**variables, NOW: TIMESTAMP}, _FACT_FUNCTIONS, pool=self._pool)
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
         names = {NOW, *(f"{PARAMS}.{name}" for name in self.params), *(f"{LET}.{name}" for name in self.lets)}
-        functions = STANDARD_FUNCTIONS | {function.name for function in VERSION_FUNCTIONS}
+        functions = STANDARD_FUNCTIONS | {function.name for function in _FACT_FUNCTIONS}
         return Vocabulary(schema=self.schema, names=frozenset(names), functions=functions)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlainEnvironment:
-    """CEL without facts: variables of the caller's, for conformance runs and tools. Any result type will do."""
+    """CEL without facts: variables of the caller's, for conformance runs and tools. Any result type will do.
+
+    `functions` are the caller's; one with the name of ours takes its place.
+    """
 
     variables: Mapping[str, Type]
     functions: tuple[Function, ...] = ()
     container: str = ""
 
     def compile(self, text: str) -> Compiled:
-        """Return `text` type-checked; raises ConditionError with all problems."""
-        source = read_text(text)
+        """Return `text` type-checked; raises ConditionError with all problems.
+
+        A text with `cel.block` is not: tools write it from what was checked before, and its numbers have no types.
+        """
+        if _BLOCK.search(text):
+            return self.parse(text)
+        source = _plain_source(text)
         return Compiled(node=self._translated(_checked(self._checker, source, self._vocabulary), source), text=text)
 
     def parse(self, text: str) -> Compiled:
         """Return `text` without type check: names resolve as they would at run time; raises ConditionError."""
-        source = read_text(text)
+        source = _plain_source(text)
         return Compiled(node=self._translated(_parsed(self._checker, source, self._vocabulary), source), text=text)
 
     def _translated(self, expression: Any, source: SourceText) -> Node:
@@ -147,13 +174,23 @@ class PlainEnvironment:
 
     @cached_property
     def _checker(self) -> Any:
-        return _checker(self.variables, self.functions, container=self.container)
+        types = {} if "net" in self.variables else dict.fromkeys(TYPE_NAMES, DYN)
+        return _checker({**types, **self.variables}, self._functions, container=self.container)
+
+    @cached_property
+    def _functions(self) -> tuple[Function, ...]:
+        own = {function.name for function in self.functions}
+        return (*self.functions, *(known for known in EXTENSION_FUNCTIONS if known.name not in own))
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
-        functions = STANDARD_FUNCTIONS | {function.name for function in self.functions}
+        functions = STANDARD_FUNCTIONS | {function.name for function in self._functions}
         schema = FactSchema(roots=_EMPTY, structs=_EMPTY)
         return Vocabulary(schema=schema, names=frozenset(self.variables), functions=functions)
+
+
+def _plain_source(text: str) -> SourceText:
+    return read_text(with_numbered_variables(text))
 
 
 def _checker(
@@ -163,7 +200,8 @@ def _checker(
     pool: DescriptorPool | None = None,
     container: str = "",
 ) -> Any:
-    declarations = [cel.FunctionDecl(each.name, [_overload(form) for form in each.overloads]) for each in functions]
+    known = functions if any(each.name == STRING_FUNCTION.name for each in functions) else (*functions, STRING_FUNCTION)
+    declarations = [cel.FunctionDecl(each.name, [_overload(form) for form in each.overloads]) for each in known]
     return cel.NewEnv(
         pool,
         config=cel.NewEnvConfigFromYaml(_CONFIGURATION),
@@ -199,8 +237,8 @@ def _parsed(checker: Any, source: SourceText, vocabulary: Vocabulary) -> Any:
 def _translated(expression: Any, source: SourceText, names: Names) -> Node:
     translator = Translator(expression, source, names)
     node = translator.translate()
-    if problems := translator.problems or list(problems_of(node)):
-        raise ConditionError(problems[:MAX_PROBLEMS])
+    if translator.problems:
+        raise ConditionError(translator.problems[:MAX_PROBLEMS])
     return node
 
 

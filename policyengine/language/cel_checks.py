@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from policyengine.language.cel_problems import CelProblem, quoted
 from policyengine.language.patterns import refusal
 from policyengine.model.expression import Call, Conditional, ListOf, Literal, MapOf, Node, children, walk
+from policyengine.model.network import InvalidAddressError, read_address, read_block
 from policyengine.model.types import Kind, Type
-from policyengine.model.version import MAX_VERSION
+from policyengine.model.version import MAX_VERSION, VersionError, semver_key
 
 # A version compares only under its model's scheme, and a fact group may be known in part: neither has an equality.
 # These calls pass such values on without looking at them; every other call on them is refused.
@@ -121,6 +122,19 @@ def _is_range(text: str) -> bool:
     return len(text) <= MAX_VERSION * 8 and _VERSION_RANGE.fullmatch(text) is not None
 
 
+def _is_read(read: Callable[[str], object]) -> Callable[[str], bool]:
+    """Return whether `read` takes a text without raising."""
+
+    def is_good(text: str) -> bool:
+        try:
+            read(text)
+        except (InvalidAddressError, VersionError):
+            return False
+        return True
+
+    return is_good
+
+
 def _is_regex(text: str) -> bool:
     return refusal(text) is None
 
@@ -138,6 +152,13 @@ _PATTERN = _Constant(
     code="cel.regex",
     what="RE2 regular expression",
     advice="RE2 has no look-around and no back-references; double each backslash or write `r'...'`",
+)
+_BLOCK = _Constant(
+    index=0,
+    is_good=_is_read(read_block),
+    code="cel.address",
+    what="address block",
+    advice='write it as `"192.0.2.0/24"`',
 )
 _CONSTANTS: Mapping[str, _Constant] = {
     "atLeast": _FLOOR,
@@ -163,6 +184,22 @@ _CONSTANTS: Mapping[str, _Constant] = {
         what="time",
         advice='write it with zone as in RFC 3339, such as `"2026-11-23T00:00:00Z"`',
     ),
+    "ip": _Constant(
+        index=0,
+        is_good=_is_read(read_address),
+        code="cel.address",
+        what="IP address",
+        advice='write it as `"192.0.2.1"` or `"2001:db8::1"`, without a zone',
+    ),
+    "cidr": _BLOCK,
+    "containsCIDR": replace(_BLOCK, index=1),
+    "semver": _Constant(
+        index=0,
+        is_good=_is_read(semver_key),
+        code="cel.version",
+        what="SemVer version",
+        advice='write all three numbers, such as `"1.4.0"`, or give `true` as second argument',
+    ),
     "matches": _PATTERN,
     "regex.replace": _PATTERN,
     "regex.extract": _PATTERN,
@@ -170,9 +207,13 @@ _CONSTANTS: Mapping[str, _Constant] = {
 }
 
 
+def _mends(call: Call) -> bool:
+    return call.function == "semver" and len(call.arguments) > 1
+
+
 def _bad_constants(call: Call) -> Iterator[CelProblem]:
     rule = _CONSTANTS.get(call.function)
-    if rule is None or len(call.arguments) <= rule.index:
+    if rule is None or len(call.arguments) <= rule.index or _mends(call):
         return
     argument = call.arguments[rule.index]
     if isinstance(argument, Literal) and isinstance(argument.value, str) and not rule.is_good(argument.value):

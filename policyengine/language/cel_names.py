@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from policyengine.language.cel_functions import TYPE_NAMES
 from policyengine.language.cel_text import LET, LET_NAME
 from policyengine.model.expression import Fact, Literal, Node, Now, Param, Variable
 from policyengine.model.types import TYPE, Type
@@ -16,8 +17,8 @@ _TYPES = """
     bool int uint double string bytes list map type null_type optional_type
     google.protobuf.Timestamp google.protobuf.Duration
 """
-_TYPE_NAMES = frozenset(_TYPES.split())
-_NAMESPACES = frozenset({"base64", "cel", "lists", "math", "optional", "regex", "sets", "strings"})
+_TYPE_NAMES = frozenset(_TYPES.split()) | TYPE_NAMES
+_NAMESPACES = frozenset({"base64", "cel", "ip", "lists", "math", "optional", "regex", "sets", "strings"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +40,14 @@ class Names:
             return Param(name=rest, type=kind, offset=offset)
         if self.facts and group == LET_NAME:
             return Variable(name=f"{LET}.{rest}", type=kind, offset=offset)
-        if kind == TYPE and name not in self.variables:
+        if (kind == TYPE or name in TYPE_NAMES) and name not in self.variables:
             return Literal(value=name, type=TYPE, offset=offset)
         return Variable(name=name, type=kind, offset=offset)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether this is CEL without facts."""
+        return not self.facts
 
     def resolve(self, steps: Sequence[str]) -> tuple[str, int]:
         """Return the name that the unchecked `a.b.c` starts with, and how many of its steps that is.

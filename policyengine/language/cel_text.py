@@ -30,6 +30,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_NUMBERED = re.compile(r"cel\.(iterVar|accuVar)\(\s*(\d{1,4})\s*,\s*(\d{1,4})\s*\)")
 _OPENING, _CLOSING = "([{", ")]}"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUL = re.compile("\0")
@@ -117,6 +118,11 @@ class SourceText:
 
     def _index(self, offset: int) -> int:
         return bisect_right(self._starts, offset) - 1
+
+
+def with_numbered_variables(text: str) -> str:
+    """Return `text` with `cel.iterVar(0, 1)`, which tools write for a macro's variable, as a name of the same length."""
+    return _NUMBERED.sub(lambda found: f"cel_{found[1]}_{found[2]}_{found[3]}".ljust(len(found.group())), text)
 
 
 def read_condition(text: str) -> SourceText:

@@ -7,6 +7,7 @@ offsets point at what a reader looks for: an operator, a function's or field's n
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from policyengine.language.cel_macros import MacroShape, is_bind, recognise
@@ -42,6 +43,8 @@ from policyengine.model.types import (
     UINT,
     Kind,
     Type,
+    map_of,
+    optional_of,
 )
 
 Scope = Mapping[str, str]  # local name in the text -> name in the IR
@@ -56,6 +59,8 @@ _CONSTANTS = {
     "bytes_value": BYTES,
 }
 _OPTIONAL_SELECT = "_?._"
+_LIBRARY = "cel"
+_BLOCK, _INDEX = f"{_LIBRARY}.block", f"{_LIBRARY}.index"
 
 
 class Translator:
@@ -163,8 +168,23 @@ class Translator:
                 function = f"{call.target.ident_expr.name}.{function}"
             else:
                 parts = [call.target, *parts]
+        if function == _BLOCK and self._names.is_plain and parts[0].WhichOneof("kind") == "list_expr":
+            return self._block(expression, scope, parts)
         arguments = tuple(self._node(part, scope) for part in parts)
         return self._applied(expression, function, arguments)
+
+    def _block(self, expression: Any, scope: Scope, parts: list[Any]) -> Node:
+        """Return `cel.block([a, b], c)` as one Bind in another; `cel.index(1)` is the variable that holds `b`."""
+        node = self._node(parts[1], scope)
+        for at, value in reversed(list(enumerate(parts[0].list_expr.elements))):
+            node = Bind(
+                name=f"{_INDEX}({at})",
+                value=self._node(value, scope),
+                body=node,
+                type=self._type(expression),
+                offset=self._offset(expression),
+            )
+        return node
 
     def _is_library(self, target: Any, scope: Scope) -> bool:
         if self._is_checked or target.WhichOneof("kind") != "ident_expr":
@@ -180,8 +200,16 @@ class Translator:
         if function == _OPTIONAL_SELECT and isinstance(arguments[1], Literal):
             name = str(arguments[1].value)
             return Select(operand=arguments[0], name=name, optional=True, type=kind, offset=offset)
+        if self._names.is_plain:
+            function, arguments = _read_leniently(function, arguments)
+            if function == _INDEX and len(arguments) == 1 and isinstance(arguments[0], Literal):
+                return Variable(name=f"{_INDEX}({arguments[0].value})", type=DYN, offset=offset)
         return Call(
-            function=function, arguments=arguments, overload=self._overload(expression), type=kind, offset=offset
+            function=function,
+            arguments=arguments,
+            overload=self._overload(expression),
+            type=_sound(function, arguments, kind),
+            offset=offset,
         )
 
     def _overload(self, expression: Any) -> str:
@@ -210,7 +238,8 @@ class Translator:
             return self._refuse(expression, "cel.message-construction", message, "compare its fields one by one")
         entries = tuple((self._node(each.map_key, scope), self._node(each.value, scope)) for each in found.entries)
         optional = frozenset(index for index, each in enumerate(found.entries) if each.optional_entry)
-        return MapOf(entries=entries, optional=optional, type=self._type(expression), offset=self._offset(expression))
+        kind = _sound_map(entries, optional, self._type(expression))
+        return MapOf(entries=entries, optional=optional, type=kind, offset=self._offset(expression))
 
     def _comprehension(self, expression: Any, scope: Scope) -> Node:
         loop = expression.comprehension_expr
@@ -250,6 +279,42 @@ class Translator:
         """Return `scope` with local `names`; one that hides a global is renamed, because `.name` still reads that."""
         fresh = {name: f"{name}@{len(scope)}" if name in self._names.variables else name for name in names}
         return {**scope, **fresh}
+
+
+def _read_leniently(function: str, arguments: tuple[Node, ...]) -> tuple[str, tuple[Node, ...]]:
+    """Return `a.b.orValue(c)` for a `b` of unknown type as what works whether or not it is an optional.
+
+    Kyverno's policies are written so; strict CEL has no overload for a value that is no optional.
+    """
+    match function, arguments:
+        case "orValue", (Select(optional=False, type=Type(kind=Kind.DYN)) as select, default):
+            return "@orValueOfPlain", (replace(select, optional=True), default)
+        case _:
+            return function, arguments
+
+
+_GENERIC = frozenset({"or", "orValue"})
+
+
+def _sound(function: str, arguments: tuple[Node, ...], kind: Type) -> Type:
+    """Return the type that a call's value surely has: cel-cpp believes `dyn(x).orValue(1)` to be an int."""
+    if function not in _GENERIC or not any(_is_dynamic(argument.type) for argument in arguments):
+        return kind
+    return optional_of(DYN) if kind.kind is Kind.OPTIONAL else DYN
+
+
+def _sound_map(entries: tuple[tuple[Node, Node], ...], optional: frozenset[int], kind: Type) -> Type:
+    """Return the type that a map surely has: cel-cpp believes `{"a": 1, "b": dyn(x)}` to hold ints only."""
+    if kind.kind is not Kind.MAP:
+        return kind
+    values = [value.type.parameters[:1] if at in optional else (value.type,) for at, (_, value) in enumerate(entries)]
+    key = kind.parameters[0] if all(each.type == kind.parameters[0] for each, _ in entries) else DYN
+    value = kind.parameters[1] if all(found == kind.parameters[1:] for found in values) else DYN
+    return map_of(key, value)
+
+
+def _is_dynamic(kind: Type) -> bool:
+    return kind.kind is Kind.DYN or any(map(_is_dynamic, kind.parameters))
 
 
 def _chain(expression: Any) -> tuple[list[str], list[Any]] | None:

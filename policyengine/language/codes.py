@@ -9,6 +9,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
     {
         "binding.above-ceiling": "A binding's action is stronger than its policy's ceiling.",
         "binding.matches-nothing": "No device of the fleet matches both the binding and its policy.",
+        "cel.address": "The text in `ip(...)`, `cidr(...)` or `containsCIDR(...)` is not an address or address block.",
         "cel.character": "A condition holds a character that no condition may hold.",
         "cel.cost": "A condition could take too long on the largest device allowed.",
         "cel.duration": "The text in `duration(...)` is not a duration.",
