@@ -5,6 +5,7 @@ cel-expr-python parses and type-checks; it never sees a device's facts (docs/adr
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -32,7 +33,7 @@ from policyengine.language.cel_names import NOW, PARAMS, Names
 from policyengine.language.cel_problems import CelProblem, ConditionError
 from policyengine.language.cel_text import LET, LET_NAME, SourceText, read_condition, read_text, too_deep, with_numbered_variables
 from policyengine.language.cel_translate import Translator
-from policyengine.language.cel_types import declared
+from policyengine.language.cel_types import checked, configured, declared, needs_configuration
 from policyengine.model.expression import Bind, Node, Variable, walk
 from policyengine.model.schema import FactSchema
 from policyengine.model.types import BOOL, DYN, TIMESTAMP, Type
@@ -57,11 +58,13 @@ _EMPTY: Mapping[str, Any] = MappingProxyType({})
 class Compiled:
     """A compiled text: its IR (with the lets it uses as Bind nodes around it) and the text itself.
 
-    Offsets count characters of `text`; inside a Bind of `let.NAME`, characters of that let's text.
+    Offsets count characters of `text`; inside a Bind of `let.NAME`, characters of that let's text. `result_type` is what
+    the type checker deduced, which the node's own type may say less precisely.
     """
 
     node: Node
     text: str
+    result_type: Type
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +101,7 @@ class Environment:
         node = self._with_lets(self._compiled(text))
         if (problem := cost_problem(node, self.schema)) is not None:
             raise ConditionError([problem])
-        return Compiled(node=node, text=text)
+        return Compiled(node=node, text=text, result_type=node.type)
 
     def condition(self, text: str) -> Compiled:
         """Return `text` compiled; raises ConditionError with all problems, and where its type is not bool."""
@@ -162,12 +165,15 @@ class PlainEnvironment:
         if _BLOCK.search(text):
             return self.parse(text)
         source = _plain_source(text)
-        return Compiled(node=self._translated(_checked(self._checker, source, self._vocabulary), source), text=text)
+        parsed = _checked(self._checker, source, self._vocabulary)
+        deduced = checked(parsed.type_map[parsed.expr.id])
+        return Compiled(node=self._translated(parsed, source), text=text, result_type=deduced)
 
     def parse(self, text: str) -> Compiled:
         """Return `text` without type check: names resolve as they would at run time; raises ConditionError."""
         source = _plain_source(text)
-        return Compiled(node=self._translated(_parsed(self._checker, source, self._vocabulary), source), text=text)
+        node = self._translated(_parsed(self._checker, source, self._vocabulary), source)
+        return Compiled(node=node, text=text, result_type=DYN)
 
     def _translated(self, expression: Any, source: SourceText) -> Node:
         return _translated(expression, source, Names(variables=frozenset(self.variables), container=self.container))
@@ -202,13 +208,19 @@ def _checker(
 ) -> Any:
     known = functions if any(each.name == STRING_FUNCTION.name for each in functions) else (*functions, STRING_FUNCTION)
     declarations = [cel.FunctionDecl(each.name, [_overload(form) for form in each.overloads]) for each in known]
+    by_configuration = {name: kind for name, kind in variables.items() if needs_configuration(kind)}
     return cel.NewEnv(
         pool,
-        config=cel.NewEnvConfigFromYaml(_CONFIGURATION),
-        variables={name: declared(kind) for name, kind in variables.items()},
+        config=cel.NewEnvConfigFromYaml(_configuration(by_configuration)),
+        variables={name: declared(kind) for name, kind in variables.items() if name not in by_configuration},
         functions=declarations,
         container=container or None,
     )
+
+
+def _configuration(variables: Mapping[str, Type]) -> str:
+    entries = [{"name": name, **configured(kind)} for name, kind in variables.items()]
+    return f"{_CONFIGURATION}\nvariables: {json.dumps(entries)}"
 
 
 def _overload(form: Any) -> Any:

@@ -79,6 +79,25 @@ def _parametrised(kind: Type) -> Any:
             return cel.Type.AbstractType(kind.name, parameters)
 
 
+def configured(kind: Type) -> dict[str, object]:
+    """Return `kind` as cel-cpp's configuration writes types.
+
+    The binding's `AbstractType` puts the parameters into the name, so that an optional declared with it matches no
+    function of optionals; declared by configuration it does.
+    """
+    names = {Kind.NULL: "null", Kind.OPTIONAL: OPTIONAL, Kind.VERSION: VERSION_MESSAGE}
+    named = {Kind.STRUCT: f"{PACKAGE}.{kind.name}", Kind.ABSTRACT: kind.name}
+    name = named.get(kind.kind) or names.get(kind.kind, kind.kind.value)
+    inner = [configured(parameter) for parameter in kind.parameters]
+    return {"type_name": name, "params": inner} if inner else {"type_name": name}
+
+
+def needs_configuration(kind: Type) -> bool:
+    """Return whether `declared` cannot say `kind`."""
+    is_abstract = kind.kind is Kind.OPTIONAL or (kind.kind is Kind.ABSTRACT and bool(kind.parameters))
+    return is_abstract or any(map(needs_configuration, kind.parameters))
+
+
 def checked(found: Any) -> Type:
     """Return our type for a `cel.expr.Type` message; raises ForeignTypeError for a message that is no structure."""
     form = found.WhichOneof("kind")
@@ -116,4 +135,5 @@ def _abstract(found: Any) -> Type:
     parameters = tuple(checked(parameter) for parameter in found.parameter_types)
     if found.name == OPTIONAL:
         return optional_of(*parameters)
-    return Type(kind=Kind.ABSTRACT, name=cast("str", found.name), parameters=parameters)
+    name = cast("str", found.name).partition("<")[0]  # the binding adds the parameters to a declared name
+    return Type(kind=Kind.ABSTRACT, name=name, parameters=parameters)
