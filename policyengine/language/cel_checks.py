@@ -153,6 +153,13 @@ _PATTERN = _Constant(
     what="RE2 regular expression",
     advice="RE2 has no look-around and no back-references; double each backslash or write `r'...'`",
 )
+_ADDRESS = _Constant(
+    index=0,
+    is_good=_is_read(read_address),
+    code="cel.address",
+    what="IP address",
+    advice='write it as `"192.0.2.1"` or `"2001:db8::1"`, without a zone',
+)
 _BLOCK = _Constant(
     index=0,
     is_good=_is_read(read_block),
@@ -184,13 +191,8 @@ _CONSTANTS: Mapping[str, _Constant] = {
         what="time",
         advice='write it with zone as in RFC 3339, such as `"2026-11-23T00:00:00Z"`',
     ),
-    "ip": _Constant(
-        index=0,
-        is_good=_is_read(read_address),
-        code="cel.address",
-        what="IP address",
-        advice='write it as `"192.0.2.1"` or `"2001:db8::1"`, without a zone',
-    ),
+    "ip": _ADDRESS,
+    "containsIP": replace(_ADDRESS, index=1),
     "cidr": _BLOCK,
     "containsCIDR": replace(_BLOCK, index=1),
     "semver": _Constant(

@@ -28,6 +28,7 @@ from policyengine.model.schema import MAX_LIST, FactSchema
 from policyengine.model.types import Kind
 
 MAX_COST = 2_500_000  # software x vuln fits, software x components and vuln x components do not
+MAX_RANGE = 65_536  # what `lists.range` gives at most; the engine refuses more
 REGEX_COST = 20  # a match took four to ten times as long as other calls (measured)
 
 _Bounds = Mapping[str, int]  # variable -> most elements of its value
@@ -120,6 +121,10 @@ class _Costs:
                 return self._size(node.body, {**bounds, node.name: self._size(node.value, bounds)})
             case Call() if node.function == "_+_":
                 return sum(self._size(part, bounds) for part in node.arguments)
+            case Call(function="lists.range", arguments=(Literal(value=int() as count),)):
+                return max(0, count)
+            case Call(function="lists.range"):
+                return MAX_RANGE
             case Call() if node.function in _SAME_SIZE:
                 return max(self._size(part, bounds) for part in node.arguments)
             case _:
