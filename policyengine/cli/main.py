@@ -59,9 +59,7 @@ COMMANDS: dict[str, Entry] = {
     "replay": Entry(
         module="replay", attribute="replay", summary="Decide stored history again and compare bytes.", panel=_ASK
     ),
-    "cel": Entry(
-        module="cel", attribute="app", summary="Evaluate expressions of the condition language.", panel=_ASK
-    ),
+    "cel": Entry(module="cel", attribute="app", summary="Evaluate expressions of the condition language.", panel=_ASK),
     "evidence": Entry(
         module="evidence", attribute="app", summary="Verify and inspect attestation evidence.", panel=_ASK
     ),

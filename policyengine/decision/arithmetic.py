@@ -113,10 +113,13 @@ def divide(left: object, right: object) -> object:
 def modulo(left: object, right: object) -> object:
     """Return `left % right` of integers; the sign is the dividend's."""
     if _integers(left, right):
-        quotient = _quotient(left, right)  # type: ignore[arg-type] # both are ints
-        _wrapped(left, quotient)  # type: ignore[arg-type] # the least int64 by -1 overflows although the remainder is 0
-        return _wrapped(left, left - right * quotient)  # type: ignore[operator,arg-type] # both are ints
+        return _remainder(left, right)  # type: ignore[arg-type] # both are ints
     raise no_overload("_%_", left, right)
+
+
+def _remainder(left: int, right: int) -> int:
+    quotient = _wrapped(left, _quotient(left, right))  # the least int64 by -1 overflows although nothing remains
+    return _wrapped(left, left - right * quotient)
 
 
 def _integers(left: object, right: object) -> bool:

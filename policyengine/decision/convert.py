@@ -9,10 +9,10 @@ from decimal import Decimal
 
 from policyengine.decision.arithmetic import int64, uint64
 from policyengine.decision.errors import CelError, no_overload
+from policyengine.decision.nanos import duration_text, time_text
 from policyengine.decision.times import seconds_since_epoch
 from policyengine.decision.values import Uint
 from policyengine.model.network import Address, Block
-from policyengine.decision.nanos import duration_text, time_text
 
 _INT = re.compile(r"[-+]?\d{1,20}", re.ASCII)
 _UINT = re.compile(r"\d{1,20}", re.ASCII)

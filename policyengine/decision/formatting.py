@@ -16,24 +16,26 @@ from policyengine.decision.values import TypeName, is_number, key_value
 
 MAX_PRECISION = 1000  # digits behind the point, as in cel-cpp
 _CLAUSE = re.compile(r"%(?:%|(?:\.(\d{1,4}))?([sdfeboxX])|(.?))|[^%]+", re.DOTALL)
-_QUOTED = {
-    "\a": "\\a",
-    "\b": "\\b",
-    "\f": "\\f",
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-    "\v": "\\v",
-    "\\": "\\\\",
-    '"': '\\"',
-}
+_QUOTED = str.maketrans(
+    {
+        "\a": "\\a",
+        "\b": "\\b",
+        "\f": "\\f",
+        "\n": "\\n",
+        "\r": "\\r",
+        "\t": "\\t",
+        "\v": "\\v",
+        "\\": "\\\\",
+        '"': '\\"',
+    }
+)
 
 
 def quote(text: object) -> str:
     """Return `strings.quote(text)`: in double quotes, with escapes for what would end or break it."""
     if not isinstance(text, str):
         raise no_overload("strings.quote", text)
-    return f'"{text.translate(str.maketrans(_QUOTED))}"'
+    return f'"{text.translate(_QUOTED)}"'
 
 
 def format_text(form: object, values: object) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from policyengine.decision.arithmetic import MAX_CONCATENATION
 from policyengine.decision.errors import CelError, no_overload
-from policyengine.decision.nanos import NanoDuration, NanoTime
 from policyengine.decision.optionals import of
 from policyengine.decision.values import NONE, Optional, contains, equal, type_name
 
@@ -117,9 +117,8 @@ def by_keys(value: object, keys: object) -> tuple[object, ...]:
 
 def _rank(value: object) -> tuple[bool, object]:
     """Return a key that Python can sort: NaN last, where it harms the order of nothing else."""
-    if isinstance(value, NanoTime | NanoDuration):
-        return (False, value)
-    return (value != value, 0.0 if value != value else value)
+    is_nan = isinstance(value, float) and math.isnan(value)
+    return (is_nan, 0.0 if is_nan else value)
 
 
 def _all_in(wanted: object, function: str, collection: object) -> bool:

@@ -1,6 +1,6 @@
 """Times and durations to the nanosecond, as CEL has them: Python's own types end at the microsecond.
 
-A value that needs no nanoseconds is a plain datetime or timedelta, so facts, which have microseconds, cost nothing more.
+A value that needs no nanoseconds is a plain datetime or timedelta, so facts, which have microseconds, cost no more.
 The others are subclasses. Python asks a subclass first, so comparing any mixture and subtracting one of a kind from
 another works by operators. A time plus or minus a duration does not, because there the left one's type knows nothing of
 the right one's: that is `later` and `earlier`.
@@ -27,7 +27,16 @@ _DAY = 86_400 * _SECOND
 _MOST = MAX_DURATION // timedelta(seconds=1) * _SECOND
 _DURATION = re.compile(r"[-+]?(?:0|(?:(?:\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})(?:ns|us|µs|μs|ms|s|m|h))+)", re.ASCII)
 _PART = re.compile(r"(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
-_UNITS = {"ns": 1, "us": 1000, "µs": 1000, "μs": 1000, "ms": 1_000_000, "s": _SECOND, "m": 60 * _SECOND, "h": 3600 * _SECOND}
+_UNITS = {
+    "ns": 1,
+    "us": 1000,
+    "µs": 1000,
+    "μs": 1000,
+    "ms": 1_000_000,
+    "s": _SECOND,
+    "m": 60 * _SECOND,
+    "h": 3600 * _SECOND,
+}
 _BELOW_MICROSECOND = re.compile(r"\.\d{6}(\d{1,3})")
 
 
@@ -73,7 +82,7 @@ class NanoDuration(_Nano, timedelta):
     __radd__ = __add__
 
 
-class NanoTime(_Nano, datetime):
+class NanoTime(_Nano, datetime):  # type: ignore[misc] # NOTE: its `-` takes times only; `earlier` takes a duration
     """An aware time in UTC that is no whole number of microseconds."""
 
 
@@ -86,7 +95,7 @@ def nanos(value: object) -> int:
     size = datetime.__sub__(value, EPOCH) if isinstance(value, datetime) else value
     assert isinstance(size, timedelta)  # noqa: S101 - INVARIANT: only times and durations come here
     whole = (size.days * 86_400 + size.seconds) * _SECOND + size.microseconds * _THOUSAND
-    return whole + (value.nano if isinstance(value, _Nano) else 0)
+    return whole + (value.nano if isinstance(value, NanoTime | NanoDuration) else 0)
 
 
 def duration_of(total: int) -> timedelta:
@@ -114,14 +123,14 @@ def time_of(total: int) -> datetime:
 
 def later(moment: datetime, length: timedelta) -> datetime:
     """Return `moment + length`; raises OverflowError outside the years 1 to 9999."""
-    if isinstance(moment, _Nano) or isinstance(length, _Nano):
+    if isinstance(moment, NanoTime) or isinstance(length, NanoDuration):
         return time_of(nanos(moment) + nanos(length))
     return moment + length
 
 
 def earlier(moment: datetime, length: timedelta) -> datetime:
     """Return `moment - length`; raises OverflowError outside the years 1 to 9999."""
-    if isinstance(moment, _Nano) or isinstance(length, _Nano):
+    if isinstance(moment, NanoTime) or isinstance(length, NanoDuration):
         return time_of(nanos(moment) - nanos(length))
     return moment - length
 
@@ -144,19 +153,17 @@ def read_duration(text: str) -> timedelta:
 
 
 def _part(whole: str, fraction: str, unit: str) -> int:
-    return (int(whole or 0) * 10 ** len(fraction) + int(fraction or 0)) * _UNITS[unit] // 10 ** len(fraction)
+    scale: int = 10 ** len(fraction)
+    return (int(whole or 0) * scale + int(fraction or 0)) * _UNITS[unit] // scale
 
 
 def time_text(moment: datetime) -> str:
     """Return `moment` as RFC 3339 in UTC with `Z` and as many digits of fraction as it needs."""
-    text = format_timestamp(moment if not isinstance(moment, _Nano) else _plain(moment))
-    if isinstance(moment, _Nano):
-        text = f"{text[:-1]}{'' if '.' in text else '.000000'}{moment.nano:03d}Z"
+    nano = moment.nano if isinstance(moment, NanoTime) else 0
+    text = format_timestamp(datetime.combine(moment.date(), moment.time(), UTC) if nano else moment)
+    if nano:
+        text = f"{text[:-1]}{'' if '.' in text else '.000000'}{nano:03d}Z"
     return text[:-1].rstrip("0") + "Z" if "." in text else text
-
-
-def _plain(moment: datetime) -> datetime:
-    return datetime.combine(moment.date(), moment.time(), UTC)
 
 
 def duration_text(length: timedelta) -> str:

@@ -64,7 +64,7 @@ def is_block(value: object) -> bool:
 
 
 def is_canonical(value: object) -> bool:
-    """Return `ip.isCanonical(text)`: whether the address is written as RFC 5952 says; raises CelError for no address."""
+    """Return `ip.isCanonical(text)`: whether the text is written as in RFC 5952; raises CelError for no address."""
     return str(address(_text("ip.isCanonical", value))) == value
 
 
@@ -89,15 +89,23 @@ is_link_local_multicast = _test(
 )
 is_global_unicast = _test(
     "isGlobalUnicast",
-    lambda found: not (
-        found.is_unspecified or found.is_loopback or found.is_multicast or found.is_link_local or found == _BROADCAST
+    lambda found: (
+        not (
+            found.is_unspecified
+            or found.is_loopback
+            or found.is_multicast
+            or found.is_link_local
+            or found == _BROADCAST
+        )
     ),
 )
 
 
 def contains_address(value: object, wanted: object) -> bool:
     """Return `block.containsIP(address)` of an address or its text."""
-    return _block_of("containsIP", value).holds(address(wanted) if isinstance(wanted, str) else _of("containsIP", wanted))
+    return _block_of("containsIP", value).holds(
+        address(wanted) if isinstance(wanted, str) else _of("containsIP", wanted)
+    )
 
 
 def contains_block(value: object, wanted: object) -> bool:

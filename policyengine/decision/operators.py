@@ -122,7 +122,11 @@ def _arithmetic(emitter: Emitter, node: Call, scope: Scope) -> str | None:
         return text if _fits(bounds(node, scope)) else f"i64{text}"
     if node.function == "_-_" and kinds == (Kind.TIMESTAMP, Kind.TIMESTAMP):
         return text
-    if node.function != "_*_" and set(kinds) == _TIMES and all(_no_nanos(side, emitter, scope) for side in (left, right)):
+    if (
+        node.function != "_*_"
+        and set(kinds) == _TIMES
+        and all(_no_nanos(side, emitter, scope) for side in (left, right))
+    ):
         return text
     return None
 

@@ -22,7 +22,7 @@ def _texts(function: str, *values: object) -> tuple[str, ...]:
 
 
 def replace(text: object, pattern: object, rewrite: object, count: object = -1) -> str:
-    r"""Return `text` with the first `count` matches replaced, all if negative; `\1` in `rewrite` is a group, `\\` a `\`.
+    r"""Return `text` with the first `count` matches replaced, all if negative; `\1` in `rewrite` names a group.
 
     Raises CelError `cel.regex` for a bad pattern or rewrite, `cel.size` for a result beyond bounds.
     """

@@ -16,7 +16,10 @@ CACHED_ANSWERS = 4096  # texts per constant pattern whose answer is remembered: 
 MAX_REMEMBERED = 256  # characters; a longer text is matched anew, so that the cache stays small
 MAX_PATTERN = 4096  # characters
 _WHITE = "".join(  # Unicode's property White_Space; Python strips the separators U+001C to U+001F as well
-    map(chr, (*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000))
+    map(
+        chr,
+        (*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000),
+    )
 )
 _NOT_GIVEN = object()
 

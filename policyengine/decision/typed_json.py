@@ -76,7 +76,10 @@ def _map(held: object, path: str) -> object:
     if not isinstance(held, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in held):
         raise TypedValueError("`v` is no list of pairs", path=path)
     return map_of(
-        *((read_value(key, f"{path}[{at}][0]"), read_value(each, f"{path}[{at}][1]")) for at, (key, each) in enumerate(held))
+        *(
+            (read_value(key, f"{path}[{at}][0]"), read_value(each, f"{path}[{at}][1]"))
+            for at, (key, each) in enumerate(held)
+        )
     )
 
 

@@ -116,7 +116,7 @@ def not_equal(left: object, right: object) -> bool:
 
 
 def _alike(left: object, right: object) -> tuple[object, object]:
-    """Return two numbers for comparison; beside a double an integer counts as the double nearest to it, as in cel-spec."""
+    """Return two numbers for comparison: beside a double an integer counts as the nearest double, as in cel-spec."""
     if isinstance(left, float) is isinstance(right, float):
         return left, right
     return float(left), float(right)  # type: ignore[arg-type] # both are numbers

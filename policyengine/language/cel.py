@@ -31,7 +31,15 @@ from policyengine.language.cel_functions import (
 from policyengine.language.cel_messages import MAX_PROBLEMS, Vocabulary, problems_in
 from policyengine.language.cel_names import NOW, PARAMS, Names
 from policyengine.language.cel_problems import CelProblem, ConditionError
-from policyengine.language.cel_text import LET, LET_NAME, SourceText, read_condition, read_text, too_deep, with_numbered_variables
+from policyengine.language.cel_text import (
+    LET,
+    LET_NAME,
+    SourceText,
+    read_condition,
+    read_text,
+    too_deep,
+    with_numbered_variables,
+)
 from policyengine.language.cel_translate import Translator
 from policyengine.language.cel_types import checked, configured, declared, needs_configuration
 from policyengine.model.expression import Bind, Node, Variable, walk
@@ -58,8 +66,8 @@ _EMPTY: Mapping[str, Any] = MappingProxyType({})
 class Compiled:
     """A compiled text: its IR (with the lets it uses as Bind nodes around it) and the text itself.
 
-    Offsets count characters of `text`; inside a Bind of `let.NAME`, characters of that let's text. `result_type` is what
-    the type checker deduced, which the node's own type may say less precisely.
+    Offsets count characters of `text`; inside a Bind of `let.NAME`, characters of that let's text. `result_type` is
+    what the type checker deduced, which the node's own type may say less precisely.
     """
 
     node: Node

@@ -12,7 +12,6 @@ from policyengine.model.types import (
     BYTES,
     DOUBLE,
     DURATION,
-    DYN,
     INT,
     STRING,
     TIMESTAMP,
@@ -20,7 +19,6 @@ from policyengine.model.types import (
     VERSION,
     Kind,
     Type,
-    list_of,
 )
 
 

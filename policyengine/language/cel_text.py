@@ -121,7 +121,7 @@ class SourceText:
 
 
 def with_numbered_variables(text: str) -> str:
-    """Return `text` with `cel.iterVar(0, 1)`, which tools write for a macro's variable, as a name of the same length."""
+    """Return `text` with `cel.iterVar(0, 1)`, a tool's name for a macro's variable, as a plain name as long."""
     return _NUMBERED.sub(lambda found: f"cel_{found[1]}_{found[2]}_{found[3]}".ljust(len(found.group())), text)
 
 

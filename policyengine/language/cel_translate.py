@@ -203,7 +203,7 @@ class Translator:
         if self._names.is_plain:
             function, arguments = _read_leniently(function, arguments)
             if function == _INDEX and len(arguments) == 1 and isinstance(arguments[0], Literal):
-                return Variable(name=f"{_INDEX}({arguments[0].value})", type=DYN, offset=offset)
+                return Variable(name=f"{_INDEX}({arguments[0].value!r})", type=DYN, offset=offset)
         return Call(
             function=function,
             arguments=arguments,

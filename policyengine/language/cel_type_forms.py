@@ -1,4 +1,4 @@
-"""Types and declarations as JSON, as `policyengine cel eval` reads them: `"int"`, `{"list": "dyn"}`, `{"map": [K, V]}`."""
+"""Types and declarations as JSON, for `policyengine cel eval`: `"int"`, `{"list": "dyn"}`, `{"map": [K, V]}`."""
 
 from __future__ import annotations
 
