@@ -141,6 +141,7 @@ _NETWORK: Mapping[str, Function] = {
     "containsIP": network.contains_address,
     "containsCIDR": network.contains_block,
     "masked": network.masked,
+    "isMask": network.is_mask,
     "prefixLength": network.prefix_length,
 }
 _SEMVER: Mapping[str, Function] = {

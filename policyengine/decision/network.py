@@ -121,6 +121,12 @@ def masked(value: object) -> Block:
     return Block(found.first(), found.bits)
 
 
+def is_mask(value: object) -> bool:
+    """Return `block.isMask()`: whether the block is written by its first address."""
+    found = _block_of("isMask", value)
+    return found.first() == found.address
+
+
 def prefix_length(value: object) -> int:
     """Return `block.prefixLength()`."""
     return _block_of("prefixLength", value).bits

@@ -88,6 +88,7 @@ _NETWORK_FUNCTIONS = (
     _method("containsIP", BOOL, (CIDR, STRING), (CIDR, IP)),
     _method("containsCIDR", BOOL, (CIDR, STRING), (CIDR, CIDR)),
     _method("masked", CIDR, (CIDR,)),
+    _method("isMask", BOOL, (CIDR,)),
     _method("prefixLength", INT, (CIDR,)),
 )
 _SEMVER_FUNCTIONS = (

@@ -1,0 +1,15 @@
+"""Cases of others in which we differ on purpose, and why; docs/cel.md has the same table. One that passes must leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+CERBOS: Mapping[str, str] = {
+    "duration_funcs": "`getMilliseconds` of a duration is its fraction in cel-spec, its whole length in Cerbos",
+    "maps_and_lists": "a map with doubles as keys is an error in cel-spec; Cerbos makes one",
+}
+CEL_SPEC: Mapping[str, str] = {
+    "timestamps/timestamp_range/sub_time_duration_over": "durations reach ten thousand years here, 292 in cel-spec",
+    "timestamps/timestamp_range/sub_time_duration_under": "durations reach ten thousand years here, 292 in cel-spec",
+    "type_deduction/type_parameters/multiple_parameters_generality_2": "declares a `sort` beside the library's own",
+}
