@@ -215,6 +215,12 @@ def _text_method(emitter: Emitter, node: Call, scope: Scope) -> str | None:
     return f"({part} in {text})" if method is None else f"{text}.{method}({part})"
 
 
+def _alternative(emitter: Emitter, node: Call, scope: Scope) -> str | None:
+    """`or` and `orValue` need their argument only where the optional holds none, so it may fail where it does."""
+    value, other = (emitter.expression(argument, scope) for argument in node.arguments)
+    return f"{'or_else' if node.function == 'or' else 'or_value'}({value}, lambda: {other})"
+
+
 def _matches(emitter: Emitter, node: Call, scope: Scope) -> str | None:
     pattern = constants.constant_of(node.arguments[-1], emitter.space) if _texts(node) else None
     if pattern is None or not isinstance(pattern.value, str):
@@ -245,5 +251,7 @@ _INLINE: Mapping[str, tuple[Inline, int]] = {
     "_[_]": (_index, 2),
     "_[?_]": (_optional_index, 2),
     "size": (_size, 1),
+    "or": (_alternative, 2),
+    "orValue": (_alternative, 2),
     "matches": (_matches, 2),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from policyengine.decision import values
 from policyengine.decision.errors import CelError, no_overload
@@ -56,6 +56,18 @@ def or_value(value: object, default: object) -> object:
     """Return `value.orValue(default)`."""
     held = _optional("orValue", value)
     return held.value if held.present else default
+
+
+def or_else_later(value: object, other: Callable[[], object]) -> Optional:
+    """Return `value.or(other)`, computing `other` only where `value` holds none."""
+    held = _optional("or", value)
+    return held if held.present else _optional("or", other())
+
+
+def or_value_later(value: object, default: Callable[[], object]) -> object:
+    """Return `value.orValue(default)`, computing `default` only where `value` holds none."""
+    held = _optional("orValue", value)
+    return held.value if held.present else default()
 
 
 def or_value_of_plain(found: object, default: object) -> object:

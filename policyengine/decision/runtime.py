@@ -139,5 +139,7 @@ def bindings() -> dict[str, object]:
         "key": values.map_key,
         "opt_select": optionals.select,
         "known": optionals.known,
+        "or_else": optionals.or_else_later,
+        "or_value": optionals.or_value_later,
         "within": within,
     }

@@ -1,13 +1,13 @@
 """The slow, obvious interpreter: what an expression means, written once more without any care for speed.
 
-It shares no code with the engine. `evaluate` returns the value, or raises UnknownError.
+It shares no code with the engine. `outcome` returns True, False, or None for unknown.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from policyengine.model.expression import (
     And,
@@ -20,32 +20,58 @@ from policyengine.model.expression import (
     ListOf,
     Literal,
     Macro,
+    MapOf,
     Node,
     Now,
     Or,
+    Param,
     Select,
     Variable,
 )
+from policyengine.model.types import Kind
+from tests.property.oracle_functions import FUNCTIONS
+from tests.property.oracle_values import (
+    NOTHING,
+    UnknownError,
+    Value,
+    boolean,
+    equal,
+    found,
+    mapping,
+    number,
+    sequence,
+    some,
+    tagged,
+    text,
+    unsigned,
+)
 
-INT64 = range(-(2**63), 2**63)
-
-
-class UnknownError(Exception):
-    """Absent, or failed."""
+COLLECTIONS = ("list", "map")
 
 
 class Partial:
     """A value read from facts, with the path whose completeness says whether it is all there is."""
 
-    def __init__(self, value: object, path: str) -> None:
+    def __init__(self, value: Value, path: str) -> None:
         self.value, self.path = value, path
+
+
+Seen = Value | Partial
+Env = Mapping[str, Callable[[], Seen]]
 
 
 class Oracle:
     """Interprets over nested facts; `complete(path)` says whether the source of a path listed everything."""
 
-    def __init__(self, facts: Mapping[str, object], complete: Callable[[str], bool], now: datetime) -> None:
-        self.facts, self.complete, self.now = facts, complete, now
+    def __init__(
+        self,
+        facts: Mapping[str, object],
+        complete: Callable[[str], bool],
+        now: datetime,
+        params: Mapping[str, object] | None = None,
+    ) -> None:
+        self.facts = {name: tagged(held) for name, held in facts.items()}
+        self.complete, self.now, self.params = complete, tagged(now), params or {}
 
     def outcome(self, node: Node) -> bool | None:
         """Return True, False, or None for unknown."""
@@ -53,206 +79,263 @@ class Oracle:
             value = self.value(node, {})
         except UnknownError:
             return None
-        assert isinstance(value, bool)
-        return value
+        return bool(value.held) if value.kind == "bool" else None
 
-    def value(self, node: Node, env: Mapping[str, object]) -> object:
+    def value(self, node: Node, env: Env) -> Value:
         """Return a value that is all there is."""
         seen = self.seen(node, env)
         if not isinstance(seen, Partial):
             return seen
-        if isinstance(seen.value, tuple | dict) and not self.complete(seen.path):
+        if seen.value.kind in COLLECTIONS and not self.complete(seen.path):
             raise UnknownError
         return seen.value
 
-    def seen(self, node: Node, env: Mapping[str, object]) -> object:
+    def seen(self, node: Node, env: Env) -> Seen:
         """Return a value, or a Partial for one that is read from the facts."""
-        return getattr(self, "_" + type(node).__name__.lower())(node, env)
+        return getattr(self, "_" + type(node).__name__.lower())(node, env)  # type: ignore[no-any-return]
 
-    def _literal(self, node: Literal, env: Mapping[str, object]) -> object:
-        return node.value
+    def truth(self, node: Node, env: Env) -> bool:
+        value = self.value(node, env)
+        if value.kind != "bool":
+            raise UnknownError
+        return bool(value.held)
 
-    def _now(self, node: Now, env: Mapping[str, object]) -> object:
+    def _literal(self, node: Literal, env: Env) -> Seen:
+        if node.type.kind is Kind.UINT:
+            return unsigned(int(node.value or 0))
+        return Value("type", node.value) if node.type.kind is Kind.TYPE else tagged(node.value)
+
+    def _now(self, node: Now, env: Env) -> Seen:
         return self.now
 
-    def _fact(self, node: Fact, env: Mapping[str, object]) -> object:
-        value: object = self.facts
-        for step in node.path:
-            if not isinstance(value, dict) or step not in value:
-                raise UnknownError
-            value = value[step]
+    def _param(self, node: Param, env: Env) -> Seen:
+        return tagged(self.params[node.name])
+
+    def _fact(self, node: Fact, env: Env) -> Seen:
+        if node.path[0] not in self.facts:
+            raise UnknownError
+        value = self.facts[node.path[0]]
+        for step in node.path[1:]:
+            value = _field(value, step)
         return Partial(value, ".".join(node.path))
 
-    def _variable(self, node: Variable, env: Mapping[str, object]) -> object:
-        bound = env[node.name]
-        return bound() if callable(bound) else bound
-
-    def _select(self, node: Select, env: Mapping[str, object]) -> object:
-        operand = self.seen(node.operand, env)
-        assert isinstance(operand, Partial)
-        if node.name not in operand.value:  # type: ignore[operator]
-            raise UnknownError
-        return Partial(operand.value[node.name], operand.path)  # type: ignore[index]
-
-    def _has(self, node: Has, env: Mapping[str, object]) -> object:
-        if isinstance(node.operand, Fact) and len(node.operand.path) == 1:
-            operand: object = Partial(self.facts.get(node.operand.path[0], {}), node.operand.path[0])
-        else:
-            operand = self.seen(node.operand, env)
-        assert isinstance(operand, Partial)
-        if node.name in operand.value:  # type: ignore[operator]
-            return True
-        if self.complete(f"{operand.path}.{node.name}"):
-            return False
+    def _variable(self, node: Variable, env: Env) -> Seen:
+        if node.name in env:
+            return env[node.name]()
+        if node.name in self.facts:  # plain CEL: a variable of the caller's
+            return self.facts[node.name]
         raise UnknownError
 
-    def _and(self, node: And, env: Mapping[str, object]) -> object:
-        return self._absorb([lambda part=part: self.value(part, env) for part in node.operands], False)
+    def _select(self, node: Select, env: Env) -> Seen:
+        operand = self.seen(node.operand, env)
+        held = operand.value if isinstance(operand, Partial) else operand
+        if node.optional or held.kind == "optional":
+            return self._known(_optional_field(held, node.name), operand, f".{node.name}")
+        value = _field(held, node.name)
+        return Partial(value, f"{operand.path}.{node.name}") if isinstance(operand, Partial) else value
 
-    def _or(self, node: Or, env: Mapping[str, object]) -> object:
-        return self._absorb([lambda part=part: self.value(part, env) for part in node.operands], True)
+    def _known(self, optional: Value, source: Seen, suffix: str) -> Value:
+        """Return an optional read from facts, if no fact still missing could change it."""
+        if not isinstance(source, Partial) or self.complete(source.path + suffix):
+            return optional
+        if optional.held is None or optional.held.kind in COLLECTIONS:
+            raise UnknownError
+        return optional
 
-    def _absorb(self, parts: list[Callable[[], object]], decisive: bool) -> bool:
+    def _has(self, node: Has, env: Env) -> Seen:
+        if isinstance(node.operand, Fact) and len(node.operand.path) == 1 and node.operand.type.kind is Kind.STRUCT:
+            root = node.operand.path[0]
+            operand: Seen = Partial(self.facts.get(root, mapping(())), root)
+        else:
+            operand = self.seen(node.operand, env)
+        held = operand.value if isinstance(operand, Partial) else operand
+        if held.kind == "optional":
+            return boolean(_optional_field(held, node.name).held is not None)
+        if held.kind != "map":
+            raise UnknownError
+        is_there = found(held.held, text(node.name)) is not None
+        if not is_there and isinstance(operand, Partial) and not self.complete(f"{operand.path}.{node.name}"):
+            raise UnknownError
+        return boolean(is_there)
+
+    def _and(self, node: And, env: Env) -> Seen:
+        return self._absorb([lambda part=part: self.truth(part, env) for part in node.operands], decisive=False)
+
+    def _or(self, node: Or, env: Env) -> Seen:
+        return self._absorb([lambda part=part: self.truth(part, env) for part in node.operands], decisive=True)
+
+    def _absorb(self, parts: Sequence[Callable[[], bool]], *, decisive: bool) -> Value:
         """Return `decisive` if any part is it; unknown if any part is unknown; else the other."""
-        answers: list[object] = []
+        answers: list[bool | None] = []
         for part in parts:
             try:
                 answers.append(part())
             except UnknownError:
                 answers.append(None)
-        if any(answer is decisive for answer in answers):
-            return decisive
-        if any(answer is None for answer in answers):
+        if decisive in answers:
+            return boolean(decisive)
+        if None in answers:
             raise UnknownError
-        return not decisive
+        return boolean(not decisive)
 
-    def _conditional(self, node: Conditional, env: Mapping[str, object]) -> object:
-        return self.value(node.then if self.value(node.condition, env) else node.otherwise, env)
+    def _conditional(self, node: Conditional, env: Env) -> Seen:
+        return self.value(node.then if self.truth(node.condition, env) else node.otherwise, env)
 
-    def _listof(self, node: ListOf, env: Mapping[str, object]) -> object:
-        return tuple(self.value(item, env) for item in node.items)
+    def _listof(self, node: ListOf, env: Env) -> Seen:
+        items: list[Value] = []
+        for at, item in enumerate(node.items):
+            value = self.value(item, env)
+            items += [value] if at not in node.optional else _held(value)
+        return sequence(items)
 
-    def _bind(self, node: Bind, env: Mapping[str, object]) -> object:
+    def _mapof(self, node: MapOf, env: Env) -> Seen:
+        pairs: list[tuple[Value, Value]] = []
+        for at, (key, held) in enumerate(node.entries):
+            name, value = self.value(key, env), self.value(held, env)
+            pairs += [(name, each) for each in ([value] if at not in node.optional else _held(value))]
+        return mapping(pairs)
+
+    def _bind(self, node: Bind, env: Env) -> Seen:
         return self.value(node.body, {**env, node.name: lambda: self.seen(node.value, env)})
 
-    def _comprehension(self, node: Comprehension, env: Mapping[str, object]) -> object:
+    def _comprehension(self, node: Comprehension, env: Env) -> Seen:
         seen = self.seen(node.range, env)
-        items = seen.value if isinstance(seen, Partial) else seen
-        if isinstance(seen, Partial):
-            elements: list[object] = [Partial(item, seen.path) for item in items]  # type: ignore[attr-defined]
-        else:
-            elements = list(items)  # type: ignore[call-overload]
-        bodies = [lambda item=item: self.value(node.body, {**env, node.variables[0]: item}) for item in elements]
-        if node.macro in (Macro.ALL, Macro.EXISTS):
-            decisive = node.macro is Macro.EXISTS
-            answer = self._absorb(bodies, decisive)
-            if answer is not decisive and isinstance(seen, Partial) and not self.complete(seen.path):
-                raise UnknownError
-            return answer
-        self.value(node.range, env)
-        answers = [body() for body in bodies]
+        rounds = [{**env, **bound} for bound in _rounds(node, seen)]
+        if node.macro not in (Macro.ALL, Macro.EXISTS):
+            self.value(node.range, env)  # the other macros need the whole collection
+            return self._collected(node, rounds)
+        decisive = node.macro is Macro.EXISTS
+        answer = self._absorb([lambda each=each: self.truth(node.body, each) for each in rounds], decisive=decisive)
+        if answer.held is not decisive and isinstance(seen, Partial) and not self.complete(seen.path):
+            raise UnknownError
+        return answer
+
+    def _collected(self, node: Comprehension, rounds: list[dict[str, Callable[[], Seen]]]) -> Value:
+        first = node.variables[0]
         if node.macro is Macro.EXISTS_ONE:
-            return answers.count(True) == 1
-        if node.macro is Macro.MAP:
-            return tuple(answers)
-        return tuple(item for item, answer in zip(items, answers, strict=True) if answer)  # type: ignore[call-overload]
+            return boolean([self.truth(node.body, each) for each in rounds].count(True) == 1)
+        if node.macro is Macro.FILTER:
+            return sequence([_plain(each[first]()) for each in rounds if self.truth(node.body, each)])
+        kept = [each for each in rounds if node.condition is None or self.truth(node.condition, each)]
+        bodies = [self.value(node.body, each) for each in kept]
+        if node.macro in (Macro.MAP, Macro.TRANSFORM_LIST):
+            return sequence(bodies)
+        if node.macro is Macro.TRANSFORM_MAP:
+            return mapping((_plain(each[first]()), body) for each, body in zip(kept, bodies, strict=True))
+        if any(body.kind != "map" for body in bodies):
+            raise UnknownError
+        return mapping(pair for body in bodies for pair in body.held)
 
-    def _call(self, node: Call, env: Mapping[str, object]) -> object:
-        if node.function == "@in":
-            return self._in(node, env)
-        if node.function == "_[_]" and isinstance(self.seen(node.arguments[0], env), Partial):
-            held = self.seen(node.arguments[0], env)
-            key = self.value(node.arguments[1], env)
-            assert isinstance(held, Partial)
-            if isinstance(held.value, dict):
-                if key not in held.value:
-                    raise UnknownError
-                return Partial(held.value[key], held.path)
+    def _call(self, node: Call, env: Env) -> Seen:
+        special = {
+            "@in": self._in,
+            "_[_]": self._index,
+            "_[?_]": self._optional_index,
+            "dyn": self._dyn,
+            "or": self._alternative,
+            "orValue": self._alternative,
+        }
+        if node.function in special:
+            return special[node.function](node, env)
         arguments = [self.value(argument, env) for argument in node.arguments]
-        return _OPERATIONS[node.function](*arguments)
+        return FUNCTIONS[node.function](*arguments)
 
-    def _in(self, node: Call, env: Mapping[str, object]) -> object:
+    def _alternative(self, node: Call, env: Env) -> Seen:
+        optional = self.value(node.arguments[0], env)
+        if optional.kind != "optional":
+            raise UnknownError
+        if optional.held is not None:
+            return optional if node.function == "or" else optional.held  # type: ignore[no-any-return]
+        return self.value(node.arguments[1], env)
+
+    def _dyn(self, node: Call, env: Env) -> Seen:
+        seen = self.seen(node.arguments[0], env)
+        value = self.value(node.arguments[0], env)
+        return Partial(value, seen.path) if isinstance(seen, Partial) else value
+
+    def _index(self, node: Call, env: Env) -> Seen:
+        seen, key = self.seen(node.arguments[0], env), self.value(node.arguments[1], env)
+        held = seen.value if isinstance(seen, Partial) else seen
+        if held.kind == "optional":
+            return _element_of_optional(held, key)
+        if not (isinstance(seen, Partial) and held.kind == "map" and key.kind == "string"):
+            self.value(node.arguments[0], env)  # a list is indexed only when all of it is known
+        value = _element(held, key)
+        if value is None:
+            raise UnknownError
+        return Partial(value, seen.path) if isinstance(seen, Partial) else value
+
+    def _optional_index(self, node: Call, env: Env) -> Seen:
+        seen, key = self.seen(node.arguments[0], env), self.value(node.arguments[1], env)
+        held = seen.value if isinstance(seen, Partial) else seen
+        return self._known(_element_of_optional(some(held) if held.kind != "optional" else held, key), seen, "")
+
+    def _in(self, node: Call, env: Env) -> Seen:
         element, seen = self.value(node.arguments[0], env), self.seen(node.arguments[1], env)
-        items = seen.value if isinstance(seen, Partial) else seen
-        if any(type(item) is type(element) and item == element for item in items):  # type: ignore[attr-defined]
-            return True
+        held = seen.value if isinstance(seen, Partial) else seen
+        if held.kind not in COLLECTIONS:
+            raise UnknownError
+        items = held.held if held.kind == "list" else [key for key, _ in held.held]
+        if any(equal(element, item) for item in items):
+            return boolean(True)
         if isinstance(seen, Partial) and not self.complete(seen.path):
             raise UnknownError
-        return False
+        return boolean(False)
 
 
-def _fits(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool) and value not in INT64:
+def _plain(seen: Seen) -> Value:
+    return seen.value if isinstance(seen, Partial) else seen
+
+
+def _held(optional: Value) -> list[Value]:
+    if optional.kind != "optional":
         raise UnknownError
-    if isinstance(value, timedelta) and abs(value) > timedelta(seconds=315_576_000_000):  # ten thousand years
+    return [] if optional.held is None else [optional.held]
+
+
+def _field(held: Value, name: str) -> Value:
+    value = found(held.held, text(name)) if held.kind == "map" else None
+    if value is None:
         raise UnknownError
     return value
 
 
-def _sum(left: object, right: object, sign: int) -> object:
-    try:
-        return _fits(left + right if sign > 0 else left - right)  # type: ignore[operator]
-    except OverflowError:
-        raise UnknownError from None
-
-
-def _quotient(left: int, right: int) -> int:
-    if right == 0:
+def _optional_field(held: Value, name: str) -> Value:
+    if held.kind == "optional":
+        return NOTHING if held.held is None else _optional_field(held.held, name)
+    if held.kind != "map":
         raise UnknownError
-    size = abs(left) // abs(right)
-    value = size if (left >= 0) == (right >= 0) else -size
-    _fits(value)
-    return value
+    value = found(held.held, text(name))
+    return NOTHING if value is None else some(value)
 
 
-def _remainder(left: int, right: int) -> int:
-    return left - right * _quotient(left, right)
-
-
-def _duration(text: str) -> timedelta:
-    units = {"h": 3600, "m": 60, "s": 1}
-    return timedelta(seconds=int(text[:-1]) * units[text[-1]])
-
-
-def _index(items: tuple[object, ...], at: int) -> object:
-    if not 0 <= at < len(items):
+def _element(held: Value, key: Value) -> Value | None:
+    """Return the element, None where there is none; raises UnknownError for a key of the wrong type."""
+    if held.kind == "map" and key.kind in ("bool", "int", "uint", "double", "string"):
+        return found(held.held, key)
+    if held.kind != "list" or key.kind not in ("int", "uint", "double") or key.held != int(key.held):
         raise UnknownError
-    return items[at]
+    return held.held[int(key.held)] if 0 <= key.held < len(held.held) else None
 
 
-def _version(text: object) -> tuple[int, ...]:
-    parts = str(text).split(".")
-    if len(parts) != 3 or not all(part.isdigit() and (part == "0" or part[0] != "0") for part in parts):
+def _element_of_optional(optional: Value, key: Value) -> Value:
+    if optional.held is None:
+        return NOTHING
+    value = _element(optional.held, key)
+    return NOTHING if value is None else some(value)
+
+
+def _rounds(node: Comprehension, seen: Seen) -> list[dict[str, Callable[[], Seen]]]:
+    held = _plain(seen)
+    if held.kind not in COLLECTIONS:
         raise UnknownError
-    return tuple(map(int, parts))
+    rows: list[tuple[Any, ...]] = (
+        [(number(at), item) for at, item in enumerate(held.held)] if held.kind == "list" else list(held.held)
+    )
+    if len(node.variables) == 1:
+        rows = [row[1:] if held.kind == "list" else row[:1] for row in rows]
 
+    def bound(value: Value) -> Callable[[], Seen]:
+        return (lambda: Partial(value, seen.path)) if isinstance(seen, Partial) else (lambda: value)
 
-def _text(value: object) -> str:
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
-
-
-_OPERATIONS: Mapping[str, Callable[..., object]] = {
-    "_==_": lambda a, b: a == b,
-    "_!=_": lambda a, b: a != b,
-    "_<_": lambda a, b: a < b,
-    "_<=_": lambda a, b: a <= b,
-    "_>_": lambda a, b: a > b,
-    "_>=_": lambda a, b: a >= b,
-    "_+_": lambda a, b: _sum(a, b, 1),
-    "_-_": lambda a, b: _sum(a, b, -1),
-    "_*_": lambda a, b: _fits(a * b),
-    "_/_": lambda a, b: a / b if isinstance(a, float) and b else _quotient(a, b),
-    "_%_": _remainder,
-    "-_": lambda a: _fits(-a),
-    "!_": lambda a: not a,
-    "_[_]": _index,
-    "size": len,
-    "startsWith": lambda a, b: a.startswith(b),
-    "endsWith": lambda a, b: a.endswith(b),
-    "contains": lambda a, b: b in a,
-    "duration": _duration,
-    "matches": lambda a, b: re.search(b, a) is not None,
-    "string": _text,
-    "atLeast": lambda a, b: _version(a) >= _version(b),
-    "below": lambda a, b: _version(a) < _version(b),
-}
+    return [{name: bound(value) for name, value in zip(node.variables, row, strict=True)} for row in rows]
