@@ -1,4 +1,4 @@
-"""Cases of others in which we differ on purpose, and why; docs/cel.md has the same table. One that passes must leave."""
+"""Cases of others in which we differ on purpose, and why; docs/cel.md has the same table. What passes must leave."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Comparison:
 
 
 def drawn(random: Random, count: int, depth: int = 4) -> tuple[list[Text], list[Node]]:
-    """Return `count` random conditions and their IR; one that the front end bounds or finds constant-bad is left out."""
+    """Return `count` random conditions and their IR; what the front end bounds or finds constant-bad is left out."""
     environment, grammar = Environment.for_facts(SCHEMA, PARAMS), Grammar(random)
     texts, nodes = list[Text](), list[Node]()
     while len(texts) < count:
@@ -89,14 +89,14 @@ class CelCpp:
     """The conditions that cel-cpp can judge, over dynamic maps."""
 
     def __init__(self, texts: Sequence[Text]) -> None:
-        dynamic = {name: cel.Type.DYN for name in (*ROOTS, "params")}
+        dynamic = dict.fromkeys((*ROOTS, "params"), cel.Type.DYN)
         extensions = json.dumps([{"name": name} for name in LIBRARIES])
         configuration = cel.NewEnvConfigFromYaml(f"name: oracle\nextensions: {extensions}")
         self._env = cel.NewEnv(config=configuration, variables={**dynamic, "now": cel.Type.TIMESTAMP})
         # unchecked, because over dynamic maps the checker takes no fact for an optional
         self._rules = [self._env.compile(each.text, disable_check=True) if each.is_standard else None for each in texts]
 
-    def outcomes(self, facts: Mapping[str, Any]) -> list[bool | None | str]:
+    def outcomes(self, facts: Mapping[str, Any]) -> list[bool | str | None]:
         """Return True, False, None for an error, and "" for a condition that it cannot judge."""
         activation = self._env.Activation(for_cel_cpp({**facts, "params": PARAM_VALUES, "now": NOW}))
         return ["" if rule is None else _outcome(rule, activation) for rule in self._rules]

@@ -162,20 +162,23 @@ class Grammar:
             *[self._comparison] * 4,
             lambda d: f"({draw('bool', d)} {self._pick('==', '!=')} {draw('bool', d)})",
             self._mixed,
-            lambda d: self._same(d),
+            self._same,
             lambda d: f"({draw('int', d)} in {draw('list(int)', d)})",
             lambda d: f"({draw('string', d)} in {draw('list(string)', d)})",
             lambda d: f"({draw('string', d)} in {draw('map', d)})",
             self._tested_text,
             lambda d: (
-                f"has({self._pick(*FACTS['string'][:3], 'device.labels.a', 'boot.svn', 'cert.not_after', 'net.open_ports')})"
+                "has("
+                + self._pick(*FACTS["string"][:3], "device.labels.a", "boot.svn", "cert.not_after", "net.open_ports")
+                + ")"
             ),
             *[lambda d: self._quantified("int", d), lambda d: self._quantified("string", d)],
             *[self._over_rows] * 3,
             lambda d: f"{self._collection(d)}.{self._pick('all', 'exists')}{self._two('bool', d)}",
             lambda d: f"{draw(self._optional(), d)}.hasValue()",
             lambda d: (
-                f"sets.{self._pick('contains', 'equivalent', 'intersects')}({draw('list(int)', d)}, {draw('list(int)', d)})"
+                f"sets.{self._pick('contains', 'equivalent', 'intersects')}"
+                f"({draw('list(int)', d)}, {draw('list(int)', d)})"
             ),
             lambda d: f"math.{self._pick('isNaN', 'isInf', 'isFinite')}({draw('double', d)})",
             self._own,
