@@ -14,6 +14,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from base64 import urlsafe_b64decode
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -185,7 +186,10 @@ def test_reservations_left_open_are_closed_at_the_start(after: After) -> None:
 
 def test_every_certificate_that_left_is_stored_and_no_serial_twice(after: After) -> None:
     replies = [json.loads(answer[1]) for answer in after.retried if answer is not None]
-    left = [x509.load_pem_x509_certificate(reply["certificate"].encode()).serial_number for reply in replies]
+    left = [
+        x509.load_der_x509_certificate(urlsafe_b64decode(reply["certificate"] + "==")).serial_number
+        for reply in replies
+    ]
     stored = {int(str(row[0]), 16) for row in after.rows["issued"]}
     assert (len(set(left)), set(left) - stored, after.rows["twice"]) == (DEVICES, set(), [])
 
