@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
@@ -31,27 +31,24 @@ from policyengine.attestation.tpm_evidence import Certification, PcrValues, TpmE
 from policyengine.attestation.tpm_keys import key_of
 from policyengine.attestation.tpm_statement import trusted
 from policyengine.attestation.tpm_structures import PublicArea, read_public
+from policyengine.attestation.vector_case import Case, Files, Judged, moment, nonce_of
 from policyengine.model.ids import digest_of
 
 FORMATS = ("tpm", "ekcert", "eventlog")
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)  # when a case names no time, none matters
-
-Judged = tuple[bool, tuple[str, ...], Mapping[str, object], Mapping[str, object]]
-Files = Mapping[str, bytes]
 
 # Old logs have nothing else; a quote of this bank is refused, so no fact ever comes from it.
 _SHA1_BANK = Hash(id=SHA1, bank="sha1", size=20, suffix="1", signing=hashes.SHA1(), new=hashlib.sha1)  # noqa: S303 - replayed, not trusted
 
 
-def judged(case: Mapping[str, Any], files: Files) -> Judged:
-    """Return (accepted, failed check ids, facts, claims) of `case`; raises MalformedEvidenceError."""
-    now = datetime.fromisoformat(case["at"]) if case.get("at") else EPOCH
+def judge(case: Case, files: Files, _anchors: TrustAnchors) -> Judged:
+    """Return what became of `case`, whose keys are among its files; raises MalformedEvidenceError."""
     if case["format"] == "eventlog":
         return _log(files["eventlog.bin"])
     if case["format"] == "ekcert":
-        return _endorsement(files, now)
-    nonce = bytes.fromhex(case.get("nonce") or "")
-    return _certification(files, nonce) if case.get("type") == "certify" else _quote(files, nonce, now)
+        return _endorsement(files, moment(case))
+    if case.get("type") == "certify":
+        return _certification(files, nonce_of(case))
+    return _quote(files, nonce_of(case), moment(case))
 
 
 def _quote(files: Files, nonce: bytes, now: datetime) -> Judged:
@@ -76,7 +73,7 @@ def _quote(files: Files, nonce: bytes, now: datetime) -> Judged:
     claims = attest_claims(parts.quote.attest) | _pcr_claims(parts.pcrs)
     if parts.log is not None:
         claims["eventlog_replays"] = tpm.REPLAY.passed in found.checks
-    return found.accepted, found.failed, found.facts, claims
+    return Judged(accepted=found.accepted, failed=found.failed, facts=found.facts, claims=claims)
 
 
 def _pcr_claims(pcrs: PcrValues | None) -> dict[str, object]:
@@ -94,7 +91,11 @@ def _certification(files: Files, nonce: bytes) -> Judged:
     candidates, is_trusted = trusted(certification.statement, ak, anchors.signers)
     checks, certified = judge_certification(certification, nonce=nonce, ak=ak, ek=_ek(files), candidates=candidates)
     failed = _failed((is_trusted, *checks))
-    return not failed and certified is not None, failed, {}, attest_claims(certification.statement.attest)
+    return Judged(
+        accepted=not failed and certified is not None,
+        failed=failed,
+        claims=attest_claims(certification.statement.attest),
+    )
 
 
 def _ak(files: Files) -> tuple[PublicArea | None, TrustAnchors]:
@@ -130,7 +131,7 @@ def _endorsement(files: Files, now: datetime) -> Judged:
         checks += found.checks
         claims |= {f"tpm_{key}": value for key, value in tpm_identity(_certificate(leaf)).items()}
     failed = _failed(tuple(checks))
-    return bool(leaves) and not failed, failed, {}, claims
+    return Judged(accepted=bool(leaves) and not failed, failed=failed, claims=claims)
 
 
 def _certificate(content: bytes) -> Any:
@@ -156,4 +157,4 @@ def _log(content: bytes) -> Judged:
         "events": len(log.events),
         "pcrs": {str(pcr): value.hex() for pcr, value in values.items()},
     }
-    return not failed, failed, {}, claims
+    return Judged(accepted=not failed, failed=failed, claims=claims)

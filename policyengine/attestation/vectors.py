@@ -8,21 +8,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from policyengine.attestation import cbor, pop, tpm_vectors
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.documents import plain
 from policyengine.attestation.errors import MalformedEvidenceError
+from policyengine.attestation.vector_case import Case, Files, Judged, Runner, judged, moment, nonce_of
 from policyengine.attestation.verifier import verify
 
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)  # when a case names no time, none matters
-
-_MEDIA_TYPES = {"psa": "application/eat+cwt", "pop": pop.MEDIA_TYPE}
 _read_strictly = cbor.reader()
-HARDENING = "cbor-hardening"
-FORMATS = (*_MEDIA_TYPES, HARDENING, *tpm_vectors.FORMATS)
+
+
+def _evidence(media_type: str) -> Runner:
+    """Return a runner of cases whose only file is evidence of `media_type`."""
+
+    def run_case(case: Case, files: Files, anchors: TrustAnchors) -> Judged:
+        found = verify(
+            files[case["files"][0]],
+            media_type=media_type,
+            nonce=nonce_of(case),
+            anchors=anchors,
+            endorsements=None,
+            now=moment(case),
+        )
+        return judged(found)
+
+    return run_case
+
+
+def _hardening(case: Case, files: Files, _anchors: TrustAnchors) -> Judged:
+    _read_strictly(files[case["files"][0]])
+    return Judged(accepted=True)
+
+
+# By the `format` of a case. What a format's files and keys mean is its runner's to know.
+RUNNERS: Mapping[str, Runner] = {
+    "cbor-hardening": _hardening,
+    "pop": _evidence(pop.MEDIA_TYPE),
+    "psa": _evidence("application/eat+cwt"),
+    **dict.fromkeys(tpm_vectors.FORMATS, tpm_vectors.judge),
+}
 # Profiles of PSA tokens that came before RFC 9783: refused by `psa.profile`, so their good cases cannot pass.
 _OLDER_PROFILES = frozenset({"http://arm.com/psa/2.0.0", "PSA_IOT_PROFILE_1"})
 
@@ -41,11 +67,10 @@ class CaseResult:
 
 def skipped(case: Mapping[str, Any]) -> str | None:
     """Return why `case` cannot be judged here, or None."""
-    if case.get("format") not in FORMATS:
+    if case.get("format") not in RUNNERS:
         return "format not supported in this release"
-    files = case.get("files")
-    if not isinstance(files, list) or (len(files) != 1 and case["format"] not in tpm_vectors.FORMATS):
-        return "more than one file"
+    if not isinstance(case.get("files"), list):
+        return "no list of files"
     claims = case.get("claims")
     profile = claims.get("profile") if isinstance(claims, dict) else None
     if case.get("expect") == "accept" and profile in _OLDER_PROFILES:
@@ -53,37 +78,19 @@ def skipped(case: Mapping[str, Any]) -> str | None:
     return None
 
 
-def run(case: Mapping[str, Any], files: Mapping[str, bytes], anchors: TrustAnchors) -> CaseResult:
+def run(case: Case, files: Files, anchors: TrustAnchors) -> CaseResult:
     """Return the result of `case` with its `files` by name and its key in `anchors`."""
     try:
-        if case["format"] in tpm_vectors.FORMATS:
-            accepted, failed, facts, claims = tpm_vectors.judged(case, files)
-        else:
-            accepted, failed, facts, claims = _judged(case, files[case["files"][0]], anchors)
+        found = RUNNERS[case["format"]](case, files, anchors)
     except MalformedEvidenceError as error:
-        accepted, failed, facts, claims = False, (error.code,), {}, {}
-    problem = _problem(case, accepted=accepted, claims=claims)
-    return CaseResult(id=str(case.get("id")), accepted=accepted, failed=failed, facts=facts, problem=problem)
-
-
-def _judged(
-    case: Mapping[str, Any], evidence: bytes, anchors: TrustAnchors
-) -> tuple[bool, tuple[str, ...], Mapping[str, object], Mapping[str, object]]:
-    if case["format"] == HARDENING:
-        _read_strictly(evidence)
-        return True, (), {}, {}
-    verified = verify(
-        evidence,
-        media_type=_MEDIA_TYPES[case["format"]],
-        nonce=bytes.fromhex(case.get("nonce") or ""),
-        anchors=anchors,
-        endorsements=None,
-        now=datetime.fromisoformat(case["at"]) if case.get("at") else EPOCH,
+        found = Judged(accepted=False, failed=(error.code,))
+    problem = _problem(case, accepted=found.accepted, claims=found.claims)
+    return CaseResult(
+        id=str(case.get("id")), accepted=found.accepted, failed=found.failed, facts=found.facts, problem=problem
     )
-    return verified.accepted, verified.failed, verified.facts, verified.claims
 
 
-def _problem(case: Mapping[str, Any], *, accepted: bool, claims: Mapping[str, object]) -> str | None:
+def _problem(case: Mapping[str, Any], *, accepted: bool, claims: Mapping[Any, Any]) -> str | None:
     expected = case.get("expect")
     verdict = "accept" if accepted else "reject"
     if expected is not None and expected != verdict:
