@@ -32,6 +32,8 @@ from policyengine.language.scalars import ScalarProblem, resolve
 
 MAX_FILE_BYTES = 1024 * 1024  # the largest file of a thousand-rule pack has 200 KiB; more is a mistake or an attack
 MAX_DEPTH = 32  # the deepest document of our schemas has 9 levels
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+_LIBYAML_TOO_DEEP = "exceeded maximum nesting depth"  # its own limit of 1,000, where it looks that far ahead of us
 
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
@@ -222,7 +224,7 @@ class _Composer:
             self._add(event, "yaml.key", "a key must be text", advice)
             raise _StopReadingError
         if len(self.stack) >= MAX_DEPTH:
-            self._add(event, "yaml.too-deep", f"nested deeper than {MAX_DEPTH} levels", "")
+            self._add(event, "yaml.too-deep", _TOO_DEEP, "")
             raise _StopReadingError
         is_mapping = isinstance(event, MappingStartEvent)
         assert is_mapping or isinstance(event, SequenceStartEvent)  # noqa: S101 - libyaml has no third collection
@@ -311,6 +313,9 @@ class _Composer:
             self._add_at(line, column, "yaml.tab", "a tab stands where only spaces may", "indent with spaces")
             return
         reason = problem.problem or "unexpected end"
+        if reason == _LIBYAML_TOO_DEEP:
+            self._add_at(line, column, "yaml.too-deep", _TOO_DEEP, "")
+            return
         self._add_at(line, column, "yaml.syntax", f"this is not YAML: {reason}", "check indentation and quotes")
 
     def _add(self, event: Event, code: str, message: str, advice: str) -> None:

@@ -21,7 +21,8 @@ def lines() -> Iterator[io.StringIO]:
     handler.setFormatter(JsonLines())
     logger = logging.getLogger("policyengine.http")
     logger.addHandler(handler)
-    before, logger.level = logger.level, logging.DEBUG
+    before = logger.level
+    logger.setLevel(logging.DEBUG)  # not by the attribute: what `isEnabledFor` remembers would stay
     yield stream
     logger.removeHandler(handler)
     logger.setLevel(before)
