@@ -33,8 +33,22 @@ def _failures(report: PolicyTestReport) -> Iterator[str]:
         reason = f" ({case.reason})" if case.reason else ""
         yield f"\n{_place(case)}: {case.policy}, device `{case.fixture}`, {case.subject}"
         yield f"  expected {case.expected}, seen {case.seen}{reason}"
-        for path, fact in sorted(case.facts.items()):
-            yield f"  {path} = {json.dumps(json_value(fact.value), ensure_ascii=False)} ({_provenance(fact)})"
+        if case.rule_place is not None:
+            yield f"  {case.rule_place.file}:{case.rule_place.line}: requires {case.require}"
+        yield from _why(case)
+
+
+def _why(case: Case) -> Iterator[str]:
+    for path, fact in sorted(case.facts.items()):
+        yield f"  {path} = {json.dumps(json_value(fact.value), ensure_ascii=False)} ({_provenance(fact)})"
+    for path in case.absent:
+        yield f"  {path} is absent"
+    for finding in case.findings:
+        asks = f"{finding.mode.value} {finding.action.name.lower()}"
+        held = "" if finding.held_until is None else f", held until {format_timestamp(finding.held_until)}"
+        place = f"{finding.place.file}:{finding.place.line}"
+        under = f"under {finding.binding}" if finding.binding else "without a binding"
+        yield f"  {finding.rule}: {finding.result.value} ({finding.reason}), {asks} {under}{held} ({place})"
 
 
 def _gaps(report: PolicyTestReport) -> Iterator[str]:
@@ -84,8 +98,10 @@ def _case_document(case: Case) -> dict[str, object]:
         "reason": case.reason,
         "passed": case.passed,
         "facts": {path: _fact_document(fact) for path, fact in sorted(case.facts.items())},
+        "absent": list(case.absent),
         "file": case.place.file,
         "line": case.place.line,
+        "rule": None if case.rule_place is None else {"file": case.rule_place.file, "line": case.rule_place.line},
     }
 
 

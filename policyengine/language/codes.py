@@ -89,7 +89,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "template.not-single": "A template names a list or structure.",
         "template.unknown-fact": "A template names a fact that does not exist.",
         "test.chain-too-long": "Too many test devices are each `from` the next.",
-        "test.circle": "A test device is `from` itself.",
+        "test.circle": "A test device is `from` itself, or `prior` to itself.",
         "test.inside-list": "A test sets a single field inside a list.",
         "test.unknown-device": "A test names a device that it does not describe.",
         "test.unknown-rule": "A test expects a result of a rule that its policy does not have.",

@@ -12,11 +12,11 @@ from policyengine.language.nodes import Fields, Scalar, YamlNode, at, fields, sc
 from policyengine.language.page import Page
 from policyengine.language.policy_documents import WrittenPolicy
 from policyengine.language.surroundings import Surroundings
-from policyengine.language.values import duration_at, fact_value, moment_at
+from policyengine.language.values import duration_at, fact_value, length_at, moment_at
 from policyengine.model.decision import Outcome, Result, Tier
 from policyengine.model.facts import Source
 from policyengine.model.policy import Phase
-from policyengine.model.policy_test import Expectation, Fixture, PolicyTest
+from policyengine.model.policy_test import Earlier, Excuse, Expectation, Fixture, PolicyTest
 from policyengine.model.schema import FactSchema, FieldSpec, UnknownFactError
 from policyengine.model.types import Kind
 
@@ -34,6 +34,8 @@ class _Draft:
     evidence: YamlNode | None
     partial: bool
     phase: Phase
+    prior: YamlNode | None
+    waiver: YamlNode | None
 
 
 def read_policy_test(page: Page, around: Surroundings, policies: Policies) -> PolicyTest | None:
@@ -41,6 +43,8 @@ def read_policy_test(page: Page, around: Surroundings, policies: Policies) -> Po
     written = policy_at(page, policies)
     now = moment_at(page, page.node("spec", "now"))
     fixtures = _fixtures(page, around)
+    _check_priors(page, fixtures)
+    _check_waivers(page, written)
     expectations = tuple(_expectations(page, written))
     if written is None:
         return None
@@ -84,6 +88,8 @@ def _draft(
         evidence=at(node, "evidence") or (base.evidence if base else None),
         partial=bool(partial.value) if isinstance(partial, Scalar) else base is not None and base.partial,
         phase=Phase(phase) if phase else (base.phase if base else Phase.OPERATE),
+        prior=at(node, "prior") or (base.prior if base else None),
+        waiver=at(node, "waiver") or (base.waiver if base else None),
     )
     return drafts[name]
 
@@ -169,7 +175,50 @@ def _fixture(page: Page, name: str, draft: _Draft, around: Surroundings) -> Fixt
         partial=draft.partial,
         phase=draft.phase,
         place=page.place(place),
+        prior=_earlier(page, draft.prior),
+        waiver=_excuse(page, draft.waiver),
     )
+
+
+def _earlier(page: Page, node: YamlNode | None) -> Earlier | None:
+    if node is None:
+        return None
+    return Earlier(device=text(node, "device") or "", ago=length_at(page, at(node, "ago") or node))
+
+
+def _excuse(page: Page, node: YamlNode | None) -> Excuse | None:
+    if node is None:
+        return None
+    return Excuse(rules=frozenset(texts(node, "rules")), expires=moment_at(page, at(node, "expires") or node))
+
+
+def _check_priors(page: Page, fixtures: Mapping[str, Fixture]) -> None:
+    """Report decisions before that are about no device of the test, or that lead back to themselves."""
+    devices = fields(page.spec, "devices")
+    for name, node in devices.entries.items():
+        written = at(node, "prior", "device")
+        if not isinstance(written, Scalar):
+            continue
+        if written.value not in devices.entries:
+            advice = did_you_mean(str(written.value), devices.entries)
+            page.error(written, "test.unknown-device", f"there is no device `{written.value}`", advice)
+        elif _histories(fixtures, name) > MAX_CHAIN:
+            message = f"device `{name}` is before itself, or after more than {MAX_CHAIN} others"
+            page.error(written, "test.circle", message, "let one of them have no `prior`")
+
+
+def _histories(fixtures: Mapping[str, Fixture], name: str) -> int:
+    """Return how many decisions precede the one on `name`; more than MAX_CHAIN where that has no end."""
+    count, earlier = 0, fixtures[name].prior if name in fixtures else None
+    while earlier is not None and count <= MAX_CHAIN:
+        count, earlier = count + 1, fixtures[earlier.device].prior if earlier.device in fixtures else None
+    return count
+
+
+def _check_waivers(page: Page, written: WrittenPolicy | None) -> None:
+    for node in fields(page.spec, "devices").entries.values():
+        for one in scalars(node, "waiver", "rules"):
+            _check_rule(page, one, written)
 
 
 def _registered(name: str, draft: _Draft, around: Surroundings) -> dict[Path, object]:
@@ -209,9 +258,15 @@ def _expectations(page: Page, policy: WrittenPolicy | None) -> Iterator[Expectat
 
 def _check_rules(page: Page, node: Fields, written: WrittenPolicy | None) -> None:
     for rule, key in node.keys.items():
-        if written is not None and rule != "tier" and rule not in written.rule_ids:
-            message = f"policy `{written.policy.name}` has no rule `{rule}`"
-            page.error(key, "test.unknown-rule", message, did_you_mean(rule, written.rule_ids))
+        if rule != "tier":
+            _check_rule(page, key, written)
+
+
+def _check_rule(page: Page, node: Scalar, written: WrittenPolicy | None) -> None:
+    rule = str(node.value)
+    if written is not None and rule not in written.rule_ids:
+        message = f"policy `{written.policy.name}` has no rule `{rule}`"
+        page.error(node, "test.unknown-rule", message, did_you_mean(rule, written.rule_ids))
 
 
 def _expectation(page: Page, name: str, node: Fields, key: Scalar) -> Expectation:

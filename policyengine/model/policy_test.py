@@ -13,12 +13,28 @@ from policyengine.model.policy import Phase, Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """The decision before: on the device `device` of the same test, made `ago` before this one."""
+
+    device: str
+    ago: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excuse:
+    """A waiver that one device of a test has: rule ids, and when it ends. Its policy's terms decide what it covers."""
+
+    rules: frozenset[str]
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fixture:
     """A device of a policy test, with `from`, `set` and `unset` already applied.
 
     `values` are facts as in `Facts.values`, typed by the schema; `device.id`, `model`, `vendor` and `class` are filled
     in from the fixture's name and the fleet. All other facts come from `source`, observed `age` before the test's
-    `now`; groups are complete unless `partial`.
+    `now`; groups are complete unless `partial`. Without `prior` the decision is the first on the device.
     """
 
     name: str
@@ -28,6 +44,8 @@ class Fixture:
     partial: bool
     phase: Phase
     place: Place
+    prior: Earlier | None = None
+    waiver: Excuse | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,31 +1,30 @@
 """Policy tests: what every rule says of devices with known facts, beside what its author expects.
 
-A fixture is judged under the bindings of the policy, as if the fleet enforced. Where it leaves a selector key unset (no
-site, say), it is taken to stand wherever that key asks: the author sets `device.site` to test where a binding applies,
-and need not otherwise. With several bindings a rule's result is the strictest of theirs.
+With several bindings a rule's result is the strictest of theirs (docs/adr/0009); policy_bench.py judges.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from policyengine.decision.program import Program, compile_program
-from policyengine.decision.selection import keys_read
-from policyengine.model.decision import Decision, FactSeen, Finding, Outcome, Result, Sight
-from policyengine.model.facts import Facts, Provenance, Source
-from policyengine.model.ids import Digest, PolicyName, device_id
-from policyengine.model.policy import Bundle, Enforcement, Phase, Place, Policy, Selector
-from policyengine.model.policy_test import Expectation, Fixture, PolicyTest
-
-_Told = tuple[Finding, Sight]
+from policyengine.decision.binding import reads_of
+from policyengine.model.decision import UNSEEN, Decision, FactSeen, Finding, Outcome, Result
+from policyengine.model.ids import Digest, PolicyName
+from policyengine.model.policy import Bundle, Place, Policy, Rule
+from policyengine.model.policy_test import Expectation, PolicyTest
+from policyengine.services.policy_bench import Bench, Judged, Told
 
 _STRICTEST = (Result.FAIL, Result.UNKNOWN, Result.WAIVED, Result.PASS, Result.SKIP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One expectation and what was seen. `subject` is a rule id or `tier`; `facts` are those the rule read."""
+    """One expectation and what was seen. `subject` is a rule id or `tier`; `place` is where the test expects it.
+
+    Of a rule, `facts` are those that it read, `absent` the paths of those that the device has not, `rule_place` and
+    `require` where it stands and what it asks for. Of a tier, `findings` are the rules that ask for one.
+    """
 
     test: str
     policy: PolicyName
@@ -35,7 +34,11 @@ class Case:
     seen: str
     reason: str
     facts: Mapping[str, FactSeen]
+    absent: tuple[str, ...]
+    findings: tuple[Finding, ...]
     place: Place
+    rule_place: Place | None
+    require: str
 
     @property
     def passed(self) -> bool:
@@ -73,136 +76,53 @@ class PolicyTestReport:
         return not self.failures and not self.gaps
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Judged:
-    """A fixture's findings by rule id, and the decision its tier is read from."""
-
-    findings: Mapping[str, tuple[_Told, ...]]
-    decision: Decision
-
-
 def run_policy_tests(bundle: Bundle, digest: Digest, tests: Iterable[PolicyTest]) -> PolicyTestReport:
     """Return what every test says; waivers are judged at each test's own `now`."""
     cases: list[Case] = []
     gaps: list[Gap] = []
     tested: set[PolicyName] = set()
     for test in tests:
-        bench = _Bench(bundle, digest, bundle.policies[test.policy])
-        judged = {name: bench.judge(fixture, test) for name, fixture in test.fixtures.items()}
-        cases.extend(_cases(test, judged))
+        bench = Bench(bundle, digest, bundle.policies[test.policy], test)
+        judged = {name: bench.judge(fixture) for name, fixture in test.fixtures.items()}
+        cases.extend(cases_of(test, bench.policy, judged))
         gaps.extend(_gaps(test, bench.policy, judged.values()))
         tested.add(test.policy)
     untested = tuple(sorted(set(bundle.policies) - tested))
     return PolicyTestReport(cases=tuple(cases), gaps=tuple(gaps), untested=untested)
 
 
-class _Bench:
-    """Where fixtures of one policy are judged; compiles once for fixtures that leave the same selector keys unset."""
-
-    def __init__(self, bundle: Bundle, digest: Digest, policy: Policy) -> None:
-        self.policy = policy
-        self._bundle = _only(bundle, policy)
-        self._digest = digest
-        self._programs: dict[frozenset[str], Program] = {}
-
-    def judge(self, fixture: Fixture, test: PolicyTest) -> _Judged:
-        """Return what the policy says of `fixture` at the test's time."""
-        program = self._program_for(fixture)
-        facts = _facts(fixture, test)
-        decisions = {phase: program.decide(facts, prior=None, now=test.now, phase=phase) for phase in Phase}
-        findings = {
-            rule.id: _of_rule(decisions[_phase(rule.phases, fixture.phase)], rule.name) for rule in self.policy.rules
-        }
-        phases = frozenset(phase for rule in self.policy.rules for phase in rule.phases)
-        return _Judged(findings=findings, decision=decisions[_phase(phases, fixture.phase)])
-
-    def _program_for(self, fixture: Fixture) -> Program:
-        unset = frozenset(key for key in keys_read([self.policy], self._bundle.bindings) if not _is_set(fixture, key))
-        if unset not in self._programs:
-            self._programs[unset] = compile_program(_standing_anywhere(self._bundle, self.policy, unset), self._digest)
-        return self._programs[unset]
-
-
-def _only(bundle: Bundle, policy: Policy) -> Bundle:
-    """Return `bundle` with nothing but `policy`, what binds and waives it, and enforcement on."""
-    return replace(
-        bundle,
-        fleet=replace(bundle.fleet, enforcement=Enforcement.ENFORCE),
-        policies={policy.name: policy},
-        bindings=tuple(binding for binding in bundle.bindings if binding.policy == policy.name),
-        waivers=tuple(waiver for waiver in bundle.waivers if waiver.policy == policy.name),
-    )
-
-
-def _is_set(fixture: Fixture, key: str) -> bool:
-    value: object = fixture.values.get("device", {})
-    for step in ("id",) if key == "device" else key.split(".", 1):
-        if not isinstance(value, Mapping) or step not in value:
-            return False
-        value = value[step]
-    return True
-
-
-def _standing_anywhere(bundle: Bundle, policy: Policy, unset: frozenset[str]) -> Bundle:
-    """Return `bundle` with every selector taken to match on the keys `unset`, and no exclusion resting on them."""
-    excluded = policy.exclude
-    if excluded is not None and any(clause.key in unset for clause in excluded.clauses):
-        excluded = None
-    placed = replace(
-        policy, select=_without(policy.select, unset), scope=_without(policy.scope, unset), exclude=excluded
-    )
-    bindings = tuple(replace(binding, where=_without(binding.where, unset)) for binding in bundle.bindings)
-    return replace(bundle, policies={policy.name: placed}, bindings=bindings)
-
-
-def _without(selector: Selector, keys: frozenset[str]) -> Selector:
-    return Selector(clauses=tuple(clause for clause in selector.clauses if clause.key not in keys))
-
-
-def _facts(fixture: Fixture, test: PolicyTest) -> Facts:
-    """Return the fixture's facts: identity and registry speak for `device`, the fixture's source for all else."""
-    seen = Provenance(source=fixture.source, observed_at=test.now - fixture.age, complete=not fixture.partial)
-    registry = Provenance(source=Source.CERTIFIED, observed_at=test.now, complete=not fixture.partial)
-    return Facts(device_id=device_id(fixture.name), values=fixture.values, provenance={"": seen, "device": registry})
-
-
-def _phase(offered: frozenset[Phase], wanted: Phase | None) -> Phase:
-    """Return the phase to judge in: the fixture's where it is offered, else operation, else enrolment."""
-    if wanted is not None and wanted in offered:
-        return wanted
-    return Phase.OPERATE if Phase.OPERATE in offered else Phase.ENROLL
-
-
-def _of_rule(decision: Decision, rule: str) -> tuple[_Told, ...]:
-    pairs = zip(decision.findings, decision.sights, strict=True)
-    return tuple((finding, sight) for finding, sight in pairs if finding.rule == rule)
-
-
-def _strictest(told: tuple[_Told, ...]) -> _Told | None:
+def _strictest(told: tuple[Told, ...]) -> Told | None:
     return min(told, key=lambda pair: _STRICTEST.index(pair[0].result), default=None)
 
 
-def _cases(test: PolicyTest, judged: Mapping[str, _Judged]) -> Iterator[Case]:
+def cases_of(test: PolicyTest, policy: Policy, judged: Mapping[str, Judged]) -> Iterator[Case]:
+    """Yield each expectation of `test` with what was seen of its fixture."""
+    rules = {rule.id: rule for rule in policy.rules}
     for expectation in test.expectations:
         seen = judged[expectation.fixture]
         for rule, result in expectation.results.items():
-            yield _rule_case(test, expectation, rule, result, seen)
+            yield _rule_case(test, expectation, rules[rule], result, seen)
         if expectation.tier is not None:
             yield _tier_case(test, expectation, expectation.tier.name.lower(), seen.decision)
 
 
-def _rule_case(test: PolicyTest, expectation: Expectation, rule: str, expected: Result, judged: _Judged) -> Case:
-    finding, sight = _strictest(judged.findings[rule]) or (None, None)
+def _rule_case(test: PolicyTest, expectation: Expectation, rule: Rule, expected: Result, judged: Judged) -> Case:
+    finding, sight = _strictest(judged.findings[rule.id]) or (None, UNSEEN)
+    absent = () if finding is None else tuple(path for path in reads_of(rule.require) if path not in sight.facts)
     return Case(
         test=test.name,
         policy=test.policy,
         fixture=expectation.fixture,
-        subject=rule,
+        subject=rule.id,
         expected=expected.value,
         seen=(finding.result if finding else Result.SKIP).value,
         reason=finding.reason if finding else "selector.no-match",
-        facts=sight.facts if sight else {},
-        place=expectation.places.get(rule, expectation.place),
+        facts=sight.facts,
+        absent=absent,
+        findings=(),
+        place=expectation.places.get(rule.id, expectation.place),
+        rule_place=rule.place,
+        require=" ".join(rule.text.split()),
     )
 
 
@@ -216,11 +136,15 @@ def _tier_case(test: PolicyTest, expectation: Expectation, expected: str, decisi
         seen=decision.decided_tier.name.lower(),
         reason=decision.reason or "",
         facts={},
+        absent=(),
+        findings=tuple(found for found in decision.findings if found.result in (Result.FAIL, Result.UNKNOWN)),
         place=expectation.places.get("tier", expectation.place),
+        rule_place=None,
+        require="",
     )
 
 
-def _gaps(test: PolicyTest, policy: Policy, judged: Iterable[_Judged]) -> Iterator[Gap]:
+def _gaps(test: PolicyTest, policy: Policy, judged: Iterable[Judged]) -> Iterator[Gap]:
     shown: dict[str, set[str]] = {rule.id: set() for rule in policy.rules}
     for one in judged:
         for rule, findings in one.findings.items():

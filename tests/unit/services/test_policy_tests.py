@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from policyengine.language.compiler import compile_tree
+from policyengine.language.diagnostics import Level
 from policyengine.model.decision import Outcome
 from policyengine.services.policy_tests import PolicyTestReport, run_policy_tests
 
@@ -62,6 +65,7 @@ spec:
     - id: key-strength
       require: csr.key_type == "p256"
   ceiling: quarantine
+  waivers: {max: 30d, approvals: [operations]}
 """
 BINDINGS = """apiVersion: policyengine/v1
 kind: Binding
@@ -226,3 +230,84 @@ def test_a_policy_that_no_test_is_about_is_named() -> None:
     assert compilation.digest is not None
     seen = run_policy_tests(compilation.bundle, compilation.digest, compilation.tests)
     assert seen.untested == ("engineering/gateway-integrity",)
+
+
+def quiet(ago: str, device: str = "good") -> str:
+    return f"    quiet: {{from: good, unset: [boot.secure], prior: {{device: {device}, ago: {ago}}}}}\n"
+
+
+def test_an_unknown_holds_what_was_decided_before() -> None:
+    """DESIGN section 6: `{hold: d}` is that rule's last decisive action for at most d."""
+    assert expecting("quiet: {secure-boot: unknown, tier: full}", devices=quiet("2h")).passed
+
+
+def test_an_unknown_that_lasted_as_long_as_the_hold_acts_as_a_failure() -> None:
+    """The hold counts from the first decision that found it unknown, and is half-open."""
+    silent = "    gone: {from: good, unset: [boot.secure], prior: {device: good, ago: 1h}}\n"
+    for ago, tier in (("71h", "full"), ("72h", "limited")):
+        devices = silent + quiet(ago, "gone")
+        assert expecting(f"quiet: {{secure-boot: unknown, tier: {tier}}}", devices=devices).passed
+
+
+def test_an_unknown_with_nothing_decided_before_acts_at_once() -> None:
+    assert expecting("silent: {secure-boot: unknown, tier: limited}").passed
+
+
+def test_an_unknown_holds_a_failure_as_it_was() -> None:
+    unsigned = "    open: {from: good, set: {boot.secure: false}}\n"
+    assert expecting("quiet: {tier: limited}", devices=unsigned + quiet("2h", "open")).passed
+
+
+def excused(expires: str, of: str = "old") -> str:
+    return f"    excused: {{from: {of}, waiver: {{rules: [firmware-floor], expires: {expires}}}}}\n"
+
+
+def test_a_waiver_of_a_device_covers_its_failure() -> None:
+    devices = excused("2026-12-01T00:00:00Z")
+    assert expecting("excused: {firmware-floor: waived, tier: full}", devices=devices).passed
+
+
+def test_a_waiver_of_a_device_covers_no_other_device() -> None:
+    assert expecting("old: {firmware-floor: fail}", devices=excused("2026-12-01T00:00:00Z")).passed
+
+
+@pytest.mark.parametrize("expires", ["2026-11-23T00:00:00Z", "2026-12-23T00:00:01Z"], ids=["ended", "longer-than-max"])
+def test_a_waiver_outside_its_policys_terms_covers_nothing(expires: str) -> None:
+    assert expecting("excused: {firmware-floor: fail}", devices=excused(expires)).passed
+
+
+def test_a_failed_expectation_names_the_rule_its_place_and_the_facts_that_are_absent() -> None:
+    (failure,) = expecting("silent: {secure-boot: pass}").failures
+    assert failure.rule_place is not None
+    assert (failure.rule_place.file, failure.rule_place.line) == ("engineering/gateway-integrity.yaml", 11)
+    assert failure.require == 'boot.secure && boot.mode in ["production", "locked"]'
+    assert failure.absent == ("boot.secure",)
+
+
+def test_a_failed_tier_names_the_findings_that_ask_for_one() -> None:
+    (failure,) = expecting("old: {tier: full}").failures
+    assert "engineering/gateway-integrity#firmware-floor" in {finding.rule for finding in failure.findings}
+
+
+@pytest.mark.parametrize(
+    ("devices", "code"),
+    [
+        ("    a: {from: good, prior: {device: nobody, ago: 1h}}\n", "test.unknown-device"),
+        ("    a: {from: good, prior: {device: a, ago: 1h}}\n", "test.circle"),
+        (
+            "    a: {from: good, prior: {device: b, ago: 1h}}\n    b: {from: good, prior: {device: a, ago: 1h}}\n",
+            "test.circle",
+        ),
+        ("    a: {from: good, waiver: {rules: [floor], expires: 2026-12-01T00:00:00Z}}\n", "test.unknown-rule"),
+        ("    a: {from: good, prior: {device: good, ago: 0s}}\n", "value.zero"),
+    ],
+)
+def test_a_history_that_cannot_have_been_is_a_mistake(devices: str, code: str) -> None:
+    files = {
+        "fleet.yaml": FLEET,
+        "parties.yaml": PARTIES,
+        "engineering/gateway-integrity.yaml": POLICY,
+        "engineering/gateway-integrity_test.yaml": TEST + devices + "  expect: {good: {secure-boot: pass}}\n",
+    }
+    compilation = compile_tree({name: text.encode() for name, text in files.items()}, now=NOW)
+    assert {one.code for one in compilation.diagnostics if one.severity is Level.ERROR} == {code}
