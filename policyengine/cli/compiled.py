@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from policyengine.errors import PolicyEngineError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from policyengine.language.compiler import Compilation
     from policyengine.model.ids import Digest
     from policyengine.model.policy import Bundle
@@ -21,11 +23,17 @@ class PoliciesInvalidError(PolicyEngineError):
 
 def compilation_of(directory: Path) -> Compilation:
     """Return what the compiler says of `directory` now; raises what reading the tree raises."""
+    return compiled_files(directory)[1]
+
+
+def compiled_files(directory: Path) -> tuple[Mapping[str, bytes], Compilation]:
+    """Return the files of `directory` and what the compiler says of them now; raises what reading the tree raises."""
     from policyengine.adapters.clock import SystemClock
     from policyengine.adapters.tree import read_tree
     from policyengine.language.compiler import compile_tree
 
-    return compile_tree(read_tree(directory), now=SystemClock().now())
+    files = read_tree(directory)
+    return files, compile_tree(files, now=SystemClock().now())
 
 
 def compiled_bundle(directory: Path) -> tuple[Bundle, Digest]:

@@ -75,16 +75,15 @@ def _provenance(fact: FactSeen) -> str:
     return f"{fact.source.name.lower()}, {format_timestamp(fact.observed_at)}"
 
 
-def as_json(report: PolicyTestReport) -> str:
-    """Return the report as one JSON document."""
-    document = {
+def as_document(report: PolicyTestReport) -> dict[str, object]:
+    """Return the report as a JSON value."""
+    return {
         "passed": len(report.cases) - len(report.failures),
         "failed": len(report.failures),
         "cases": [_case_document(case) for case in report.cases],
         "coverage": [_gap_document(gap) for gap in report.gaps],
         "untested": list(report.untested),
     }
-    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def _case_document(case: Case) -> dict[str, object]:

@@ -92,6 +92,26 @@ def test_junit_output_counts_the_failure(policies: Path) -> None:
     assert len(suite.findall("testcase/failure")) == 1
 
 
+def test_coverage_below_the_minimum_exits_with_one_and_names_the_sub_expression(policies: Path) -> None:
+    test = policies / "engineering" / "boot-integrity_test.yaml"
+    test.write_text(test.read_text().replace("boot.mode: debug", "boot.mode: locked"))
+    result = run("test", str(policies), "--min-coverage", "100")
+    assert result.exit_code == 1
+    place = "engineering/boot-integrity.yaml:13:31: engineering/boot-integrity, rule secure-boot"
+    assert f'{place}: `boot.mode in ["production", "locked"]` is never false where that matters' in result.stdout
+    assert "less than the 100 % asked for" in result.stderr
+
+
+def test_coverage_at_the_minimum_exits_with_zero(policies: Path) -> None:
+    covered = json.loads(run("test", str(policies), "--output", "json").stdout)["covered"]
+    result = run("test", str(policies), "--min-coverage", str(covered["percent"]))
+    assert result.exit_code == 0, result.output
+
+
+def test_a_minimum_that_is_no_percentage_is_a_usage_error(policies: Path) -> None:
+    assert run("test", str(policies), "--min-coverage", "101").exit_code == 2
+
+
 def test_policies_that_do_not_compile_are_not_tested_and_exit_with_one(policies: Path) -> None:
     rule = policies / "engineering" / "gateway-firmware.yaml"
     rule.write_text(rule.read_text().replace("boot.svn", "boot.svm"))
