@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from policyengine.errors import PolicyEngineError
-from policyengine.language.diagnostics import Diagnostic, Level, in_order
+from policyengine.language.diagnostics import in_order
 from policyengine.language.layout import is_wanted
 from policyengine.language.reader import MAX_FILE_BYTES
+from policyengine.model.diagnostic import Diagnostic, Level
 
 MAX_FILES = 20_000  # a thousand policies with their tests and bindings make three thousand
 MAX_TREE_BYTES = 64 * 1024 * 1024  # ten thousand rules make 5 MiB

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policyengine.cli.options import Output, moment_at
+from policyengine.cli.check_report import Checked, CheckOutput, documents_in, rendered
+from policyengine.cli.options import moment_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from policyengine.language.compiler import Compilation
-    from policyengine.language.diagnostics import Diagnostic
+    from policyengine.model.diagnostic import Diagnostic
     from policyengine.model.policy import Bundle
 
 Directory = Annotated[Path, typer.Argument(help="The policy repository.", metavar="DIR")]
@@ -25,16 +26,19 @@ Now = Annotated[
 
 def check(
     directory: Directory,
-    output: Annotated[Output, typer.Option(help="Lines of text, or JSON.")] = Output.TABLE,
+    output: Annotated[
+        CheckOutput, typer.Option(help="Text, JSON, SARIF 2.1.0, annotations for GitHub, JUnit XML, or Markdown.")
+    ] = CheckOutput.TABLE,
     now: Now = None,
 ) -> None:
     """Print every mistake in DIR; exit 1 when one of them is an error, 0 when there are warnings at most."""
     from policyengine.cli.exits import Exit
-    from policyengine.language.diagnostics import has_errors
+    from policyengine.language.diagnostics import has_errors, in_order
 
-    _, compilation, refused = _compiled(directory, now)
-    found = (*refused, *compilation.diagnostics)
-    typer.echo(_as_json(found) if output is Output.JSON else _as_lines(directory, found))
+    files, compilation, refused = _compiled(directory, now)
+    found = in_order((*refused, *compilation.diagnostics))
+    checked = Checked(directory=str(directory), below=_from_here(directory), documents=documents_in(files), found=found)
+    typer.echo(rendered(checked, output))
     raise typer.Exit(Exit.FINDINGS if has_errors(found) else Exit.OK)
 
 
@@ -59,6 +63,12 @@ def build(
     typer.echo(compilation.digest)
 
 
+def _from_here(directory: Path) -> str:
+    """Return the path of `directory` from the working directory; empty when it is that, or not below it."""
+    here, there = Path.cwd(), directory.resolve()
+    return there.relative_to(here).as_posix().removeprefix(".") if there.is_relative_to(here) else ""
+
+
 def _compiled(directory: Path, now: str | None) -> tuple[Mapping[str, bytes], Compilation, tuple[Diagnostic, ...]]:
     """Return the files of `directory`, what the compiler says of them, and what could not be read at all."""
     from policyengine.adapters.tree import scan_tree
@@ -66,22 +76,6 @@ def _compiled(directory: Path, now: str | None) -> tuple[Mapping[str, bytes], Co
 
     tree = scan_tree(directory)
     return tree.files, compile_tree(tree.files, now=moment_at(now)), tuple(tree.refused)
-
-
-def _as_json(diagnostics: tuple[Diagnostic, ...]) -> str:
-    import json
-
-    from policyengine.language.diagnostics import as_document, in_order
-
-    return json.dumps([as_document(one) for one in in_order(diagnostics)], indent=2, ensure_ascii=False)
-
-
-def _as_lines(directory: Path, diagnostics: tuple[Diagnostic, ...]) -> str:
-    from policyengine.language.diagnostics import Level, as_text, in_order
-
-    counts = [sum(one.severity is level for one in diagnostics) for level in Level]
-    summary = f"{directory}: {counts[0]} errors, {counts[1]} warnings, {counts[2]} notes"
-    return "\n".join([*map(as_text, in_order(diagnostics)), summary])
 
 
 def _bundle_file(directory: Path, files: Mapping[str, bytes], bundle: Bundle, created_at: datetime) -> bytes:

@@ -17,11 +17,20 @@ if TYPE_CHECKING:
 
 
 def explain(
-    rule: Annotated[str, typer.Argument(help="owner/policy#rule, or its end if only one rule has it.", metavar="RULE")],
+    rule: Annotated[
+        str,
+        typer.Argument(
+            help="owner/policy#rule, or its end if only one rule has it; or a diagnostic code, such as cel.type.",
+            metavar="RULE|CODE",
+        ),
+    ],
     policies: Annotated[Path, typer.Option(help="The policy repository.", metavar="DIR")] = Path("policies"),
     output: Annotated[Output, typer.Option(help="Text or JSON.")] = Output.TABLE,
 ) -> None:
-    """Say in words what a rule asks for, what it reads, when it cannot say, who owns it, and where it acts."""
+    """Say in words what a rule asks for, when it passes, fails and cannot say; or what a code means."""
+    if _is_code(rule):
+        typer.echo(_code(rule, output))
+        return
     from policyengine.cli.compiled import compiled_bundle
     from policyengine.services.rule_explanation import explain_rule
 
@@ -31,6 +40,21 @@ def explain(
         typer.echo(json.dumps(asdict(explanation), indent=2, ensure_ascii=False))
     else:
         typer.echo("\n".join(_lines(explanation)))
+
+
+def _is_code(name: str) -> bool:
+    """Return whether `name` can only be the code of a diagnostic: no rule's name has a dot."""
+    return "." in name and "#" not in name and "/" not in name
+
+
+def _code(code: str, output: Output) -> str:
+    from policyengine.adapters.explanations import explanation_of
+    from policyengine.language.codes import MEANINGS
+
+    text = explanation_of(code)
+    if output is Output.TABLE:
+        return f"{code}\n\n{text}"
+    return json.dumps({"code": code, "meaning": MEANINGS[code], "explanation": text}, indent=2, ensure_ascii=False)
 
 
 def _lines(explanation: RuleExplanation) -> Iterator[str]:

@@ -55,7 +55,9 @@ COMMANDS: dict[str, Entry] = {
     "evaluate": Entry(
         module="evaluate", attribute="evaluate", summary="Decide about one device from a facts file.", panel=_ASK
     ),
-    "explain": Entry(module="explain", attribute="explain", summary="Say in words what a rule asks for.", panel=_ASK),
+    "explain": Entry(
+        module="explain", attribute="explain", summary="Say in words what a rule or a code means.", panel=_ASK
+    ),
     "replay": Entry(
         module="replay", attribute="replay", summary="Decide stored history again and compare bytes.", panel=_ASK
     ),

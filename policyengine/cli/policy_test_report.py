@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from xml.etree import ElementTree
 
 from policyengine.cli.columns import columns
 from policyengine.decision.facts_json import json_value
 from policyengine.model.decision import FactSeen
 from policyengine.model.times import format_timestamp
+from policyengine.reports import junit
+from policyengine.reports.junit import JunitCase, JunitSuite
 from policyengine.services.policy_tests import Case, Gap, PolicyTestReport
 
 
@@ -122,22 +123,26 @@ def _gap_document(gap: Gap) -> dict[str, object]:
 
 def as_junit(report: PolicyTestReport) -> str:
     """Return the report as JUnit XML: a case for each expectation and for each rule that stayed unseen."""
-    failed, total = len(report.failures) + len(report.gaps), len(report.cases) + len(report.gaps)
-    suite = ElementTree.Element("testsuite", name="policyengine test", tests=str(total), failures=str(failed))
-    for case in report.cases:
-        entry = _junit_case(suite, case.policy, f"{case.fixture} {case.subject}")
-        if not case.passed:
-            _junit_failure(entry, f"{_place(case)}: expected {case.expected}, seen {case.seen}")
-    for gap in report.gaps:
-        entry = _junit_case(suite, gap.policy, f"coverage of {gap.rule}")
-        _junit_failure(entry, f"{_place(gap)}: no device shows {_missing(gap)}")
-    ElementTree.indent(suite)
-    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+    cases = [*map(_junit_case, report.cases), *map(_junit_gap, report.gaps)]
+    return junit.as_junit([JunitSuite(name="policyengine test", cases=cases)])
 
 
-def _junit_case(suite: ElementTree.Element, policy: str, name: str) -> ElementTree.Element:
-    return ElementTree.SubElement(suite, "testcase", classname=policy, name=name)
+def _junit_case(case: Case) -> JunitCase:
+    problem = "" if case.passed else f"{_place(case)}: expected {case.expected}, seen {case.seen}"
+    return JunitCase(
+        group=case.policy,
+        name=f"{case.fixture} {case.subject}",
+        problem=problem,
+        file=case.place.file,
+        line=case.place.line,
+    )
 
 
-def _junit_failure(entry: ElementTree.Element, message: str) -> None:
-    ElementTree.SubElement(entry, "failure", message=message)
+def _junit_gap(gap: Gap) -> JunitCase:
+    return JunitCase(
+        group=gap.policy,
+        name=f"coverage of {gap.rule}",
+        problem=f"{_place(gap)}: no device shows {_missing(gap)}",
+        file=gap.place.file,
+        line=gap.place.line,
+    )

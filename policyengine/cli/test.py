@@ -54,7 +54,8 @@ def test(
 
 
 def _refuse(directory: Path, compilation: Compilation) -> None:
-    from policyengine.language.diagnostics import Level, as_text
+    from policyengine.language.diagnostics import as_text
+    from policyengine.model.diagnostic import Level
 
     errors = [one for one in compilation.diagnostics if one.severity is Level.ERROR]
     typer.echo("\n".join(map(as_text, errors)), err=True)

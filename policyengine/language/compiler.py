@@ -18,17 +18,19 @@ from policyengine.language.bundle import encode
 from policyengine.language.catalog_documents import read_controls, read_facts
 from policyengine.language.cel import Environment
 from policyengine.language.codes import WAIVER_CODES
-from policyengine.language.diagnostics import Diagnostic, Report, errors, has_errors, in_order
+from policyengine.language.diagnostics import Report, errors, has_errors, in_order
 from policyengine.language.documents import Documents, read_documents
 from policyengine.language.fleet_documents import check_vendors, read_fleet, read_party
 from policyengine.language.layout import check_owner, missing_files
 from policyengine.language.nodes import scalars, text
 from policyengine.language.page import Page
 from policyengine.language.policy_documents import WrittenPolicy, policy_name, read_policy
+from policyengine.language.regions import with_ends
 from policyengine.language.surroundings import Surroundings
 from policyengine.language.test_documents import read_policy_test
 from policyengine.language.trust_documents import read_anchors, read_profile, read_reference_values
 from policyengine.language.waiver_documents import read_waiver
+from policyengine.model.diagnostic import Diagnostic
 from policyengine.model.ids import Digest, PartyName, PolicyName, digest_of
 from policyengine.model.policy import Bundle, Party
 from policyengine.model.policy_test import PolicyTest
@@ -66,7 +68,7 @@ def compile_tree(files: Mapping[str, bytes], *, now: datetime) -> Compilation:
     known: Policies = {**{PolicyName(name): None for name in documents.refused_of("Policy")}, **policies}
     bundle = _bundle(documents, around, policies, known, org_facts)
     tests = [read_policy_test(page, around, known) for page in documents.of("PolicyTest")]
-    diagnostics = in_order(report.found)
+    diagnostics = with_ends(in_order(report.found), files)
     good = None if has_errors(diagnostics) else bundle
     return Compilation(
         bundle=good,

@@ -5,37 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from enum import Enum
 from itertools import islice
+
+from policyengine.model.diagnostic import Diagnostic, Level
 
 MAX_CANDIDATES = 500  # words compared for one suggestion: a millisecond, also when thousands of words are unknown
 MAX_LENGTH_DIFFERENCE = 8  # a misspelling is about as long as the word
 
-
-class Level(Enum):
-    """How much a diagnostic matters: only an ERROR keeps a bundle from being built."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Diagnostic:
-    """One thing to fix. `line` and `column` count from 1 in characters; `code` is listed in language/codes.py."""
-
-    file: str
-    line: int
-    column: int
-    code: str
-    severity: Level
-    message: str
-    help: str = ""
-
-    @property
-    def order(self) -> tuple[str, int, int, str, str]:
-        """The place of this diagnostic in a report: by file, line, column, code, message."""
-        return (self.file, self.line, self.column, self.code, self.message)
+_MEANT = "did you mean `"
 
 
 @dataclass(slots=True)
@@ -74,10 +51,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     alike = (one for one in candidates if abs(len(one) - len(word)) <= MAX_LENGTH_DIFFERENCE)
     close = get_close_matches(word[:128], islice(alike, MAX_CANDIDATES), n=1, cutoff=0.6)
     if close:
-        return f"did you mean `{close[0]}`?"
+        return f"{_MEANT}{close[0]}`?"
     if 0 < len(candidates) <= 12:
         return "known: " + ", ".join(f"`{one}`" for one in sorted(candidates))
     return ""
+
+
+def suggestion(diagnostic: Diagnostic) -> str:
+    """Return the word that `did_you_mean` proposed in place of what stands there; empty when it proposed none."""
+    return diagnostic.help.removeprefix(_MEANT).removesuffix("`?") if diagnostic.help.startswith(_MEANT) else ""
 
 
 def as_text(diagnostic: Diagnostic) -> str:
@@ -93,8 +75,10 @@ def as_document(diagnostic: Diagnostic) -> dict[str, object]:
         "file": diagnostic.file,
         "line": diagnostic.line,
         "column": diagnostic.column,
+        "end_column": diagnostic.end_column or diagnostic.column,
         "code": diagnostic.code,
         "severity": diagnostic.severity.value,
         "message": diagnostic.message,
         "help": diagnostic.help,
+        "suggestion": suggestion(diagnostic),
     }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from policyengine.language.diagnostics import Diagnostic, Level
 from policyengine.language.page import Page
 from policyengine.language.surroundings import Surroundings, owner_of
+from policyengine.model.diagnostic import Diagnostic, Level
 from policyengine.model.policy import Role
 
 REQUIRED_FILES = {"fleet.yaml": "what the fleet consists of", "parties.yaml": "who may write policies, and which"}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from policyengine.language.diagnostics import Diagnostic, Level, Report
+from policyengine.language.diagnostics import Report
 from policyengine.language.inside import position_inside
 from policyengine.language.nodes import Document, Fields, Scalar, Step, YamlNode, at, fields, text
+from policyengine.model.diagnostic import Diagnostic, Level
 from policyengine.model.policy import Place
 
 

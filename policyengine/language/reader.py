@@ -26,9 +26,9 @@ from yaml.events import (
     StreamStartEvent,
 )
 
-from policyengine.language.diagnostics import Diagnostic, Level
 from policyengine.language.nodes import Atom, Document, Fields, Items, Scalar, YamlNode
 from policyengine.language.scalars import ScalarProblem, resolve
+from policyengine.model.diagnostic import Diagnostic, Level
 
 MAX_FILE_BYTES = 1024 * 1024  # the largest file of a thousand-rule pack has 200 KiB; more is a mistake or an attack
 MAX_DEPTH = 32  # the deepest document of our schemas has 9 levels

@@ -16,9 +16,10 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from policyengine.language.diagnostics import Diagnostic, Level, did_you_mean
+from policyengine.language.diagnostics import did_you_mean
 from policyengine.language.nodes import Document, Fields, Scalar, at, plain
 from policyengine.language.schema_errors import diagnostics_of
+from policyengine.model.diagnostic import Diagnostic, Level
 
 KINDS = (
     "Binding",

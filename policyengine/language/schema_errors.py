@@ -8,8 +8,9 @@ from typing import Any
 
 from jsonschema.exceptions import ValidationError
 
-from policyengine.language.diagnostics import Diagnostic, Level, did_you_mean
+from policyengine.language.diagnostics import did_you_mean
 from policyengine.language.nodes import Document, Fields, Scalar, Step, YamlNode, at
+from policyengine.model.diagnostic import Diagnostic, Level
 
 _TYPE_WORDS = {
     "object": "a mapping",

@@ -11,7 +11,7 @@ from functools import cache
 import pytest
 
 from policyengine.language.compiler import Compilation, compile_tree
-from policyengine.language.diagnostics import Level
+from policyengine.model.diagnostic import Level
 from tests.pack.mistakes import MISTAKES, PACK, Mistake
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -50,6 +51,39 @@ def test_json_output_is_one_list_of_the_published_shape(repository: Path) -> Non
     result = run("check", str(repository), "--output", "json", *NOW)
     (found,) = [one for one in json.loads(result.stdout) if one["code"] == "layout.missing-file"]
     assert (found["file"], found["line"], found["column"], found["severity"]) == ("fleet.yaml", 1, 1, "error")
+
+
+@pytest.mark.parametrize("form", ["sarif", "json"])
+def test_forms_for_programs_print_one_document_and_nothing_else(repository: Path, form: str) -> None:
+    (repository / "fleet.yaml").unlink()
+    result = run("check", str(repository), "--output", form, *NOW)
+    assert json.loads(result.stdout)
+    assert result.exit_code == 1
+
+
+def test_junit_has_a_case_for_every_document_and_a_failure_for_every_error(repository: Path) -> None:
+    (repository / "engineering/boot.yaml").write_text(
+        replaced("engineering/boot.yaml", "severity: high", "severity: hihg")
+    )
+    (suite,) = ElementTree.fromstring(run("check", str(repository), "--output", "junit", *NOW).stdout)
+    failed = [case.get("file") for case in suite if case.find("failure") is not None]
+    assert failed == ["engineering/boot.yaml"]
+    assert {case.get("file") for case in suite} == {name for name in base() if name.endswith(".yaml")}
+
+
+def test_annotations_lead_from_the_root_of_the_checkout(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repository.parent)
+    (repository / "fleet.yaml").unlink()
+    assert "::error file=policies/fleet.yaml," in run("check", "policies", "--output", "github", *NOW).stdout
+
+
+def test_a_code_is_explained(repository: Path) -> None:
+    assert run("explain", "schema.enum").stdout.startswith("schema.enum\n\nA value is not one of those allowed.")
+
+
+def test_a_code_that_does_not_exist_is_answered_with_the_nearest(repository: Path) -> None:
+    result = CliRunner().invoke(app, ["explain", "schema.enom", "--policies", str(repository)])
+    assert "schema.enum" in str(result.exception)
 
 
 def test_a_link_is_reported_beside_what_the_compiler_finds(repository: Path) -> None:

@@ -89,7 +89,7 @@ def test_junit_output_counts_the_failure(policies: Path) -> None:
     break_expectation(policies)
     suite = ElementTree.fromstring(run("test", str(policies), "--output", "junit").stdout)
     assert suite.get("failures") == "1"
-    assert len(suite.findall("testcase/failure")) == 1
+    assert len(suite.findall("testsuite/testcase/failure")) == 1
 
 
 def test_coverage_below_the_minimum_exits_with_one_and_names_the_sub_expression(policies: Path) -> None:

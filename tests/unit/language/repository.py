@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from policyengine.language.compiler import Compilation, compile_tree
-from policyengine.language.diagnostics import Diagnostic
+from policyengine.model.diagnostic import Diagnostic
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 KEY = "UuuPBv8P8j8J0SGBfvq5SBIkmXEFSe+oXhO+E1P8LHk="

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine.language.compiler import compile_tree
-from policyengine.language.diagnostics import Level
 from policyengine.model.decision import Outcome, Result, Tier
+from policyengine.model.diagnostic import Level
 from policyengine.model.policy import Action, Clause, Mode, Phase, Selector
 from tests.unit.language.repository import NOW, base, compiled, replaced, shown
 

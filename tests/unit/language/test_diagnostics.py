@@ -1,14 +1,9 @@
 from __future__ import annotations
 
-from policyengine.language.diagnostics import (
-    Diagnostic,
-    Level,
-    as_document,
-    as_text,
-    did_you_mean,
-    has_errors,
-    in_order,
-)
+from dataclasses import replace
+
+from policyengine.language.diagnostics import as_document, as_text, did_you_mean, has_errors, in_order, suggestion
+from policyengine.model.diagnostic import Diagnostic, Level
 
 
 def diagnostic(file: str = "a.yaml", line: int = 1, column: int = 1, severity: Level = Level.ERROR) -> Diagnostic:
@@ -31,7 +26,8 @@ def test_a_line_of_text_starts_with_the_place() -> None:
 
 
 def test_the_document_has_the_published_keys() -> None:
-    assert list(as_document(diagnostic())) == ["file", "line", "column", "code", "severity", "message", "help"]
+    keys = {"file", "line", "column", "end_column", "code", "severity", "message", "help", "suggestion"}
+    assert as_document(diagnostic()).keys() == keys
 
 
 def test_warnings_are_not_errors() -> None:
@@ -48,3 +44,11 @@ def test_a_word_like_no_other_gets_the_list_if_it_is_short() -> None:
 
 def test_a_word_like_no_other_gets_nothing_if_the_list_is_long() -> None:
     assert did_you_mean("zzz", map(str, range(100))) == ""
+
+
+def test_a_proposed_word_can_be_put_in_place_by_a_program() -> None:
+    assert suggestion(diagnostic()) == "c"
+
+
+def test_other_advice_is_no_suggestion() -> None:
+    assert suggestion(replace(diagnostic(), help="known: `a`, `b`")) == ""
