@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from policyengine.analysis.operands import Operand, operands_of
 from policyengine.analysis.rewriting import Path
-from policyengine.language.condition_places import ConditionPlaces
+from policyengine.language.source_places import SourcePlaces
 from policyengine.model.decision import Outcome
 from policyengine.model.expression import Node, facts_read
 from policyengine.model.expression_text import condition_text
@@ -56,7 +56,7 @@ def percent(policies: Iterable[PolicyCoverage]) -> float:
 
 
 def coverage_of(
-    bundle: Bundle, digest: Digest, tests: Iterable[PolicyTest], places: ConditionPlaces
+    bundle: Bundle, digest: Digest, tests: Iterable[PolicyTest], places: SourcePlaces
 ) -> tuple[PolicyCoverage, ...]:
     """Return the coverage of every policy, by name; a policy without a test has reached nothing."""
     listed = tuple(tests)
@@ -67,7 +67,7 @@ def coverage_of(
 
 
 def _coverage(
-    bundle: Bundle, digest: Digest, policy: Policy, tests: Iterable[PolicyTest], places: ConditionPlaces
+    bundle: Bundle, digest: Digest, policy: Policy, tests: Iterable[PolicyTest], places: SourcePlaces
 ) -> PolicyCoverage:
     probes = _Probes(policy)
     for test in tests:
@@ -104,14 +104,14 @@ class _Probes:
                 for binding in answers[rule.id]:
                     self._values[rule.id].update(_seen(rule, self._operands[rule.id], answers, binding))
 
-    def goals(self, rule: Rule, places: ConditionPlaces) -> Iterator[tuple[Unseen, bool]]:
+    def goals(self, rule: Rule, places: SourcePlaces) -> Iterator[tuple[Unseen, bool]]:
         """Yield each goal of `rule` as what it is when unseen, and whether it was seen."""
         for outcome in Outcome:
             if outcome is not Outcome.UNKNOWN or facts_read(rule.require):
                 goal = Unseen(rule=rule.id, place=rule.place, outcome=outcome, expression="", value=None)
                 yield goal, outcome in self._outcomes[rule.id]
         for operand in self._operands[rule.id]:
-            place, text = places.place(rule, operand.offset, let=operand.let), condition_text(operand.node)
+            place, text = places.condition(rule, operand.offset, let=operand.let), condition_text(operand.node)
             for value in (True, False):
                 goal = Unseen(rule=rule.id, place=place, outcome=None, expression=text, value=value)
                 yield goal, (operand.path, value) in self._values[rule.id]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policyengine.language.condition_places import ConditionPlaces
+from policyengine.language.source_places import SourcePlaces
 from policyengine.services.policy_coverage import PolicyCoverage, coverage_of, percent
 from tests.unit.language.repository import base, compiled
 
@@ -48,7 +48,7 @@ def measured(require: str, *devices: str, lets: str = "") -> PolicyCoverage:
     assert found.bundle is not None and found.digest is not None, found.diagnostics
     files = {**base(), **{path: text.encode() for path, text in changes.items()}}
     small = [test for test in found.tests if test.name == "small"]
-    coverage = coverage_of(found.bundle, found.digest, small, ConditionPlaces(files))
+    coverage = coverage_of(found.bundle, found.digest, small, SourcePlaces(files))
     return next(one for one in coverage if one.policy == "engineering/small")
 
 
@@ -140,7 +140,7 @@ def test_what_was_seen_and_what_was_not_make_up_all_goals(devices: tuple[str, ..
 def test_a_policy_without_a_test_has_reached_nothing() -> None:
     found = compiled()
     assert found.bundle is not None and found.digest is not None
-    coverage = coverage_of(found.bundle, found.digest, (), ConditionPlaces(base()))
+    coverage = coverage_of(found.bundle, found.digest, (), SourcePlaces(base()))
     assert [one.reached for one in coverage] == [0, 0]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -311,3 +313,11 @@ def test_a_history_that_cannot_have_been_is_a_mistake(devices: str, code: str) -
     }
     compilation = compile_tree({name: text.encode() for name, text in files.items()}, now=NOW)
     assert {one.code for one in compilation.diagnostics if one.severity is Level.ERROR} == {code}
+
+
+def test_the_tests_in_the_language_page_hold() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "policy-language.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n# (\S+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    compilation = compile_tree({path: text.encode() for path, text in blocks}, now=NOW)
+    assert compilation.bundle is not None and compilation.digest is not None
+    assert run_policy_tests(compilation.bundle, compilation.digest, compilation.tests).passed

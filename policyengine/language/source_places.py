@@ -1,23 +1,32 @@
-"""Where a character of a condition stands in its file: bundles name the line of a rule only, reports the column too."""
+"""Where parts of documents stand in their files: bundles name the line of a rule only, reports the column of a part."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from policyengine.language.inside import position_inside
-from policyengine.language.nodes import Document, Scalar, at, items
+from policyengine.language.nodes import Document, Scalar, YamlNode, at, items
 from policyengine.language.reader import read
 from policyengine.model.policy import Place, Rule
 
 
-class ConditionPlaces:
-    """The conditions in the files of one policy repository, path to content; each file is read once, when needed."""
+class SourcePlaces:
+    """The documents in the files of one policy repository, path to content; each file is read once, when needed."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._files = files
         self._documents: dict[str, tuple[Document, ...]] = {}
 
-    def place(self, rule: Rule, offset: int, *, let: str | None = None) -> Place:
+    def below(self, place: Place, *path: str) -> Place:
+        """Return where the node at `path` below the document or rule at `place` stands; `place` if there is none."""
+        for document in self._of(place.file):
+            for node in (document.root, *items(document.root, "spec", "rules")):
+                if _stands_at(node, place):
+                    found = at(node, *path)
+                    return place if found is None else document.place(found)
+        return place
+
+    def condition(self, rule: Rule, offset: int, *, let: str | None = None) -> Place:
         """Return where character `offset` of the rule's condition stands, or of its let `let`.
 
         The rule's own place where its file does not hold it: a bundle that other files were compiled to.
@@ -38,7 +47,11 @@ class ConditionPlaces:
 def _condition(document: Document, rule: Rule, let: str | None) -> Scalar | None:
     """Return where the rule's condition or its let is written in `document`, None if the rule is not there."""
     for node in items(document.root, "spec", "rules"):
-        if (node.line, node.column) == (rule.place.line, rule.place.column):
+        if _stands_at(node, rule.place):
             found = at(node, "require") if let is None else at(document.root, "spec", "let", let)
             return found if isinstance(found, Scalar) else None
     return None
+
+
+def _stands_at(node: YamlNode, place: Place) -> bool:
+    return (node.line, node.column) == (place.line, place.column)
