@@ -155,7 +155,14 @@ def key_description(holder: x509.Certificate | x509.CertificateSigningRequest) -
     try:
         return keys.described(holder.public_key())
     except (ValueError, UnsupportedAlgorithm):
-        return "unknown", None
+        return _NAMED_ONLY.get(holder.public_key_algorithm_oid.dotted_string, "unknown"), None
+
+
+_NAMED_ONLY = {  # RFC 9935: keys that are never asked to do anything here, so a name is enough
+    "2.16.840.1.101.3.4.4.1": "mlkem512",
+    "2.16.840.1.101.3.4.4.2": "mlkem768",
+    "2.16.840.1.101.3.4.4.3": "mlkem1024",
+}
 
 
 def name_text(name: x509.Name) -> str:

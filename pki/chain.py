@@ -13,14 +13,15 @@ until 99991231235959Z, and its CAs use constraints that web validators refuse. I
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Literal
 
 from cryptography import x509
 
-from pki import crls as revocation
+from pki.constraints import ComparableName
+from pki.crls import Lists, Revocation, by_issuer
 from pki.errors import PathError
 from pki.path_rules import RULES, Leaf, PathRules, Question
 from pki.paths import Node, Search, by_subject, node, readable
@@ -107,7 +108,8 @@ def examine_path(
             anchors=by_subject(readable(anchors)),
             max_depth=rules.max_depth,
         )
-        return _best(start, search, rules, crls, at)
+        judge = Judge(search=search, rules=rules, lists=by_issuer(crls), at=at.astimezone(UTC))
+        return judge.best(start)
     except PathError as error:
         return refused(error)
 
@@ -125,36 +127,83 @@ _STOPPED = {
 }
 
 
-def _best(
-    start: Node, search: Search, rules: PathRules, crls: Sequence[x509.CertificateRevocationList], at: datetime
-) -> PathReport:
-    best: PathReport | None = None
-    for tried, path in enumerate(search.paths(start)):
+@dataclass(slots=True, kw_only=True)
+class Judge:
+    """One validation: the search, the rules, the lists, and what was found out about signers of lists."""
+
+    search: Search
+    rules: PathRules
+    lists: Lists
+    at: datetime
+    _trusted: dict[int, bool] = field(default_factory=dict)
+    _asking: list[int] = field(default_factory=list)
+    _revocation: Revocation = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Give the lists their signers, which are found among the same certificates."""
+        self._revocation = Revocation(lists=self.lists, signers=self, at=self.at)
+
+    def best(self, start: Node) -> PathReport:
+        """Return the first accepted path from `start`, else the one with the fewest failed checks."""
+        best: PathReport | None = None
+        for path in _limited(self.search.paths(start)):
+            report = self._report(path)
+            if report.accepted:
+                return report
+            if best is None or _failures(report) < _failures(best):
+                best = report
+        return best or PathReport(accepted=False, chain=(), checks=(_no_path(self.search),))
+
+    def named(self, name: ComparableName) -> Iterable[Node]:
+        """Return the certificates at hand with this subject."""
+        return self.search.named(name)
+
+    def is_trusted(self, signer: Node, anchor: Node) -> bool:
+        """Return whether a path that holds, and is free of revocation, leads from `signer` to `anchor`."""
+        asked = id(signer)
+        if (
+            asked in self._asking
+        ):  # a list may speak of its own signer (NIST PKITS 4.14.30); longer circles prove nothing
+            return self._asking[-1] == asked
+        if asked not in self._trusted:
+            self._asking.append(asked)
+            paths = _limited(self.search.paths(signer))
+            self._trusted[asked] = any(path[-1] is anchor and self._holds(path) for path in paths)
+            self._asking.pop()
+        return self._trusted[asked]
+
+    def _holds(self, path: tuple[Node, ...]) -> bool:
+        question = Question(path=path, rules=replace(ANY_LEAF, max_depth=self.rules.max_depth), at=self.at)
+        return all(rule.check(question) is None for rule in RULES) and self._revocation.seen(path) is None
+
+    def _report(self, path: tuple[Node, ...]) -> PathReport:
+        question = Question(path=path, rules=self.rules, at=self.at)
+        checks = [
+            _check("path.anchor", "RFC 5280 section 6.1.1 (d)", "a chain of names to a given anchor", None),
+            _check("path.signature", _SIGNATURE_CLAUSE, "every signature, in an accepted algorithm", None),
+            *(_check(rule.id, rule.citation, rule.expected, rule.check(question)) for rule in RULES),
+        ]
+        if self.lists:
+            seen = self._revocation.seen(path)
+            checks.append(
+                _check("path.revocation", "RFC 5280 section 6.3", "covered by a current CRL, not revoked", seen)
+            )
+        accepted = all(check.result == "pass" for check in checks)
+        return PathReport(accepted=accepted, chain=tuple(each.certificate for each in path), checks=tuple(checks))
+
+
+_SIGNATURE_CLAUSE = "RFC 5280 section 6.1.3 (a)(1)"
+
+
+def _limited(paths: Iterator[tuple[Node, ...]]) -> Iterator[tuple[Node, ...]]:
+    for tried, path in enumerate(paths):
         if tried >= MAX_PATHS:
             raise PathError(f"more than {MAX_PATHS} paths lead to an anchor", code="path.budget")
-        report = _judge(Question(path=path, rules=rules, at=at), crls)
-        if report.accepted:
-            return report
-        if best is None or _failures(report) < _failures(best):
-            best = report
-    return best or PathReport(accepted=False, chain=(), checks=(_no_path(search),))
+        yield path
 
 
 def _failures(report: PathReport) -> int:
     return sum(check.result == "fail" for check in report.checks)
-
-
-def _judge(question: Question, crls: Sequence[x509.CertificateRevocationList]) -> PathReport:
-    checks = [
-        _check("path.anchor", "RFC 5280 section 6.1.1 (d)", "a chain of names to a given anchor", None),
-        _check("path.signature", "RFC 5280 section 6.1.3 (a)(1)", "every signature, in an accepted algorithm", None),
-        *(_check(rule.id, rule.citation, rule.expected, rule.check(question)) for rule in RULES),
-    ]
-    if crls:
-        seen = revocation.revocation_seen(question.path, crls, at=question.at)
-        checks.append(_check("path.revocation", "RFC 5280 section 6.3", "covered by a current CRL, not revoked", seen))
-    accepted = all(check.result == "pass" for check in checks)
-    return PathReport(accepted=accepted, chain=tuple(each.certificate for each in question.path), checks=tuple(checks))
 
 
 def _check(name: str, clause: str, expected: str, seen: str | None) -> Check:
@@ -166,5 +215,5 @@ def _no_path(search: Search) -> Check:
         return _check("path.depth", "RFC 5280 section 6.1", "a chain within the depth limit", "a longer chain")
     if search.refused is not None:
         expected = "every signature, in an accepted algorithm"
-        return _check("path.signature", "RFC 5280 section 6.1.3 (a)(1)", expected, search.refused.message)
+        return _check("path.signature", _SIGNATURE_CLAUSE, expected, search.refused.message)
     return _check("path.anchor", "RFC 5280 section 6.1.1 (d)", "a chain of names to a given anchor", "no such chain")

@@ -21,6 +21,8 @@ from pki.reading import extension
 MAX_COMPARISONS = 100_000  # about a tenth of a second; a thousand names against a hundred constraints still fit
 MAX_DEPTH_OF_NAME = 64  # attributes compared in one distinguished name
 
+ComparableName = tuple[frozenset[tuple[str, str | bytes]], ...]
+
 _CN_DNS = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?\.)+[A-Za-z0-9-]+")
 
 
@@ -189,7 +191,7 @@ def directory_within(name: x509.Name, base: x509.Name) -> bool:
     return comparable_name(name)[: len(base.rdns)] == comparable_name(base)
 
 
-def comparable_name(name: x509.Name) -> tuple[frozenset[tuple[str, str | bytes]], ...]:
+def comparable_name(name: x509.Name) -> ComparableName:
     """Return a value equal for names that are equal under RFC 5280 section 7.1.
 
     Case and runs of white space do not count; different string types of the same text are equal.

@@ -1,120 +1,170 @@
-"""Revocation as a CRL says it: complete, direct CRLs of the issuer itself, current at the moment asked for.
+"""Revocation of a path by CRLs: complete, partitioned, indirect and delta lists (RFC 5280 section 6.3).
 
-Partitioned, indirect and delta CRLs carry critical extensions that are not processed here, so such a list proves
-nothing and a certificate that only it could cover is refused.
+For every certificate below the anchor, in order:
+
+1. its distribution points, then its issuer itself, name the lists that may speak for it (pki.crl_scope)
+2. a list counts if its form is sound (pki.crl_lists), it is current, and its signer is on the path, or has a path of
+   its own to the same anchor
+3. a delta list of the same scope changes what its complete list says; a complete list that a newer delta has left
+   behind proves nothing
+4. the lists together must cover every reason, else the certificate counts as not covered, which is a refusal
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.x509.oid import CRLEntryExtensionOID
 
-from pki.constraints import comparable_name
+from pki.constraints import ComparableName
+from pki.crl_lists import ALL_REASONS, Entry, RevocationList, revocation_list
+from pki.crl_scope import Point, covers, points_of, same_scope
 from pki.errors import PathError
 from pki.path_rules import extension
 from pki.paths import Node
-from pki.reading import UNREADABLE, tolerant
 from pki.signatures import SignatureRefusedError, verify_crl
 
-MAX_CRL_BYTES = 64 * 1024 * 1024  # a million entries
 MAX_CRLS = 512
-_UNDERSTOOD_IN_ENTRIES = frozenset({CRLEntryExtensionOID.CRL_REASON, CRLEntryExtensionOID.INVALIDITY_DATE})
+MAX_CRL_SIGNATURES = 128  # checks in one validation; as many as path building may make
+
+Lists = Mapping[ComparableName, tuple[RevocationList, ...]]
 
 
-def load_crl(data: bytes) -> x509.CertificateRevocationList:
-    """Return a PEM or DER CRL; raises PathError `path.crl-malformed`."""
-    if len(data) > MAX_CRL_BYTES:
-        raise PathError(f"CRL is larger than {MAX_CRL_BYTES} bytes", code="path.crl-malformed")
-    load = x509.load_pem_x509_crl if b"-----BEGIN" in data[:4096] else x509.load_der_x509_crl
-    try:
-        with tolerant():
-            crl = load(data)
-            _ = (crl.issuer, crl.last_update_utc, crl.next_update_utc)
-            for found in crl.extensions:
-                _ = found.value
-    except UNREADABLE as cause:
-        raise PathError("CRL cannot be read", code="path.crl-malformed") from cause
-    return crl
+class Signers(Protocol):
+    """Finds who else may have signed a list: certificates at hand, and whether one has a path to the anchor."""
+
+    def named(self, name: ComparableName) -> Iterable[Node]:
+        """Return the certificates at hand with this subject."""
+        ...
+
+    def is_trusted(self, signer: Node, anchor: Node) -> bool:
+        """Return whether a valid path, itself free of revocation, leads from `signer` to `anchor`."""
+        ...
 
 
-def revocation_seen(
-    path: tuple[Node, ...], crls: Sequence[x509.CertificateRevocationList], *, at: datetime
-) -> str | None:
-    """Return why the path cannot be shown to be free of revoked certificates, or None (RFC 5280 section 6.3).
-
-    The anchor is trusted by configuration and has no CRL above it. Raises PathError `path.budget`.
-    """
+def by_issuer(crls: Sequence[x509.CertificateRevocationList]) -> Lists:
+    """Return the lists under their issuers' names; raises PathError `path.budget` for more than MAX_CRLS."""
     if len(crls) > MAX_CRLS:
         raise PathError(f"more than {MAX_CRLS} CRLs", code="path.budget")
-    for each, issuer in pairwise(path):
-        seen = _status(each, issuer, crls, at.astimezone(UTC))
-        if seen is not None:
-            return seen
-    return None
-
-
-def _status(each: Node, issuer: Node, crls: Sequence[x509.CertificateRevocationList], at: datetime) -> str | None:
-    covered = False
-    serial = each.certificate.serial_number
+    found: dict[ComparableName, list[RevocationList]] = {}
     for crl in crls:
-        if comparable_name(crl.issuer) != each.issuer:
-            continue
-        if _is_delta(crl):  # what it adds to the complete list is not processed, so the complete list is not the truth
-            return f"a delta CRL stands beside those that cover serial {serial:x}"
-        if not _usable(crl, issuer, at):
-            continue
-        covered = True
-        with tolerant():
-            entry = crl.get_revoked_certificate_by_serial_number(serial)
-        if entry is not None:
-            return f"serial {serial:x} is revoked since {entry.revocation_date_utc:%Y-%m-%dT%H:%M:%SZ}"
-    return None if covered else f"no usable CRL covers serial {serial:x}"
+        one = revocation_list(crl)
+        found.setdefault(one.issuer, []).append(one)
+    return {issuer: tuple(same) for issuer, same in found.items()}
 
 
-def _is_delta(crl: x509.CertificateRevocationList) -> bool:
-    return any(isinstance(found.value, x509.DeltaCRLIndicator) for found in crl.extensions)
+@dataclass(slots=True, kw_only=True)
+class Revocation:
+    """One validation's view of the lists; `at` is aware UTC. Every signature is checked once."""
 
+    lists: Lists
+    signers: Signers
+    at: datetime
+    _verified: dict[tuple[int, int], bool] = field(default_factory=dict)
 
-def _usable(crl: x509.CertificateRevocationList, issuer: Node, at: datetime) -> bool:
-    usage = extension(issuer, x509.KeyUsage)
-    if usage is not None and not usage.value.crl_sign:  # RFC 5280 section 6.3.3 (f)
-        return False
-    moment = at.replace(microsecond=0)
-    if crl.next_update_utc is None or not crl.last_update_utc <= moment <= crl.next_update_utc:
-        return False
-    return _complete(crl) and _signed(crl, issuer)
+    def seen(self, path: tuple[Node, ...]) -> str | None:
+        """Return why the path cannot be shown to be free of revoked certificates, or None.
 
+        The anchor is trusted by configuration and has no CRL above it. Raises PathError `path.budget`.
+        """
+        for position, each in enumerate(path[:-1]):
+            seen = self._status(each, path[position + 1 :])
+            if seen is not None:
+                return seen
+        return None
 
-def _complete(crl: x509.CertificateRevocationList) -> bool:
-    """Whether nothing critical limits the list, it is numbered (section 5.2.3), and entries hold no surprises."""
-    if any(found.critical for found in crl.extensions):
-        return False
-    if not any(isinstance(found.value, x509.CRLNumber) for found in crl.extensions):
-        return False
-    return not _odd_entries(crl)
+    def _status(self, each: Node, issuers: tuple[Node, ...]) -> str | None:
+        serial = each.certificate.serial_number
+        covered: frozenset[x509.ReasonFlags] = frozenset()
+        for point in points_of(each):
+            for found in self._complete(point, each, issuers):
+                reasons = point.reasons & found.reasons
+                if reasons <= covered:
+                    continue
+                entry = self._entry(found, each, issuers)
+                if entry is not None:
+                    return _revoked(serial, entry)
+                covered |= reasons
+        if covered == ALL_REASONS:
+            return None
+        return f"no usable CRL covers serial {serial:x}{' for every reason' if covered else ''}"
 
+    def _complete(self, point: Point, each: Node, issuers: tuple[Node, ...]) -> Iterator[RevocationList]:
+        for issuer in point.issuers:
+            for found in self.lists.get(issuer, ()):
+                if found.base is None and covers(found, point, each) and self._usable(found, issuers):
+                    yield from (found,) if self._is_newest(found, issuers) else ()
 
-def _odd_entries(crl: x509.CertificateRevocationList) -> bool:
-    """Whether an entry has a critical extension that is not processed, such as another certificate issuer."""
-    with tolerant():
-        try:
-            return any(
-                found.critical and found.oid not in _UNDERSTOOD_IN_ENTRIES
-                for entry in crl
-                for found in entry.extensions
-            )
-        except UNREADABLE:
+    def _usable(self, found: RevocationList, issuers: tuple[Node, ...]) -> bool:
+        return found.defect is None and found.is_current(self.at) and self._signed(found, issuers)
+
+    def _is_newest(self, complete: RevocationList, issuers: tuple[Node, ...]) -> bool:
+        """Whether no delta is newer than what it could be combined with: that list would be known to be out of date."""
+        newer = [delta for delta in self._deltas(complete, issuers) if _after(delta, complete)]
+        return not newer or any(_combines(delta, complete) for delta in newer)
+
+    def _deltas(self, complete: RevocationList, issuers: tuple[Node, ...]) -> list[RevocationList]:
+        beside = self.lists.get(complete.issuer, ())
+        return [
+            found
+            for found in beside
+            if found.base is not None and same_scope(found, complete) and self._usable(found, issuers)
+        ]
+
+    def _entry(self, complete: RevocationList, each: Node, issuers: tuple[Node, ...]) -> Entry | None:
+        serial = each.certificate.serial_number
+        deltas = [delta for delta in self._deltas(complete, issuers) if _combines(delta, complete)]
+        if deltas:
+            changed = max(deltas, key=lambda delta: delta.number or 0).entry(serial, each.issuer)
+            if changed is not None:
+                return None if changed.reason is x509.ReasonFlags.remove_from_crl else changed
+        return complete.entry(serial, each.issuer)
+
+    def _signed(self, found: RevocationList, issuers: tuple[Node, ...]) -> bool:
+        """Whether an issuer on the path signed the list, or another of its name that reaches the same anchor."""
+        on_path = [each for each in issuers if each.subject == found.issuer]
+        if any(self._signed_by(found, each) for each in on_path):
             return True
+        anchor = issuers[-1]
+        return any(
+            self._signed_by(found, each) and self.signers.is_trusted(each, anchor)
+            for each in self.signers.named(found.issuer)
+            if each not in on_path
+        )
+
+    def _signed_by(self, found: RevocationList, signer: Node) -> bool:
+        usage = extension(signer, x509.KeyUsage)
+        if usage is not None and not usage.value.crl_sign:  # section 6.3.3 (f)
+            return False
+        edge = (id(found), id(signer))
+        if edge not in self._verified:
+            if len(self._verified) >= MAX_CRL_SIGNATURES:
+                raise PathError("revocation needs more signature checks than the limit", code="path.budget")
+            self._verified[edge] = _verifies(found.crl, signer)
+        return self._verified[edge]
 
 
-def _signed(crl: x509.CertificateRevocationList, issuer: Node) -> bool:
+def _revoked(serial: int, entry: Entry) -> str:
+    state = "on hold" if entry.reason is x509.ReasonFlags.certificate_hold else "revoked"
+    return f"serial {serial:x} is {state} since {entry.since:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _after(delta: RevocationList, complete: RevocationList) -> bool:
+    return (delta.number or 0) > (complete.number or 0)
+
+
+def _combines(delta: RevocationList, complete: RevocationList) -> bool:
+    """Section 5.2.4: the complete list is not older than the base, and older than the delta."""
+    return _after(delta, complete) and (delta.base or 0) <= (complete.number or 0)
+
+
+def _verifies(crl: x509.CertificateRevocationList, signer: Node) -> bool:
     try:
-        verify_crl(crl, issuer.certificate.public_key())
+        verify_crl(crl, signer.certificate.public_key())
     except (SignatureRefusedError, ValueError, UnsupportedAlgorithm):
         return False
     return True

@@ -92,6 +92,22 @@ def _base128(arc: int) -> bytes:
     return bytes(reversed(octets))
 
 
+def dotted(element: Element) -> str:
+    """Return the dotted form of an OBJECT IDENTIFIER element; raises DerError if it is none or not minimal."""
+    if element.tag != OBJECT_IDENTIFIER or not element.content or element.content[-1] & 0x80:
+        raise DerError("this is no object identifier")
+    arcs, value = [], 0
+    for octet in element.content:
+        if value == 0 and octet == 0x80:
+            raise DerError("object identifier is not minimal")
+        value = value << 7 | octet & 0x7F
+        if not octet & 0x80:
+            arcs.append(value)
+            value = 0
+    first = min(arcs[0] // 40, 2)
+    return ".".join(str(arc) for arc in (first, arcs[0] - 40 * first, *arcs[1:]))
+
+
 def context(number: int, content: bytes) -> bytes:
     """Return a constructed context tag, as EXPLICIT tags and IMPLICIT sequences have."""
     return tlv(0xA0 | number, content)

@@ -22,6 +22,7 @@ from pki.constraints import Budget, constrained_names, refusal
 from pki.errors import KeyRefusedError
 from pki.keys import require_sound_rsa
 from pki.paths import Node
+from pki.policies import POLICY_EXTENSIONS, policies_seen
 from pki.reading import Value
 from pki.signatures import BELIEVED_CURVES
 
@@ -34,11 +35,9 @@ _UNDERSTOOD = frozenset(
         ExtensionOID.EXTENDED_KEY_USAGE,
         ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
         ExtensionOID.NAME_CONSTRAINTS,
-        ExtensionOID.CERTIFICATE_POLICIES,  # any policy is acceptable, so its presence decides nothing
+        *POLICY_EXTENSIONS,
     }
 )
-# NOTE: explicit policies are not processed; a CA that demands them is refused rather than half obeyed.
-_UNPROCESSED = frozenset({ExtensionOID.POLICY_CONSTRAINTS, ExtensionOID.INHIBIT_ANY_POLICY})
 
 
 class Leaf(Enum):
@@ -50,10 +49,14 @@ class Leaf(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathRules:
-    """What a caller asks of a path: the leaf's kind, an extended key usage (dotted OID), and the depth."""
+    """What a caller asks of a path: the leaf's kind, an extended key usage (dotted OID), and the depth.
+
+    `policies` (dotted OIDs) None accepts any certificate policy; else the path must be valid under one of them.
+    """
 
     leaf: Leaf = Leaf.END_ENTITY
     purpose: str | None = None
+    policies: frozenset[str] | None = None
     max_depth: int = MAX_DEPTH
 
 
@@ -122,14 +125,16 @@ def _validity(question: Question) -> str | None:
     return None
 
 
-@_rule("basic-constraints", "RFC 5280 section 4.2.1.9", "critical basic constraints with the CA flag on every issuer")
+@_rule("basic-constraints", "RFC 5280 section 4.2.1.9", "the CA flag on every issuer, critical on the anchor")
 def _basic_constraints(question: Question) -> str | None:
     for each in question.issuers:
         basic = extension(each, x509.BasicConstraints)
         if basic is None or not basic.value.ca:
             return f"{_shown(each)} is no CA"
-        if not basic.critical:
-            return f"{_shown(each)} has basic constraints that are not critical"
+    # section 6.1.4 (k) asks intermediates for the flag only; an anchor is configuration, so it can be had right
+    anchor = extension(question.path[-1], x509.BasicConstraints)
+    if anchor is not None and not anchor.critical:
+        return f"anchor {_shown(question.path[-1])} has basic constraints that are not critical"
     return None
 
 
@@ -215,7 +220,7 @@ def _anchor_key_identifier(question: Question) -> str | None:
 def _critical_extensions(question: Question) -> str | None:
     for each in question.path:
         for found in each.certificate.extensions:
-            if found.oid in _UNPROCESSED or (found.critical and not _understood(found.oid)):
+            if found.critical and not _understood(found.oid):
                 return f"{_shown(each)} has extension {found.oid.dotted_string}"
     return None
 
@@ -223,6 +228,11 @@ def _critical_extensions(question: Question) -> str | None:
 def _understood(oid: ObjectIdentifier) -> bool:
     # the key identifiers have their own rule, which says more than `not processed`
     return oid in _UNDERSTOOD or oid in {ExtensionOID.AUTHORITY_KEY_IDENTIFIER, ExtensionOID.SUBJECT_KEY_IDENTIFIER}
+
+
+@_rule("policies", "RFC 5280 section 6.1.5 (g), RFC 9618", "a policy that holds along the path, where one is demanded")
+def _policies(question: Question) -> str | None:
+    return policies_seen(question.path, wanted=question.rules.policies)
 
 
 @_rule("names", "RFC 5280 sections 4.1.2.6, 4.2.1.6", "a subject on every CA; without one, critical alternative names")

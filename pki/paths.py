@@ -14,7 +14,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki.certificates import load_certificate, raw_certificate
-from pki.constraints import comparable_name
+from pki.constraints import ComparableName, comparable_name
 from pki.errors import PathError
 from pki.reading import extension
 from pki.signatures import SignatureRefusedError, verify_certificate
@@ -22,8 +22,6 @@ from pki.signatures import SignatureRefusedError, verify_certificate
 MAX_SIGNATURE_CHECKS = 128  # pyca/cryptography's limit too; Go and rustls-webpki take 100
 MAX_STEPS = 2048  # edges walked, verified or not: a mesh of cross-signed CAs has factorially many paths
 MAX_CERTIFICATES = 24  # in one path, self-issued ones included
-
-ComparableName = tuple[frozenset[tuple[str, str | bytes]], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -115,6 +113,10 @@ class Search:
                 self.too_deep = True
                 continue
             yield from self._extend((*path, above), deeper)
+
+    def named(self, name: ComparableName) -> tuple[Node, ...]:
+        """Return every certificate at hand with this subject."""
+        return (*self.intermediates.get(name, ()), *self.anchors.get(name, ()))
 
     @staticmethod
     def _closest(pool: Mapping[ComparableName, tuple[Node, ...]], child: Node) -> list[Node]:

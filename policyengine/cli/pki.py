@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pki.path_rules import PathRules
 
 MAX_FILE_BYTES = 64 * 1024 * 1024  # a CRL of a million entries
+_DOTTED = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]{0,20})){1,30}")
 
 app = typer.Typer(help="Verify certificate paths, inspect and create keys.", no_args_is_help=True, add_completion=False)
 
@@ -36,12 +38,13 @@ def verify(
     crls: Annotated[list[Path] | None, typer.Option(help="CRLs; then all of the path must be covered.")] = None,
     at: Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339 time to judge at; default now.")] = None,
     purpose: Annotated[Purpose | None, typer.Option(help="Extended key usage to ask for.")] = None,
+    policy: Annotated[list[str] | None, typer.Option(metavar="OID", help="A policy to demand. Repeatable.")] = None,
     output: Annotated[Output, typer.Option(help="JSON or a table.")] = Output.JSON,
 ) -> None:
     """Judge one certificate path: exit 0 accepted, 1 refused, 2 usage."""
     from pki.certificates import split_certificates
     from pki.chain import examine_path, refused
-    from pki.crls import load_crl
+    from pki.crl_lists import load_crl
     from pki.errors import PathError
 
     trusted = [each for file in anchors for each in split_certificates(_read(file))]
@@ -55,7 +58,7 @@ def verify(
             intermediates=[*issuers, *between],
             anchors=trusted,
             at=moment,
-            rules=_rules(purpose),
+            rules=_rules(purpose, policy),
             crls=[load_crl(data) for data in lists],
         )
     except PathError as error:
@@ -65,11 +68,15 @@ def verify(
         raise typer.Exit(1)
 
 
-def _rules(purpose: Purpose | None) -> PathRules:
+def _rules(purpose: Purpose | None, policies: list[str] | None) -> PathRules:
     from pki.path_rules import Leaf, PathRules
     from pki.profile import Use
 
-    return PathRules(leaf=Leaf.ANY, purpose=Use(purpose.value).oid if purpose else None)
+    for policy in policies or ():
+        if not _DOTTED.fullmatch(policy):
+            raise typer.BadParameter(f"`{policy}` is no policy identifier, such as 2.5.29.32.0")
+    wanted = frozenset(policies) if policies else None
+    return PathRules(leaf=Leaf.ANY, purpose=Use(purpose.value).oid if purpose else None, policies=wanted)
 
 
 def _read(path: Path) -> bytes:

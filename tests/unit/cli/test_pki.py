@@ -77,6 +77,13 @@ def test_a_purpose_is_asked_for(files: Path) -> None:
     assert run("verify", *arguments).exit_code == 0
 
 
+def test_a_policy_is_demanded(files: Path) -> None:
+    arguments = ("verify", "--anchors", files / "root.pem", "--at", AT, files / "issuing.pem")
+    refused = json.loads(run(*arguments, "--policy", "1.2.3").stdout)
+    assert [check["id"] for check in refused["checks"] if check["result"] == "fail"] == ["path.policies"]
+    assert run(*arguments, "--policy", "gold").exit_code == 2
+
+
 def test_bytes_that_are_no_certificate_are_refused_not_a_usage_error(files: Path) -> None:
     (files / "junk").write_bytes(b"\x30\x03abc")
     result = run("verify", "--anchors", files / "root.pem", files / "junk")

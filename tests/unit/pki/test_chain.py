@@ -90,9 +90,9 @@ DEFECTS: dict[str, tuple[str, Callable[[], Chain]]] = {
         "path.basic-constraints",
         lambda: replace(SOUND, issuing_extensions=without(SOUND.issuing_extensions, x509.BasicConstraints)),
     ),
-    "basic-constraints-not-critical": (
+    "anchor-with-basic-constraints-not-critical": (
         "path.basic-constraints",
-        lambda: with_issuing(x509.BasicConstraints(ca=True, path_length=None), critical=False),
+        lambda: with_root(x509.BasicConstraints(ca=True, path_length=None), critical=False),
     ),
     "path-too-long": ("path.path-length", lambda: with_root(TOO_SHORT, critical=True)),
     "issuing-without-cert-sign": (
@@ -124,7 +124,7 @@ DEFECTS: dict[str, tuple[str, Callable[[], Chain]]] = {
     "unknown-critical-in-leaf": ("path.critical-extensions", lambda: with_leaf(UNKNOWN, critical=True)),
     "unknown-critical-in-issuing": ("path.critical-extensions", lambda: with_issuing(UNKNOWN, critical=True)),
     "explicit-policy-demanded": (
-        "path.critical-extensions",
+        "path.policies",
         lambda: with_issuing(x509.PolicyConstraints(0, None), critical=False),
     ),
     "leaf-without-any-name": ("path.names", lambda: replace(SOUND, leaf_subject=x509.Name([]))),
@@ -236,6 +236,9 @@ def test_the_refusal_carries_the_check_as_its_code() -> None:
 
 
 ACCEPTED: dict[str, Callable[[], Chain]] = {
+    "basic-constraints-of-an-intermediate-not-critical": lambda: with_issuing(
+        x509.BasicConstraints(ca=True, path_length=None), critical=False
+    ),
     "an-idevid-without-alternative-names": lambda: SOUND,
     "an-idevid-that-never-expires": lambda: replace(SOUND, leaf_end=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
     "an-old-ca-without-key-usage": lambda: replace(
