@@ -155,7 +155,8 @@ def key_description(holder: x509.Certificate | x509.CertificateSigningRequest) -
     try:
         return keys.described(holder.public_key())
     except (ValueError, UnsupportedAlgorithm):
-        return _NAMED_ONLY.get(holder.public_key_algorithm_oid.dotted_string, "unknown"), None
+        known = holder.public_key_algorithm_oid.dotted_string if isinstance(holder, x509.Certificate) else ""
+        return _NAMED_ONLY.get(known, "unknown"), None
 
 
 _NAMED_ONLY = {  # RFC 9935: keys that are never asked to do anything here, so a name is enough
