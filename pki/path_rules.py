@@ -114,6 +114,9 @@ def _is_ca(of: Node) -> bool:
     return is_ca(of.certificate)
 
 
+_NO_USAGE = x509.KeyUsage(False, False, False, False, False, False, False, False, False)  # noqa: FBT003
+
+
 @_rule("validity", "RFC 5280 section 6.1.3 (a)(2)", "every certificate valid at the moment, both ends included")
 def _validity(question: Question) -> str | None:
     moment = question.at.astimezone(UTC).replace(microsecond=0)  # certificates know whole seconds
@@ -159,7 +162,16 @@ def _key_usage(question: Question) -> str | None:
         usage = extension(each, x509.KeyUsage)
         if usage and not usage.value.key_cert_sign:
             return f"{_shown(each)} may not sign certificates"
+    return _leaf_key_usage(question)
+
+
+def _leaf_key_usage(question: Question) -> str | None:
     usage = extension(question.leaf, x509.KeyUsage)
+    basic = extension(question.leaf, x509.BasicConstraints)
+    if usage and usage.value == _NO_USAGE:
+        return f"{_shown(question.leaf)} has a key usage that allows nothing"  # section 4.2.1.3
+    if basic and basic.value.path_length is not None and usage and not usage.value.key_cert_sign:
+        return f"{_shown(question.leaf)} has a path length and may not sign certificates"  # section 4.2.1.9
     if usage and usage.value.key_cert_sign and not _is_ca(question.leaf):
         return f"{_shown(question.leaf)} has keyCertSign and is no CA"
     return None

@@ -100,7 +100,15 @@ DEFECTS: dict[str, tuple[str, Callable[[], Chain]]] = {
         lambda: with_issuing(usage(sign_certificates=False), critical=True),
     ),
     "leaf-with-cert-sign": ("path.key-usage", lambda: with_leaf(usage(sign_certificates=True), critical=True)),
-    "leaf-is-a-ca": ("path.leaf", lambda: with_leaf(TOO_SHORT, critical=True)),
+    "leaf-key-usage-empty": (
+        "path.key-usage",
+        lambda: with_leaf(x509.KeyUsage(*[False] * 9), critical=True),
+    ),
+    "leaf-path-length-without-cert-sign": (
+        "path.key-usage",
+        lambda: with_leaf(x509.BasicConstraints(ca=True, path_length=0), critical=True),
+    ),
+    "leaf-is-a-ca": ("path.leaf", lambda: with_leaf(x509.BasicConstraints(ca=True, path_length=None), critical=True)),
     "leaf-key-p224": (
         "path.key",
         lambda: replace(SOUND, leaf_key=ec.generate_private_key(ec.SECP224R1()).public_key()),
