@@ -20,6 +20,9 @@ from policyengine.model.expression import facts_read
 from policyengine.model.facts import Facts, Provenance, Source
 from policyengine.model.ids import DeviceId, digest_of
 from policyengine.model.policy import Action, Bundle, Mode, Phase, Role, Rule
+from policyengine.language.source_places import SourcePlaces
+from policyengine.services.policy_coverage import coverage_of
+from policyengine.services.policy_mutation import mutations_of, score
 from policyengine.services.policy_tests import run_policy_tests
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -97,6 +100,22 @@ def test_every_policy_test_holds_and_shows_every_outcome_of_every_rule(compilati
     assert compilation.digest is not None
     report = run_policy_tests(compilation.bundle, compilation.digest, compilation.tests)
     assert (report.failures, report.gaps, report.untested) == ((), (), ())
+
+
+def test_the_policy_tests_have_seen_every_operand_of_every_rule(compilation: Compilation) -> None:
+    assert compilation.bundle is not None and compilation.digest is not None
+    places = SourcePlaces(starter_files())
+    coverage = coverage_of(compilation.bundle, compilation.digest, compilation.tests, places)
+    assert [goal for one in coverage for goal in one.unseen] == []
+
+
+def test_the_policy_tests_notice_nearly_every_small_mistake_in_a_policy(compilation: Compilation) -> None:
+    """At least 90% of all mutants are killed, and at least 80% of those of any one policy."""
+    assert compilation.bundle is not None and compilation.digest is not None
+    places = SourcePlaces(starter_files())
+    mutations = list(mutations_of(compilation.bundle, compilation.digest, compilation.tests, places))
+    assert score(mutations) >= 90, [one.survivors for one in mutations]
+    assert {one.policy: score([one]) for one in mutations if score([one]) < 80} == {}
 
 
 def test_every_policy_test_demands_every_outcome(compilation: Compilation) -> None:

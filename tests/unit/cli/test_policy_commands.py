@@ -112,6 +112,38 @@ def test_a_minimum_that_is_no_percentage_is_a_usage_error(policies: Path) -> Non
     assert run("test", str(policies), "--min-coverage", "101").exit_code == 2
 
 
+def test_mutation_prints_a_score_and_shows_its_progress_on_stderr(policies: Path) -> None:
+    result = run("test", str(policies), "--mutate", "--output", "json", "--min-score", "90")
+    assert result.exit_code == 0, result.stderr
+    mutation = json.loads(result.stdout)["mutation"]
+    assert mutation["score"] >= 90
+    assert len(result.stderr.splitlines()) == len(mutation["policies"]) == 23
+
+
+def test_a_change_that_no_test_notices_is_listed_with_its_place_and_a_hint(policies: Path) -> None:
+    test = policies / "engineering" / "gateway-firmware_test.yaml"
+    test.write_text("".join(line for line in test.read_text().splitlines(True) if "at-the-floor" not in line))
+    result = run("test", str(policies), "--mutate", "--min-score", "99.9")
+    assert result.exit_code == 1
+    listed = (
+        "engineering/gateway-firmware.yaml:16:16: engineering/gateway-firmware, rule firmware-floor: no test notices\n"
+        "  boot.svn >= params.min_svn\n"
+        "  changed to boot.svn > params.min_svn\n"
+        "  add a device on which `boot.svn` and `params.min_svn` are equal\n"
+    )
+    assert listed in result.stdout
+
+
+def test_nothing_is_mutated_while_an_expectation_does_not_hold(policies: Path) -> None:
+    break_expectation(policies)
+    result = run("test", str(policies), "--mutate")
+    assert (result.exit_code, result.stderr) == (1, "nothing was mutated, because not every expectation holds\n")
+
+
+def test_a_minimum_score_without_mutation_is_a_usage_error(policies: Path) -> None:
+    assert run("test", str(policies), "--min-score", "90").exit_code == 2
+
+
 def test_policies_that_do_not_compile_are_not_tested_and_exit_with_one(policies: Path) -> None:
     rule = policies / "engineering" / "gateway-firmware.yaml"
     rule.write_text(rule.read_text().replace("boot.svn", "boot.svm"))
