@@ -15,12 +15,12 @@ from cryptography import x509
 from policyengine.adapters.starter import starter_files
 from policyengine.decision.program import compile_program
 from policyengine.language.compiler import Compilation, compile_tree
+from policyengine.language.source_places import SourcePlaces
 from policyengine.model.decision import Outcome, Result, Tier
 from policyengine.model.expression import facts_read
 from policyengine.model.facts import Facts, Provenance, Source
 from policyengine.model.ids import DeviceId, digest_of
 from policyengine.model.policy import Action, Bundle, Mode, Phase, Role, Rule
-from policyengine.language.source_places import SourcePlaces
 from policyengine.services.policy_coverage import coverage_of
 from policyengine.services.policy_mutation import mutations_of, score
 from policyengine.services.policy_tests import run_policy_tests
