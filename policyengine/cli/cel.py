@@ -3,16 +3,48 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from policyengine.errors import PolicyEngineError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from policyengine.services.expressions import Answer
+
+MAX_LINE = 4 * 1024 * 1024  # bytes of one request, as for every JSON document
+MAX_SECONDS = 10.0  # for one request; the slowest of google/cel-spec's takes milliseconds
+MAX_MEMORY = 1024 * 1024 * 1024  # bytes for one request, beside what the program itself takes
+
+_PAGES = Path("/proc/self/statm")
 
 app = typer.Typer(help="Evaluate expressions of the condition language.", no_args_is_help=True, add_completion=False)
+
+
+class SlowExpressionError(PolicyEngineError):
+    """An expression that was stopped because it took too long."""
+
+    code = "cel.time"
+
+
+class LargeExpressionError(PolicyEngineError):
+    """An expression that was stopped because it took too much memory."""
+
+    code = "cel.memory"
+
+
+class LongLineError(PolicyEngineError):
+    """A line that is too long to be read."""
+
+    code = "json.too-large"
 
 
 @app.callback()
@@ -29,8 +61,8 @@ def evaluate(
     """Evaluate CEL with the engine that judges devices: JSON lines in, JSON lines out.
 
     A request is {"id", "expr", "bindings": {name: typed value}, "type_env"?, "container"?, "disable_check"?}; a typed
-    value is {"t": "int", "v": "7"}. An answer is {"id", "kind": "value" | "error" | "compile_error", "value"}. The exit
-    code is 2 if a line was no request.
+    value is {"t": "int", "v": "7"}. An answer is {"id", "kind": "value" | "error" | "compile_error", "value"}. Each
+    line is answered, whatever the others hold; the exit code is 2 if one was no request.
     """
     if file is None:
         all_answered = _answer(sys.stdin.buffer)
@@ -41,14 +73,67 @@ def evaluate(
         raise typer.Exit(2)
 
 
-def _answer(lines: Iterable[bytes]) -> bool:
-    from policyengine.services.expressions import answer_line
-
+def _answer(lines: BinaryIO) -> bool:
     all_answered = True
-    for line in lines:
+    for line in _bounded(lines):
         if line.strip():
-            answer = answer_line(line)
+            answer = _answered(line)
             all_answered &= answer.is_answered
             sys.stdout.write(json.dumps(answer.document, ensure_ascii=True) + "\n")
             sys.stdout.flush()
     return all_answered
+
+
+def _bounded(lines: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines; of one that is too long, as much as shows that it is."""
+    while line := lines.readline(MAX_LINE + 1):
+        yield line
+        while len(line) > MAX_LINE and not line.endswith(b"\n"):
+            line = lines.readline(MAX_LINE)
+
+
+def _answered(line: bytes) -> Answer:
+    from policyengine.services.expressions import answer_line, refused_line
+
+    if len(line) > MAX_LINE:
+        return refused_line(b"", LongLineError(f"the line has more than {MAX_LINE} bytes"))
+    try:
+        with _limits():
+            return answer_line(line)
+    except SlowExpressionError as error:
+        return refused_line(line, error)
+    except MemoryError:
+        return refused_line(line, LargeExpressionError(f"the expression needs more than {MAX_MEMORY} bytes"))
+
+
+@contextmanager
+def _limits() -> Iterator[None]:
+    """Raise SlowExpressionError after MAX_SECONDS, and MemoryError beyond MAX_MEMORY more than is used now."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise SlowExpressionError(f"the expression was stopped after {MAX_SECONDS:g} seconds")
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    before = signal.signal(signal.SIGALRM, stop)
+    resource.setrlimit(resource.RLIMIT_AS, (_most(soft), hard))
+    signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        signal.signal(signal.SIGALRM, before)
+
+
+def _most(soft: int) -> int:
+    """Return the address space that one request may fill, never more than the caller's own limit."""
+    wanted = _used() + MAX_MEMORY
+    return wanted if soft == resource.RLIM_INFINITY else min(soft, wanted)
+
+
+def _used() -> int:
+    """Return the bytes of address space in use; where the system does not say, none."""
+    try:
+        return int(_PAGES.read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0

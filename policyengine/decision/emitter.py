@@ -163,6 +163,8 @@ class Emitter:
         source, path = node.range, origin(node.range, scope)
         partial = node.macro in (Macro.ALL, Macro.EXISTS)
         text = self.raw(source, scope) if partial else self.expression(source, scope)
+        if self.space.plain:
+            text = f"F.spend({text})"  # a policy's condition has its bound from the schema instead
         kinds = _element_types(source.type, len(node.variables))
         locals_ = {name: self.local(kind, path) for name, kind in zip(node.variables, kinds, strict=True)}
         target = ", ".join(found.name for found in locals_.values())

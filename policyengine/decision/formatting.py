@@ -13,6 +13,7 @@ from policyengine.decision.convert import to_string
 from policyengine.decision.errors import CelError, no_overload
 from policyengine.decision.lists import items
 from policyengine.decision.values import TypeName, is_number, key_value
+from policyengine.decision.weight import writable
 
 MAX_PRECISION = 1000  # digits behind the point, as in cel-cpp
 _CLAUSE = re.compile(r"%(?:%|(?:\.(\d{1,4}))?([sdfeboxX])|(.?))|[^%]+", re.DOTALL)
@@ -64,7 +65,7 @@ def _parts(form: str, offered: Iterator[object]) -> Iterator[str]:
             yield "%" if found.group() == "%%" else found.group()
             continue
         for value in offered:
-            yield _CLAUSES[clause](value, _precision(precision))
+            yield _CLAUSES[clause](writable(value), _precision(precision))
             break
         else:
             raise CelError("cel.index", "there are more clauses than values")

@@ -113,22 +113,23 @@ def _contained(emitter: Emitter, node: Call, scope: Scope) -> str | None:
 
 
 def _arithmetic(emitter: Emitter, node: Call, scope: Scope) -> str | None:
+    form = _arithmetic_form(emitter, node, scope)
+    if form is None:
+        return None  # INVARIANT: before any operand is written, or each level of nesting would write it twice
+    left, right = (emitter.expression(argument, scope) for argument in node.arguments)
+    return f"{form}({left} {_BOUNDS[node.function]} {right})"
+
+
+def _arithmetic_form(emitter: Emitter, node: Call, scope: Scope) -> str | None:
+    """Return what has to stand before Python's own operator, None if that has another meaning."""
     left, right = node.arguments
     kinds = (left.type.kind, right.type.kind)
-    text = f"({emitter.expression(left, scope)} {_BOUNDS[node.function]} {emitter.expression(right, scope)})"
-    if kinds == (Kind.DOUBLE, Kind.DOUBLE):
-        return text
     if kinds == (Kind.INT, Kind.INT):
-        return text if _fits(bounds(node, scope)) else f"i64{text}"
-    if node.function == "_-_" and kinds == (Kind.TIMESTAMP, Kind.TIMESTAMP):
-        return text
-    if (
-        node.function != "_*_"
-        and set(kinds) == _TIMES
-        and all(_no_nanos(side, emitter, scope) for side in (left, right))
-    ):
-        return text
-    return None
+        return "" if _fits(bounds(node, scope)) else "i64"
+    if kinds == (Kind.DOUBLE, Kind.DOUBLE) or (node.function == "_-_" and kinds == (Kind.TIMESTAMP, Kind.TIMESTAMP)):
+        return ""
+    is_shift = node.function != "_*_" and set(kinds) == _TIMES
+    return "" if is_shift and all(_no_nanos(side, emitter, scope) for side in (left, right)) else None
 
 
 def _no_nanos(node: Node, emitter: Emitter, scope: Scope) -> bool:

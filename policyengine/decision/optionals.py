@@ -85,6 +85,11 @@ def select(operand: object, name: str) -> Optional:
     return of(operand[name]) if name in operand else NONE
 
 
+def select_any(operand: object, name: str) -> object:
+    """Return `operand.name`; of an optional map an optional, where no type said beforehand that it is one."""
+    return select(operand, name) if isinstance(operand, Optional) else values.select(operand, name)
+
+
 def at(operand: object, key: object) -> Optional:
     """Return `operand[?key]` of a list or map, or of an optional one."""
     if isinstance(operand, Optional):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from policyengine.decision.arithmetic import MAX_CONCATENATION
@@ -33,14 +34,21 @@ def replace(text: object, pattern: object, rewrite: object, count: object = -1) 
     parts = tuple(_rewriting(form, matcher.groups))
     made: list[str] = []
     size = end = 0
-    for at, match in enumerate(matcher.finditer(whole)):
-        if at == count:
-            break
+    for match in islice(_found(matcher, whole), None if count < 0 else count):
         made += [whole[end : match.start()], *(part if isinstance(part, str) else match[part] or "" for part in parts)]
         size, end = size + sum(map(len, made[-len(parts) - 1 :])), match.end()
         if size > MAX_CONCATENATION:
             raise CelError("cel.size", f"the result is longer than {MAX_CONCATENATION}")
     return "".join([*made, whole[end:]])
+
+
+def _found(matcher: Any, whole: str) -> Iterator[Any]:
+    """Yield the matches in turn; as in RE2's own replacement, no empty one right behind another match."""
+    end = -1
+    for match in matcher.finditer(whole):
+        if match.end() > match.start() or match.start() != end:
+            yield match
+        end = match.end()
 
 
 def _rewriting(form: str, groups: int) -> Iterator[str | int]:

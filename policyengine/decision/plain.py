@@ -14,14 +14,28 @@ from policyengine.decision.functions import FUNCTIONS, Function, accepts
 from policyengine.decision.space import Space
 from policyengine.model.expression import Call, Node, walk
 
+MAX_ELEMENTS = 5_000_000  # a few seconds; a policy's condition is bounded before it runs (language/cel_cost.py)
+
 Evaluate = Callable[[Mapping[str, object]], object]
 
 
 class _Variables(dict[str, object]):
-    """What the caller gives; any other name fails where it is read."""
+    """What the caller gives; any other name fails where it is read. One evaluation's budget is here as well."""
+
+    def __init__(self, variables: Mapping[str, object]) -> None:
+        super().__init__(variables)
+        self._left = MAX_ELEMENTS
 
     def __missing__(self, name: str) -> object:
         raise CelError("cel.undeclared", f"`{name[:64]}` has no value")
+
+    def spend(self, collection: object) -> object:
+        """Return `collection`, through which a macro is about to go; raises CelError `cel.cost` above MAX_ELEMENTS."""
+        if isinstance(collection, tuple | dict):
+            self._left -= len(collection)
+            if self._left < 0:
+                raise CelError("cel.cost", f"macros went through more than {MAX_ELEMENTS} elements")
+        return collection
 
 
 def compile_plain(node: Node, functions: Mapping[str, Function] = FUNCTIONS) -> Evaluate:

@@ -134,7 +134,7 @@ def bindings() -> dict[str, object]:
         "why": reason_of,
         "i64": int64,
         "eq": values.equal,
-        "select": values.select,
+        "select": optionals.select_any,
         "has": values.has,
         "key": values.map_key,
         "opt_select": optionals.select,

@@ -57,8 +57,8 @@ def origin(node: Node, scope: Scope) -> str | None:
         case Select():
             above = origin(node.operand, scope)
             return above and f"{above}.{node.name}"
-        case Call(function="_[_]" | "_[?_]" | "dyn"):
-            return origin(node.arguments[0], scope)
+        case Call(function="_[_]" | "_[?_]" | "dyn", arguments=(operand, *_)):
+            return origin(operand, scope)
         case _:
             return None
 

@@ -28,7 +28,7 @@ from policyengine.language.cel_functions import (
     VERSION_FUNCTIONS,
     Function,
 )
-from policyengine.language.cel_messages import MAX_PROBLEMS, Vocabulary, problems_in
+from policyengine.language.cel_messages import MAX_PROBLEMS, Vocabulary, problems_in, undeclarable
 from policyengine.language.cel_names import NOW, PARAMS, Names
 from policyengine.language.cel_problems import CelProblem, ConditionError
 from policyengine.language.cel_text import (
@@ -50,13 +50,8 @@ __all__ = ["CelProblem", "Compiled", "ConditionError", "Environment", "PlainEnvi
 
 # All of the CEL standard that works on JSON-shaped values; cel-cpp knows these libraries by these names only.
 _LIBRARIES = ("bindings", "encoders", "lists", "math", "optional", "regex", "sets", "strings", "two-var-comprehensions")
-_CONFIGURATION = "\n".join(
-    [
-        "name: policyengine",
-        "stdlib: {exclude_functions: [{name: string}]}",  # STRING_FUNCTION takes its place
-        f"extensions: [{', '.join(f'{{name: {name}}}' for name in _LIBRARIES)}]",
-    ]
-)
+_LISTS = "lists"  # the one library whose functions have names that callers declare for types of their own
+_LIST_FUNCTIONS = frozenset({"distinct", "first", "flatten", "last", "lists.range", "slice", "sort"})
 _BLOCK = re.compile(r"\bcel\.block\s*\(")
 _FACT_FUNCTIONS = VERSION_FUNCTIONS + EXTENSION_FUNCTIONS
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -215,20 +210,30 @@ def _checker(
     container: str = "",
 ) -> Any:
     known = functions if any(each.name == STRING_FUNCTION.name for each in functions) else (*functions, STRING_FUNCTION)
-    declarations = [cel.FunctionDecl(each.name, [_overload(form) for form in each.overloads]) for each in known]
     by_configuration = {name: kind for name, kind in variables.items() if needs_configuration(kind)}
-    return cel.NewEnv(
-        pool,
-        config=cel.NewEnvConfigFromYaml(_configuration(by_configuration)),
-        variables={name: declared(kind) for name, kind in variables.items() if name not in by_configuration},
-        functions=declarations,
-        container=container or None,
+    own = frozenset(each.name for each in functions)
+    try:
+        return cel.NewEnv(
+            pool,
+            config=cel.NewEnvConfigFromYaml(_configuration(by_configuration, own)),
+            variables={name: declared(kind) for name, kind in variables.items() if name not in by_configuration},
+            functions=[cel.FunctionDecl(each.name, [_overload(form) for form in each.overloads]) for each in known],
+            container=container or None,
+        )
+    except RuntimeError as cause:  # a name that cannot be one, or one that is declared twice
+        raise ConditionError([undeclarable(str(cause))]) from cause
+
+
+def _configuration(variables: Mapping[str, Type], own: frozenset[str]) -> str:
+    """Return cel-cpp's configuration in YAML, of which JSON is a part; a library gives way to the caller's function."""
+    return json.dumps(
+        {
+            "name": "policyengine",
+            "stdlib": {"exclude_functions": [{"name": STRING_FUNCTION.name}]},  # ours takes its place
+            "extensions": [{"name": name} for name in _LIBRARIES if name != _LISTS or not own & _LIST_FUNCTIONS],
+            "variables": [{"name": name, **configured(kind)} for name, kind in variables.items()],
+        }
     )
-
-
-def _configuration(variables: Mapping[str, Type]) -> str:
-    entries = [{"name": name, **configured(kind)} for name, kind in variables.items()]
-    return f"{_CONFIGURATION}\nvariables: {json.dumps(entries)}"
 
 
 def _overload(form: Any) -> Any:
@@ -238,7 +243,7 @@ def _overload(form: Any) -> Any:
 
 def _checked(checker: Any, source: SourceText, vocabulary: Vocabulary) -> Any:
     try:
-        return read_checked(checker.compile(source.with_let_renamed()).serialize())
+        return read_checked(checker.compile(source.for_cel_cpp()).serialize())
     except UnreadableExpressionError as cause:
         raise ConditionError([too_deep(0)]) from cause
     except RuntimeError as cause:  # what the binding makes of absl::Status
@@ -247,7 +252,7 @@ def _checked(checker: Any, source: SourceText, vocabulary: Vocabulary) -> Any:
 
 def _parsed(checker: Any, source: SourceText, vocabulary: Vocabulary) -> Any:
     try:
-        return read_checked(checker.compile(source.text, disable_check=True).serialize())
+        return read_checked(checker.compile(source.for_cel_cpp(), disable_check=True).serialize())
     except UnreadableExpressionError as cause:
         raise ConditionError([too_deep(0)]) from cause
     except RuntimeError as cause:

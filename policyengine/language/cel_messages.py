@@ -24,6 +24,7 @@ _ENTRY = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _CANCELLED = "CANCELLED: Expression recursion limit"
+_STATUS = re.compile(r"^(?:[A-Z_]+: )+|\s*\[[A-Z_]+\]$")  # of absl::Status
 _OPERATORS = {"@in": "in", "_[_]": "[]", "_[?_]": "[?]", "_?_:_": "?:", "-_": "-", "!_": "!"}
 _DECIMALS = "write the number with a decimal point, such as `7.0`"
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "in"})
@@ -104,6 +105,11 @@ def problems_in(text: str, source: SourceText, vocabulary: Vocabulary) -> list[C
         if len(found) == MAX_PROBLEMS or (found[-1:] and found[-1].code == "cel.syntax"):
             break  # what follows a syntax error is mostly its echo
     return found or [CelProblem(offset=0, code="cel.invalid", message=_plain(text.partition("\n")[0]))]
+
+
+def undeclarable(text: str) -> CelProblem:
+    """Return the problem of declarations that cel-cpp refuses with the error `text`."""
+    return CelProblem(offset=0, code="cel.declaration", message=f"cannot be declared: {_plain(text)}")
 
 
 class _Reading:
@@ -260,5 +266,5 @@ def _types(text: str) -> str:
 
 def _plain(text: str) -> str:
     """Return foreign text as a sentence of ours: one line, lowercase start, no full stop."""
-    line = " ".join(text.replace(f"{LET_NAME}.", f"{LET}.").split())[:200].rstrip(".")
+    line = " ".join(_STATUS.sub("", text).replace(f"{LET_NAME}.", f"{LET}.").split())[:200].rstrip(".")
     return line[:1].lower() + line[1:]

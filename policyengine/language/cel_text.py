@@ -104,14 +104,37 @@ class SourceText:
         """Return whether the token after the one at `offset` is `text`."""
         return self._symbol(self._index(offset) + 1) == text
 
-    def with_let_renamed(self) -> str:
-        """Return the text for cel-cpp, in which `let.` has another name of the same length."""
+    def for_cel_cpp(self) -> str:
+        """Return the text that cel-cpp parses, in which no offset moves.
+
+        `let.` has another name, as the word is reserved, and the macro `exists_one` over two variables, which cel-cpp
+        knows as `existsOne` only, has that one.
+        """
         parts, end = [], 0
         for index, token in enumerate(self.tokens):
-            if token.text == LET and self._symbol(index - 1) != "." and self._symbol(index + 1) == ".":
-                parts += [self.text[end : token.start], LET_NAME]
+            if (other := self._renamed(index, token)) is not None:
+                parts += [self.text[end : token.start], other.ljust(len(token.text))]
                 end = token.end
         return "".join([*parts, self.text[end:]])
+
+    def _renamed(self, index: int, token: Token) -> str | None:
+        before, after = self._symbol(index - 1), self._symbol(index + 1)
+        if token.text == LET and before != "." and after == ".":
+            return LET_NAME
+        if token.text == "exists_one" and before == "." and after == "(" and self._arguments(index + 1) == 3:
+            return "existsOne"
+        return None
+
+    def _arguments(self, opening: int) -> int:
+        """Return how many arguments the call has whose bracket is token number `opening`."""
+        depth, commas = 0, 0
+        for token in self.tokens[opening:]:
+            if token.kind == "symbol":
+                depth += (token.text in _OPENING) - (token.text in _CLOSING)
+                commas += token.text == "," and depth == 1
+            if depth == 0:
+                break
+        return commas + 1
 
     def _symbol(self, index: int) -> str:
         return self.tokens[index].text if 0 <= index < len(self.tokens) else ""

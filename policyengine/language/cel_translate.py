@@ -162,7 +162,7 @@ class Translator:
         call = expression.call_expr
         if call.function in ("_&&_", "_||_"):
             return self._logical(expression, scope)
-        function, parts = call.function, [*call.args]
+        function, parts = call.function.removeprefix("."), [*call.args]
         if call.HasField("target"):
             if self._is_library(call.target, scope):
                 function = f"{call.target.ident_expr.name}.{function}"

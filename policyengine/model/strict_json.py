@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 
 from policyengine.errors import PolicyEngineError, quoted
@@ -37,7 +38,7 @@ def read_json(content: bytes, *, max_bytes: int = MAX_BYTES) -> object:
         )
     _check_depth(content)
     try:
-        return json.loads(_text(content), object_pairs_hook=_object, parse_constant=_constant)
+        return json.loads(_text(content), object_pairs_hook=_object, parse_constant=_constant, parse_float=_finite)
     except json.JSONDecodeError as cause:
         where = f"line {cause.lineno} column {cause.colno}"
         raise InvalidJsonError(f"not JSON: {cause.msg.lower()} at {where}", code="json.syntax") from cause
@@ -74,6 +75,14 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
             raise InvalidJsonError(f"key {quoted(key)} occurs twice in one object", code="json.duplicate-key")
         seen.add(key)
     return found
+
+
+def _finite(text: str) -> float:
+    """Return the double `text`; one beyond the greatest would be read as infinity, which JSON cannot write."""
+    value = float(text)
+    if math.isinf(value):
+        raise InvalidJsonError(f"the number {quoted(text)} is too large", code="json.number")
+    return value
 
 
 def _constant(name: str) -> object:

@@ -13,6 +13,7 @@ from policyengine.decision.errors import ERRORS, reason_of
 from policyengine.decision.plain import compile_plain
 from policyengine.decision.typed_check import has_type
 from policyengine.decision.typed_json import read_value, value_document
+from policyengine.decision.weight import writable
 from policyengine.errors import PolicyEngineError
 from policyengine.language.cel import CelProblem, ConditionError, PlainEnvironment
 from policyengine.language.cel_functions import Function
@@ -77,15 +78,25 @@ def answer_line(line: bytes) -> Answer:
     return Answer(document={"id": name, **_evaluated(request)}, is_answered=True)
 
 
+def refused_line(line: bytes, error: PolicyEngineError) -> Answer:
+    """Return the answer to a request whose evaluation `error` has stopped from outside."""
+    try:
+        document = read_json(line)
+    except PolicyEngineError:
+        document = None
+    name = document.get("id") if isinstance(document, dict) else None
+    return Answer(document={"id": name, **_failure("error", error)}, is_answered=isinstance(document, dict))
+
+
 def _request(document: Mapping[str, object]) -> _Request:
     match document:
         case {"expr": str(expression)}:
-            bindings, container = document.get("bindings") or {}, document.get("container") or ""
+            bindings, container = _given(document, "bindings", {}), _given(document, "container", "")
         case _:
             raise RequestError("a request has the text `expr`")
     if not isinstance(bindings, dict) or not isinstance(container, str):
         raise RequestError("`bindings` is an object and `container` a text")
-    declared = read_declarations(document.get("type_env") or {})
+    declared = read_declarations(_given(document, "type_env", {}))
     values = {name: read_value(value, f"bindings.{name}") for name, value in bindings.items()}
     for name, value in values.items():
         if not has_type(value, declared.variables.get(name, DYN)):
@@ -97,8 +108,20 @@ def _request(document: Mapping[str, object]) -> _Request:
         types=declared.variables,
         functions=declared.functions,
         container=container,
-        is_checked=document.get("disable_check") is not True,
+        is_checked=not _is_unchecked(document),
     )
+
+
+def _is_unchecked(document: Mapping[str, object]) -> bool:
+    held = document.get("disable_check")
+    if held is not None and not isinstance(held, bool):
+        raise RequestError("`disable_check` is true or false")
+    return held is True
+
+
+def _given(document: Mapping[str, object], key: str, default: object) -> object:
+    held = document.get(key)
+    return default if held is None else held
 
 
 def _evaluated(request: _Request) -> dict[str, object]:
@@ -110,7 +133,7 @@ def _evaluated(request: _Request) -> dict[str, object]:
         return {**_failure("compile_error", error), "code": error.problems[0].code, "problems": problems}
     known = {"type": type_form(compiled.result_type)} if request.is_checked else {}
     try:
-        value = compile_plain(compiled.node)(request.bindings)
+        value = writable(compile_plain(compiled.node)(request.bindings))
     except ERRORS as error:
         return {"kind": "error", "code": reason_of(error), "message": _sentence(error), **known}
     return {"kind": "value", "value": value_document(value), **known}

@@ -11,5 +11,4 @@ CERBOS: Mapping[str, str] = {
 CEL_SPEC: Mapping[str, str] = {
     "timestamps/timestamp_range/sub_time_duration_over": "durations reach ten thousand years here, 292 in cel-spec",
     "timestamps/timestamp_range/sub_time_duration_under": "durations reach ten thousand years here, 292 in cel-spec",
-    "type_deduction/type_parameters/multiple_parameters_generality_2": "declares a `sort` beside the library's own",
 }
