@@ -109,7 +109,7 @@ def problems_in(text: str, source: SourceText, vocabulary: Vocabulary) -> list[C
 
 def undeclarable(text: str) -> CelProblem:
     """Return the problem of declarations that cel-cpp refuses with the error `text`."""
-    return CelProblem(offset=0, code="cel.declaration", message=f"cannot be declared: {_plain(text)}")
+    return CelProblem(offset=0, code="cel.invalid", message=f"cannot be declared: {_plain(text)}")
 
 
 class _Reading:

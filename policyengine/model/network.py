@@ -55,15 +55,19 @@ class Block:
 def read_address(text: str) -> Address:
     """Return the address `text`; raises InvalidAddressError.
 
-    A zone means nothing on another machine, and a mixture of both notations has two readings: both are refused.
+    A zone means nothing on another machine, and `::ffff:192.0.2.1` is for some an IPv4 and for others an IPv6 address:
+    both are refused.
     """
-    if len(text) > MAX_TEXT or "%" in text or ("." in text and ":" in text):
+    if len(text) > MAX_TEXT or "%" in text:
         raise InvalidAddressError("not an IP address such as `192.0.2.1`")
     try:
         found = ip_address(text)
     except ValueError as cause:
         raise InvalidAddressError("not an IP address such as `192.0.2.1`") from cause
-    return Address((found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found)
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    if mapped is not None and "." in text:
+        raise InvalidAddressError("an IPv4 address written as an IPv6 address; write the IPv4 address alone")
+    return Address(mapped or found)
 
 
 @lru_cache(maxsize=CACHED_TEXTS)

@@ -58,7 +58,7 @@ def test_a_line_that_is_no_request_says_why_and_stops_no_other(tmp_path: Path, l
 @pytest.mark.parametrize(
     ("declared", "code"),
     [
-        ({"container": "1.2"}, "cel.declaration"),
+        ({"container": "1.2"}, "cel.invalid"),
         ({"type_env": {"variables": {"int": "int"}}}, "cel.invalid"),
         ({"type_env": {"variables": {"x": "bogus"}}}, "cel.type-form"),
         ({"bindings": {"x": {"t": "int", "v": 7}}}, "cel.typed-value"),
