@@ -10,6 +10,7 @@ from api.auth import leaves, permission_of
 from api.device_protocol import device_routes
 from api.edge import Edge
 from api.idempotency import Memory
+from api.log import log_routes
 from api.metrics import Metrics
 from api.options import Options
 from api.pages import page_routes
@@ -47,6 +48,7 @@ def create_app(services: Services, *, options: Options) -> FastAPI:
     app.router.routes[:] = [
         *device_routes(services, options=options, metrics=metrics),
         *(route for module in ROUTERS for route in module.router.routes),
+        *log_routes(services),
         *page_routes(),
     ]
     _answer_errors_as_problems(app)

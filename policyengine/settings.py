@@ -56,6 +56,11 @@ class DataLayout:
         return self.root / "admin.token"
 
     @property
+    def checkpoint(self) -> Path:
+        """The last checkpoint of the transparency log that was signed."""
+        return self.root / "log.checkpoint"
+
+    @property
     def server(self) -> Path:
         """Where the running server can be reached: JSON with `url`, `port`, `pid`, `ca`."""
         return self.root / "server.json"
@@ -80,6 +85,7 @@ class Settings:
     device_domains: tuple[str, ...] = ("devices.example",)  # name constraint of the issuing CA; read once as well
     issuer: str = "policyengine"  # `iss` of attestation results
     audience: str = "policyengine"  # `aud` of attestation results: who relies on them
+    log_name: str | None = None  # the transparency log's origin; None: the first public name. Read once, like the CA's
     trusted_proxies: tuple[Network, ...] = ()  # whose `Client-Cert` header is believed (RFC 9440)
     passphrase_file: Path | None = None  # None: a random one is kept beside the keys
     max_body_bytes: int = MAX_BODY_BYTES
@@ -98,6 +104,11 @@ class Settings:
     def storage_url(self) -> str:
         """The SQLAlchemy URL of the database."""
         return self.database_url or f"sqlite:///{self.layout.database}"
+
+    @property
+    def log_origin(self) -> str:
+        """What the transparency log is called: its address without scheme (C2SP tlog-tiles)."""
+        return self.log_name or f"{self.public_names[0]}:{self.port}/log"
 
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
@@ -177,6 +188,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "device_domains": _names,
     "issuer": str,
     "audience": str,
+    "log_name": str,
     "trusted_proxies": _networks,
     "passphrase_file": Path,
     "max_body_bytes": _between(1024, 2**30),

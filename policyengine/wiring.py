@@ -27,6 +27,7 @@ from policyengine.adapters.clock import SystemClock
 from policyengine.adapters.entropy import SystemEntropy
 from policyengine.adapters.jws import ResultKey
 from policyengine.adapters.keyfile import read_or_create_passphrase, read_passphrase, read_private, write_private
+from policyengine.adapters.log_files import CheckpointFile, found_log, open_log_key
 from policyengine.adapters.sql.ledger import SqlLedger
 from policyengine.adapters.sql.migration import upgrade
 from policyengine.adapters.sql.store import SqlStore, open_store
@@ -138,6 +139,8 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
         chain=stored.chain,
         results=_result_key(stored),
         audience=Audience(issuer=settings.issuer, audience=settings.audience),
+        log_key=open_log_key(settings.layout.keys, passphrase=passphrase),
+        log_memory=CheckpointFile(settings.layout.checkpoint),
     )
     return Installation(
         services=assemble(outside),
@@ -158,6 +161,7 @@ def _found(settings: Settings, passphrase: bytes) -> None:
         renew_services(directory, passphrase=passphrase, names=names, now=now, entropy=draw)
     else:
         create_authority(directory, passphrase=passphrase, names=names, now=now, entropy=draw)
+    found_log(settings.layout.keys, name=settings.log_origin, passphrase=passphrase, entropy=draw)
     if not _nonce_file(settings).exists():
         document = {"epoch": 1, "secret": draw(NONCE_SECRET_BYTES).hex()}
         write_private(_nonce_file(settings), json.dumps(document).encode())

@@ -30,3 +30,9 @@ def explain_decision(viewer: Reader, services: Catalogue, decision: Id) -> dict[
     """Return rule, file, line, commit, facts with provenance, evidence digest, and what would have to change."""
     explanation = services.audit.explain(viewer, digest(decision))
     return {**explanation.document, "text": explanation.text}
+
+
+@router.get("/{decision}/proof")
+def prove_decision(viewer: Reader, services: Catalogue, decision: Id) -> dict[str, object]:
+    """Return the decision's leaf with what it commits to, and its receipt: an inclusion proof with a checkpoint."""
+    return dict(services.log.decision_proof(viewer, digest(decision)).document)

@@ -37,6 +37,12 @@ _BY_CODE = {
     "pki.fault": Exit.FAULT,
     "service.fault": Exit.FAULT,
     "store.unavailable": Exit.UNREACHABLE,
+    "client.unreachable": Exit.UNREACHABLE,
+    "log.consistency": Exit.FINDINGS,
+    "log.inclusion": Exit.FINDINGS,
+    "log.signature": Exit.FINDINGS,
+    "log.unsigned": Exit.FINDINGS,
+    "log.tile": Exit.FINDINGS,
 }
 
 

@@ -65,6 +65,9 @@ COMMANDS: dict[str, Entry] = {
     "evidence": Entry(
         module="evidence", attribute="app", summary="Verify and inspect attestation evidence.", panel=_ASK
     ),
+    "audit": Entry(
+        module="audit", attribute="app", summary="Check a server's log and receipts without trusting it.", panel=_ASK
+    ),
     "pki": Entry(
         module="pki", attribute="app", summary="Verify certificate paths, inspect and create keys.", panel=_ASK
     ),

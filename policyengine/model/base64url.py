@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import base64
+import binascii
 
 
 def base64url(content: bytes) -> str:
     """Return `content` as base64url without padding."""
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def from_base64url(text: str) -> bytes | None:
+    """Return the bytes that `text` spells without padding; None for anything but their one spelling."""
+    try:
+        content = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return content if base64url(content) == text else None

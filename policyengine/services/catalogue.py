@@ -18,9 +18,10 @@ from policyengine.services.devices import Devices
 from policyengine.services.health import HealthCheck
 from policyengine.services.issuing import Issuance
 from policyengine.services.judging import Memory
+from policyengine.services.log import TransparencyLog
 from policyengine.services.nonces import NonceKey
 from policyengine.services.policies import PolicyShelf
-from policyengine.services.ports import CertificateLedger, Clock, Entropy, ResultSigner, Store
+from policyengine.services.ports import CertificateLedger, Clock, Entropy, LogKey, LogMemory, ResultSigner, Store
 from policyengine.services.publish import Bundles
 from policyengine.services.sweep import Redecider, Sweep
 from policyengine.services.tokens import Tokens
@@ -40,6 +41,7 @@ class Services:
     sweep: Sweep
     health: HealthCheck
     results: ResultSigner
+    log: TransparencyLog
     ca_bundle: bytes
 
 
@@ -56,6 +58,8 @@ class Outside:
     chain: tuple[x509.Certificate, ...]
     results: ResultSigner
     audience: Audience
+    log_key: LogKey
+    log_memory: LogMemory
 
 
 def recover(store: Store, clock: Clock) -> None:
@@ -84,6 +88,7 @@ def assemble(outside: Outside) -> Services:
         sweep=Sweep(store, store, clock, redecider),
         health=HealthCheck(store, shelf),
         results=outside.results,
+        log=TransparencyLog(store, clock, outside.log_key, outside.log_memory),
         ca_bundle=issuance.chain_pem.encode(),
     )
 

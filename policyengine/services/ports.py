@@ -6,7 +6,7 @@ Reads are synchronous and see only committed rows. Writes go through one Writer:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -34,6 +34,9 @@ from policyengine.services.records import (
     TimelineEntry,
     Verdict,
 )
+from policyengine.transparency.leaf import Leaf
+from policyengine.transparency.merkle import Frontier
+from policyengine.transparency.notes import VerifierKey
 
 MAX_PAGE = 500  # rows of one list answer; a page stays well below a megabyte of JSON
 DEFAULT_PAGE = 100
@@ -84,6 +87,30 @@ class ResultSigner(Protocol):
 
     def jwks(self) -> Mapping[str, object]:
         """Return the public keys as a JWK Set (RFC 7517), for `/.well-known/jwks.json`."""
+        ...
+
+
+class LogKey(Protocol):
+    """The key that signs checkpoints of the transparency log."""
+
+    @property
+    def verifier(self) -> VerifierKey:
+        """The log's name and public key."""
+        ...
+
+    def sign(self, text: bytes) -> bytes:
+        """Return the Ed25519 signature of `text`."""
+        ...
+
+
+class LogMemory(Protocol):
+    """What was signed last; it must outlive a database that is restored from a backup."""
+
+    def advance(self, following: Callable[[bytes | None], bytes]) -> bytes:
+        """Return what `following` makes of the last checkpoint, once it is durable; one caller at a time.
+
+        What `following` raises leaves everything as it was.
+        """
         ...
 
 
@@ -245,6 +272,22 @@ class AuditReads(Protocol):
 
     def api_tokens(self) -> tuple[ApiToken, ...]:
         """Return all API tokens, newest first."""
+        ...
+
+    def log_head(self) -> Frontier:
+        """Return the log as of the last commit."""
+        ...
+
+    def log_hashes(self, level: int, start: int, count: int) -> Sequence[bytes]:
+        """Return up to `count` hashes of a tile level from `start`: of leaves (0), or of full tiles below."""
+        ...
+
+    def log_leaves(self, start: int, count: int) -> tuple[Leaf, ...]:
+        """Return up to `count` leaves from `start`."""
+        ...
+
+    def leaf_of_decision(self, decision_id: Digest) -> int | None:
+        """Return where the leaf of a decision stands."""
         ...
 
     def ping(self) -> None:

@@ -7,13 +7,12 @@ to the record under a salt of its own. Records and salts leave in authorised exp
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from policyengine.model.canonical import canonical
 
 _LEAF = b"\x00"  # RFC 6962 section 2.1: a leaf can never be taken for a node
-_NODE = b"\x01"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +44,3 @@ def entry(*, at_us: int, kind: str, record: bytes, salt: bytes) -> bytes:
 def leaf_hash(content: bytes) -> bytes:
     """Return SHA-256(0x00 || content) (RFC 6962 section 2.1)."""
     return hashlib.sha256(_LEAF + content).digest()
-
-
-def tree_hash(leaves: Sequence[bytes]) -> bytes:
-    """Return the Merkle tree hash of `leaves`, given as leaf hashes (RFC 6962 section 2.1)."""
-    if not leaves:
-        return hashlib.sha256(b"").digest()
-    if len(leaves) == 1:
-        return leaves[0]
-    split = 1 << (len(leaves) - 1).bit_length() - 1
-    return hashlib.sha256(_NODE + tree_hash(leaves[:split]) + tree_hash(leaves[split:])).digest()

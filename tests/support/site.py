@@ -7,17 +7,19 @@ import hashlib
 import json
 import random
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pki.reservation import Registrar
 from policyengine.adapters.authority import FleetNames, create_authority, open_authority
 from policyengine.adapters.jws import ResultKey
+from policyengine.adapters.log_files import LogKeyFile
 from policyengine.adapters.sql.ledger import SqlLedger
 from policyengine.adapters.sql.migration import upgrade
 from policyengine.adapters.sql.store import SqlStore, open_store
@@ -34,6 +36,7 @@ from policyengine.simulation.device import SimulatedDevice
 from policyengine.simulation.fleet import found_vendor, manufacture
 from policyengine.simulation.plan import PlannedDevice, plan_fleet
 from policyengine.simulation.vendor import VendorCa
+from policyengine.transparency.notes import VerifierKey
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[2]
@@ -181,6 +184,32 @@ def announced(planned: PlannedDevice) -> NewDevice:
     )
 
 
+@dataclass(slots=True)
+class FakeLogMemory:
+    """What the log signed last, in this process."""
+
+    last: bytes | None = None
+
+    def advance(self, following: Callable[[bytes | None], bytes]) -> bytes:
+        self.last = following(self.last)
+        return self.last
+
+
+@cache
+def memory_of(url: str) -> FakeLogMemory:
+    """Return the memory of the log in the database at `url`; it outlives whoever has it open."""
+    return FakeLogMemory()
+
+
+def log_key(seed: bytes, name: str) -> LogKeyFile:
+    private = Ed25519PrivateKey.from_private_bytes(seed)
+    public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return LogKeyFile(verifier=VerifierKey(name=name, public=public), private=private)
+
+
+LOG_KEY = log_key(b"l" * 32, "log.example/kestrel")
+
+
 def open_site(url: str, *, count: int = 30, clock: FakeClock | None = None, seed: int = 7) -> Site:
     """Return the site on the database at `url`, migrated; nothing is published or announced yet."""
     clock = clock or FakeClock()
@@ -199,6 +228,8 @@ def open_site(url: str, *, count: int = 30, clock: FakeClock | None = None, seed
             chain=stored.chain,
             results=ResultKey(stored.results_key),
             audience=Audience(issuer="policyengine", audience="kestrel"),
+            log_key=LOG_KEY,
+            log_memory=memory_of(url),
         )
     )
     devices = {device.planned.device_id: device for device in factory(count)}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, Dialect, select
 
 from policyengine.adapters.sql import tables
-from policyengine.adapters.sql.codec import packed, raw
+from policyengine.adapters.sql.codec import frontier_from, packed, raw
 from policyengine.adapters.sql.rows import CERTIFICATE_COLUMNS, STATE_COLUMNS, certificate_row
 from policyengine.adapters.sql.statements import Params, Statement, insert_new, insert_row, settings, update_row
 from policyengine.model.canonical import canonical
@@ -16,7 +16,8 @@ from policyengine.services.changes import Act, Document, StatusChange
 from policyengine.services.errors import UnavailableError
 from policyengine.services.moments import micros
 from policyengine.services.records import CertificateRecord
-from policyengine.transparency.leaf import make_leaf, tree_hash
+from policyengine.transparency.leaf import make_leaf
+from policyengine.transparency.merkle import TILE_HEIGHT, grown, tree_hash
 
 MAX_KNOWN_DOCUMENTS = 4096  # digests remembered as stored; shared facts and priors of a large fleet are some hundreds
 
@@ -25,9 +26,9 @@ class Statements:
     """All statements of the write path, compiled once per process."""
 
     def __init__(self, dialect: Dialect) -> None:
-        head = select(tables.log_head.c.size).where(tables.log_head.c.id == 1).with_for_update()
-        self.lock_head = Statement(head, dialect)
-        self.set_head = update_row(tables.log_head, dialect, keys=["id"], columns=["size"])
+        head = tables.log_head.c
+        self.lock_head = Statement(select(head.size, head.frontier).where(head.id == 1).with_for_update(), dialect)
+        self.set_head = update_row(tables.log_head, dialect, keys=["id"], columns=["size", "frontier"])
         self.documents = insert_new(tables.document, dialect)
         self.states = update_row(tables.device_state, dialect, keys=["device_id"], columns=STATE_COLUMNS)
         self.current_certificate = update_row(
@@ -47,6 +48,7 @@ class Statements:
         self.verdicts = insert_row(tables.verdict, dialect)
         self.spent = insert_row(tables.spent_nonce, dialect)
         self.leaves = insert_row(tables.log_leaf, dialect)
+        self.subtrees = insert_row(tables.log_subtree, dialect)
         self.audit = insert_row(tables.audit_event, dialect)
 
 
@@ -63,6 +65,7 @@ _ORDER = (
     "spent",
     "audit",
     "leaves",
+    "subtrees",
 )
 
 
@@ -85,8 +88,8 @@ class Batch:
         head = statements.lock_head.first(connection, {})
         if head is None:
             raise UnavailableError("the log has lost its head", code="log.head-missing")
-        self._size: int = head[0]
-        self._start = self._size
+        self._log = frontier_from(head.size, head.frontier)
+        self._leaves: list[bytes] = []
 
     def add(self, name: str, row: Params) -> None:
         """Queue a row of the statement called `name`."""
@@ -102,8 +105,9 @@ class Batch:
 
     def leaf(self, kind: str, *, at_us: int, record: Mapping[str, object], seed: bytes) -> int:
         """Queue a log leaf and return its index."""
-        leaf = make_leaf(index=self._size, at_us=at_us, kind=kind, record=record, seed=seed)
-        self._size += 1
+        index = self._log.size + len(self._leaves)
+        leaf = make_leaf(index=index, at_us=at_us, kind=kind, record=record, seed=seed)
+        self._leaves.append(leaf.leaf_hash)
         row = {
             "log_index": leaf.index,
             "at": at_us,
@@ -132,11 +136,11 @@ class Batch:
     def certificate(self, record: CertificateRecord, *, seed: bytes) -> None:
         """Queue the completion of a reservation; the certificate becomes the device's current one."""
         keys = {"issuer": record.issuer, "serial": record.serial}
-        self.add("certificates", settings(certificate_row(record), keys=keys))
+        fact = {**keys, "device": record.device_id, "decision": record.decision_id, "lineage": record.lineage}
+        index = self.leaf("certificate", at_us=micros(record.status_at), record=fact, seed=seed)
+        self.add("certificates", settings(certificate_row(record) | {"log_index": index}, keys=keys))
         current = {"certificate_issuer": record.issuer, "certificate_serial": record.serial}
         self.add("current_certificate", settings(current, keys={"device_id": record.device_id}))
-        fact = {**keys, "device": record.device_id, "decision": record.decision_id, "lineage": record.lineage}
-        self.leaf("certificate", at_us=micros(record.status_at), record=fact, seed=seed)
 
     def status(self, change: StatusChange, *, seed: bytes) -> None:
         """Queue a certificate's new status."""
@@ -158,10 +162,18 @@ class Batch:
         if self._quiet:
             record = {"count": len(self._quiet), "root": tree_hash(self._quiet).hex()}
             self.leaf("check-ins", at_us=self._quiet_at, record=record, seed=self._quiet_salt)
+        if self._leaves:
+            self._grow_log()
         self.flush()
-        if self._size != self._start:
-            self.statements.set_head.one(self.connection, settings({"size": self._size}, keys={"id": 1}))
         return frozenset(self._added)
+
+    def _grow_log(self) -> None:
+        after, completed = grown(self._log, self._leaves)
+        for subtree in completed:
+            level = subtree.level // TILE_HEIGHT
+            self.add("subtrees", {"level": level, "tree_index": subtree.index, "root": subtree.root})
+        head = {"size": after.size, "frontier": b"".join(after.roots)}
+        self.statements.set_head.one(self.connection, settings(head, keys={"id": 1}))
 
 
 def _json(value: Mapping[str, object]) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from policyengine.model.ids import Digest
 from policyengine.services.errors import UnavailableError
 from policyengine.services.moments import micros, moment
+from policyengine.transparency.merkle import HASH_SIZE, Frontier
 
 MAX_BODY = 64 * 1024 * 1024  # a stored document never inflates beyond this; a larger one is damage or an attack
 
@@ -40,6 +41,13 @@ def time_or_none(value: int | None) -> datetime | None:
 def micros_or_none(value: datetime | None) -> int | None:
     """Return a time as microseconds, or None."""
     return None if value is None else micros(value)
+
+
+def frontier_from(size: int, roots: bytes) -> Frontier:
+    """Return the log's frontier; raises UnavailableError when it is not one of `size` leaves."""
+    if len(roots) != size.bit_count() * HASH_SIZE:
+        raise UnavailableError("the log's head is damaged", code="log.head-damaged")
+    return Frontier(size=size, roots=tuple(roots[at : at + HASH_SIZE] for at in range(0, len(roots), HASH_SIZE)))
 
 
 def packed(content: bytes) -> bytes:

@@ -187,7 +187,6 @@ def _record_outcome(batch: Batch, change: RecordDecision) -> None:
     if change.decision is None:
         batch.unchanged(raw(state.decision_id), at_us=at_us, seed=change.salt)
     else:
-        batch.add("decisions", decision_row(change.decision))
         record = {
             "device": state.device_id,
             "decision": state.decision_id,
@@ -195,7 +194,8 @@ def _record_outcome(batch: Batch, change: RecordDecision) -> None:
             "outcome": state.outcome,
             "tier": state.tier.name.lower(),
         }
-        batch.leaf("decision", at_us=at_us, record=record, seed=change.salt)
+        index = batch.leaf("decision", at_us=at_us, record=record, seed=change.salt)
+        batch.add("decisions", decision_row(change.decision) | {"log_index": index})
     if change.act is not None:
         batch.act(change.act)
     if change.certificate is not None:

@@ -140,6 +140,7 @@ decision = Table(
     Column("facts_own", LargeBinary, nullable=False),
     Column("prior", LargeBinary),
     Column("document", LargeBinary, nullable=False),  # zlib
+    Column("log_index", BigInteger),  # of its leaf; null: recorded before there were places
     Index(None, "device_id", "decided_at"),
     Index(None, "decided_at", "decision_id"),
 )
@@ -193,6 +194,7 @@ certificate = Table(
     Column("status", Text),
     Column("status_reason", Text),
     Column("status_at", BigInteger),
+    Column("log_index", BigInteger),  # of the leaf of its issue
     PrimaryKeyConstraint("issuer", "serial"),
     UniqueConstraint("device_id", "lineage"),
     Index(None, "serial"),
@@ -254,6 +256,16 @@ log_head = Table(
     metadata,
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("size", BigInteger, nullable=False),
+    Column("frontier", LargeBinary, nullable=False),  # roots of the full subtrees of the tree, largest first
+)
+
+log_subtree = Table(
+    "log_subtree",
+    metadata,
+    Column("level", SmallInteger, nullable=False, autoincrement=False),  # of tiles: 1 holds roots of 256 leaves
+    Column("tree_index", BigInteger, nullable=False, autoincrement=False),
+    Column("root", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("level", "tree_index"),
 )
 
 job = Table(

@@ -43,6 +43,7 @@ from policyengine.services.records import (
     TimelineEntry,
 )
 from policyengine.services.tokens import NewToken, Tokens
+from policyengine.transparency.tiles import Tile
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DIGEST = Digest("sha256:" + "ab" * 32)
@@ -355,6 +356,26 @@ class FakeResults:
         return {"keys": [{"kty": "EC", "kid": "k"}]}
 
 
+class FakeLog:
+    """A log of one leaf."""
+
+    vkey = "log.example+00000000+AAAA"
+
+    def checkpoint(self) -> bytes:
+        return b"log.example\n1\nAAAA\n\n"
+
+    def tile(self, tile: Tile) -> bytes:
+        if not tile.exists_in(1):
+            raise MissingError("the log has no such tile", code="log.tile")
+        return b"h" * 32
+
+    def entries(self, tile: Tile) -> bytes:
+        return b"\x00\x02hi" if tile.exists_in(1) else b""
+
+    def decision_proof(self, viewer: object, decision_id: str) -> object:
+        raise MissingError("no decision of that id has a leaf", code="proof.missing")
+
+
 def services() -> Services:
     """Return a fresh set of use cases."""
     return Services(
@@ -368,6 +389,7 @@ def services() -> Services:
         sweep=None,
         health=FakeHealth(),
         results=FakeResults(),
+        log=FakeLog(),
         ca_bundle=b"-----BEGIN CERTIFICATE-----\n",
     )
 

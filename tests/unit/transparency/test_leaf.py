@@ -7,7 +7,8 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policyengine.transparency.leaf import entry, leaf_hash, make_leaf, tree_hash
+from policyengine.transparency.leaf import entry, leaf_hash, make_leaf
+from policyengine.transparency.merkle import tree_hash
 
 RECORD = {"device": "gw-1", "decision": "sha256:00"}
 
