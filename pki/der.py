@@ -16,7 +16,7 @@ BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, NULL, OBJECT_IDENTIFIER = 0x01, 0x02
 UTF8_STRING, PRINTABLE_STRING, IA5_STRING, UTC_TIME, GENERALIZED_TIME = 0x0C, 0x13, 0x16, 0x17, 0x18
 SEQUENCE, SET = 0x30, 0x31
 
-MAX_LENGTH_OCTETS = 3  # 16 MiB; no object of ours is larger, and a longer length is an attack on memory
+MAX_LENGTH_OCTETS = 4  # a CRL of a million entries takes 53 MB; the bytes must be there, so a length costs nothing
 UTC_TIME_ENDS = datetime(2050, 1, 1, tzinfo=UTC)  # RFC 5280 section 4.1.2.5: GeneralizedTime from 2050 on
 
 

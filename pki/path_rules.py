@@ -209,6 +209,8 @@ def _key_identifiers(question: Question) -> str | None:
         critical = (extension(each, x509.AuthorityKeyIdentifier), extension(each, x509.SubjectKeyIdentifier))
         if any(found is not None and found.critical for found in critical):
             return f"{_shown(each)} has a critical key identifier"
+    if _is_ca(question.leaf) and question.leaf.subject_key_id is None:
+        return f"CA {_shown(question.leaf)} has no subject key identifier"
     for each, above in zip(question.path, question.issuers, strict=False):
         if above.subject_key_id is None:
             return f"CA {_shown(above)} has no subject key identifier"

@@ -113,16 +113,23 @@ def _child(policy: str, parents: Iterable[tuple[str, _Valid]]) -> _Valid:
 
 def _prepare(state: _State, each: Node) -> str | None:
     """Section 6.1.4 (a), (b) and (h) to (j)."""
-    mappings = _mappings(each)
-    if ANY_POLICY in mappings or any(ANY_POLICY in mapped for mapped in mappings.values()):
-        return f"serial {each.certificate.serial_number:x} maps to or from any policy"
-    for policy, mapped in mappings.items():
+    seen = _maps_any(each)
+    if seen is not None:
+        return seen
+    for policy, mapped in _mappings(each).items():
         _map(state, policy, mapped)
     if not each.self_issued:
         state.explicit = max(state.explicit - 1, 0)
         state.mapping = max(state.mapping - 1, 0)
         state.any_policy = max(state.any_policy - 1, 0)
     _constrain(state, each)
+    return None
+
+
+def _maps_any(each: Node) -> str | None:
+    mappings = _mappings(each)
+    if ANY_POLICY in mappings or any(ANY_POLICY in mapped for mapped in mappings.values()):
+        return f"serial {each.certificate.serial_number:x} maps to or from any policy"
     return None
 
 
@@ -155,7 +162,9 @@ def _wrap_up(state: _State, leaf: Node, wanted: frozenset[str] | None) -> str | 
         state.explicit = 0
     origins = frozenset().union(*(valid.origins for valid in state.layer.values()))
     accepted = origins if wanted is None or ANY_POLICY in origins | wanted else origins & wanted
-    return None if state.explicit or accepted else _no_policy(leaf)
+    if not state.explicit and not accepted:
+        return _no_policy(leaf)
+    return _maps_any(leaf)  # section 4.2.1.5 forbids it wherever it stands
 
 
 def _stated(each: Node) -> frozenset[str]:

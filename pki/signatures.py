@@ -14,6 +14,7 @@ from pki import der
 from pki.errors import KeyRefusedError, PkiError
 from pki.keys import require_sound_rsa
 
+_Signed = x509.Certificate | x509.CertificateSigningRequest | x509.CertificateRevocationList
 BELIEVED_CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 _MlDsaKey = mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
 _ML_DSA: dict[str, type[_MlDsaKey]] = {  # RFC 9881
@@ -33,6 +34,7 @@ _RSA_PKCS1: dict[str, hashes.HashAlgorithm] = {  # RFC 8017 appendix A.2.4
 }
 _RSA_PSS = "1.2.840.113549.1.1.10"
 _ED25519 = "1.3.101.112"
+BELIEVED_ALGORITHMS = frozenset({*_ML_DSA, *_ECDSA, *_RSA_PKCS1, _RSA_PSS, _ED25519})
 
 
 class SignatureAlgorithm(Enum):
@@ -78,7 +80,7 @@ def algorithm_for(key: object) -> SignatureAlgorithm:
     raise KeyRefusedError("an authority signs with P-256, P-384 or Ed25519", code="key.type")
 
 
-def algorithm_name(signed: x509.Certificate | x509.CertificateSigningRequest) -> str:
+def algorithm_name(signed: _Signed) -> str:
     """Return the signature algorithm's usual name, or its dotted OID."""
     oid = signed.signature_algorithm_oid
     known = oid._name
@@ -98,9 +100,6 @@ def verify_request(request: x509.CertificateSigningRequest, key: object) -> None
 def verify_crl(crl: x509.CertificateRevocationList, key: object) -> None:
     """Return if `key` signed `crl`; raises SignatureRefusedError."""
     _verify(crl, crl.tbs_certlist_bytes, key)
-
-
-_Signed = x509.Certificate | x509.CertificateSigningRequest | x509.CertificateRevocationList
 
 
 def _verify(signed: _Signed, data: bytes, key: object) -> None:

@@ -15,6 +15,7 @@ from policyengine.cli.options import Output, moment_at
 
 if TYPE_CHECKING:
     from pki.chain import Check, PathReport
+    from pki.explained import Explained
     from pki.path_rules import PathRules
 
 MAX_FILE_BYTES = 64 * 1024 * 1024  # a CRL of a million entries
@@ -121,30 +122,40 @@ def _line(check: Check) -> str:
 
 @app.command()
 def inspect(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Certificates or a request, PEM or DER.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Anything of X.509, PEM or DER.")],
+    output: Annotated[Output, typer.Option(help="JSON or a table.")] = Output.TABLE,
 ) -> None:
-    """Explain what a certificate or a certificate request says."""
+    """Explain a file: certificates, requests, CRLs, OCSP, PKCS#7, keys. Exit 1 if something in it is broken."""
+    from pki.explain_files import UnknownFileError, explain_file
     from policyengine.adapters.clock import SystemClock
 
-    now = SystemClock().now()
-    for heading, lines in _explained(_read(file), now):
-        typer.echo(heading)
-        for name, meaning in lines:
-            typer.echo(f"  {name:18} {meaning}")
-
-
-def _explained(data: bytes, now: datetime) -> list[tuple[str, list[tuple[str, str]]]]:
-    from pki.certificates import split_certificates
-    from pki.errors import PathError
-    from pki.explain import explain_certificate, explain_request
-    from pki.request import is_request, parse_request, request_der
-
-    if is_request(data):
-        return [explain_request(parse_request(request_der(data)))]
     try:
-        return [explain_certificate(each, now=now) for each in split_certificates(data)]
-    except PathError as cause:
-        raise typer.BadParameter(f"this is neither a certificate nor a request: {cause.message}") from cause
+        found = explain_file(_read(file), now=SystemClock().now())
+    except UnknownFileError as cause:
+        raise typer.BadParameter(f"`{file}` cannot be explained: {cause.message}") from cause
+    if output is Output.JSON:
+        typer.echo(json.dumps([_explained(each) for each in found], indent=2))
+    else:
+        for each in found:
+            _print_explained(each)
+    if any(each.defects for each in found):
+        raise typer.Exit(1)
+
+
+def _explained(each: Explained) -> dict[str, object]:
+    lines = [{"name": name, "meaning": meaning} for name, meaning in each.lines]
+    said = {"defects": list(each.defects), "warnings": list(each.warnings)}
+    return {"kind": each.kind, "heading": each.heading, "lines": lines, **said}
+
+
+def _print_explained(each: Explained) -> None:
+    typer.echo(each.heading)
+    for name, meaning in each.lines:
+        typer.echo(f"  {name:18} {meaning}")
+    for defect in each.defects:
+        typer.echo(f"  {'BROKEN':18} {defect}")
+    for warning in each.warnings:
+        typer.echo(f"  {'look at this':18} {warning}")
 
 
 @app.command()

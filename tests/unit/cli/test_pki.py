@@ -142,6 +142,17 @@ def test_inspect_explains_a_request(tmp_path: Path) -> None:
     assert "proven: the key inside signed the request" in text
 
 
+def test_inspect_prints_json_and_exits_1_for_what_is_broken(files: Path, tmp_path: Path) -> None:
+    sound = run("inspect", "--output", "json", files / "leaf.der")
+    assert (sound.exit_code, json.loads(sound.stdout)[0]["kind"]) == (0, "certificate")
+    broken = bytearray(csr(KEYS[0]))
+    broken[-1] ^= 1
+    (tmp_path / "csr").write_bytes(bytes(broken))
+    refused = run("inspect", "--output", "json", tmp_path / "csr")
+    assert refused.exit_code == 1
+    assert json.loads(refused.stdout)[0]["defects"] == ["request does not prove possession of its key"]
+
+
 def test_init_founds_an_authority_that_verify_accepts(tmp_path: Path) -> None:
     assert run("init", "--data", tmp_path, "--domain", "devices.example", "--fleet", "Plant A").exit_code == 0
     made = tmp_path / "keys" / "ca"

@@ -108,7 +108,20 @@ DEFECTS: dict[str, tuple[str, Callable[[], Chain]]] = {
         "path.key-usage",
         lambda: with_leaf(x509.BasicConstraints(ca=True, path_length=0), critical=True),
     ),
-    "leaf-is-a-ca": ("path.leaf", lambda: with_leaf(x509.BasicConstraints(ca=True, path_length=None), critical=True)),
+    "leaf-is-a-ca": (
+        "path.leaf",
+        lambda: replace(
+            SOUND,
+            leaf_extensions=[
+                *swapped(SOUND.leaf_extensions, x509.BasicConstraints(ca=True, path_length=None), critical=True),
+                (x509.SubjectKeyIdentifier.from_public_key(KEYS[2].public_key()), False),
+            ],
+        ),
+    ),
+    "leaf-is-a-ca-without-ski": (
+        "path.key-identifiers",
+        lambda: with_leaf(x509.BasicConstraints(ca=True, path_length=None), critical=True),
+    ),
     "leaf-key-p224": (
         "path.key",
         lambda: replace(SOUND, leaf_key=ec.generate_private_key(ec.SECP224R1()).public_key()),

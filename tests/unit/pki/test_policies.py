@@ -69,6 +69,7 @@ REFUSED: dict[str, PathReport] = {
     ),
     "mapped-and-not-used": judged([stated(GOLD), mapped((GOLD, SILVER)), DEMANDED], [stated(GOLD)]),
     "mapped-to-any": judged([stated(GOLD), mapped((GOLD, ANY_POLICY))], [stated(SILVER)]),
+    "mapped-to-any-by-the-leaf": judged([], [mapped((GOLD, ANY_POLICY))]),
     "mapping-inhibited": judged(
         [stated(GOLD), mapped((GOLD, SILVER)), DEMANDED],
         [stated(SILVER)],
