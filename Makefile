@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types contracts unit fmt bench system-packages clean
+.PHONY: demo test lint types contracts unit fmt bench fuzz mutants-evidence system-packages clean
 
 demo: $(VENV)/.installed
 	$(BIN)/policyengine demo
@@ -29,6 +29,14 @@ fmt: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks
+
+# Mutated evidence against every decoder; longer with `make fuzz EXAMPLES=100000`, one door with `DOOR=tpm`.
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.fuzz $(or $(EXAMPLES),2000) $(DOOR)
+
+# For every check of evidence: what a build without it would believe.
+mutants-evidence: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.mutants
 
 # Programs outside Python that some tests use for real (PostgreSQL, ...): installed where we may, else those tests skip loudly.
 system-packages:

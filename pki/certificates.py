@@ -88,7 +88,7 @@ def _check_raw(raw: RawCertificate) -> None:
     serial = int.from_bytes(raw.serial, "big", signed=True)
     if serial <= 0 or len(raw.serial) > MAX_SERIAL_OCTETS:
         raise DerError("serial number is not positive and at most 20 octets")
-    algorithm = der.children(der.whole(raw.spki, der.SEQUENCE).content)[0]
+    algorithm, _ = der.read(der.whole(raw.spki, der.SEQUENCE).content)
     if algorithm.content.startswith(_EC_PUBLIC_KEY) and algorithm.content[len(_EC_PUBLIC_KEY) :][:1] != b"\x06":
         raise DerError("elliptic curve is not named")  # RFC 5480 section 2.1.1; spelt-out curves hide CVE-2020-0601
 

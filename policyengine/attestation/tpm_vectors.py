@@ -37,7 +37,7 @@ from policyengine.model.ids import digest_of
 FORMATS = ("tpm", "ekcert", "eventlog")
 
 # Old logs have nothing else; a quote of this bank is refused, so no fact ever comes from it.
-_SHA1_BANK = Hash(id=SHA1, bank="sha1", size=20, suffix="1", signing=hashes.SHA1(), new=hashlib.sha1)  # noqa: S303 - replayed, not trusted
+SHA1_BANK = Hash(id=SHA1, bank="sha1", size=20, suffix="1", signing=hashes.SHA1(), new=hashlib.sha1)  # noqa: S303 - replayed, not trusted
 
 
 def judge(case: Case, files: Files, _anchors: TrustAnchors) -> Judged:
@@ -148,7 +148,7 @@ def _failed(checks: tuple[Check, ...]) -> tuple[str, ...]:
 def _log(content: bytes) -> Judged:
     log = read_log(content)
     name = "sha256" if "sha256" in log.banks else log.banks[0]
-    bank = BELIEVED_BANKS.get(name, _SHA1_BANK)
+    bank = BELIEVED_BANKS.get(name, SHA1_BANK)
     values = eventlog_replay.replay(log, bank)
     failed = (tpm.DATA.id,) if eventlog_replay.false_data(log, bank) else ()
     claims: dict[str, object] = {

@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from pki import der as der_of
 from policyengine.attestation import pop
 from policyengine.attestation.anchors import TrustAnchors, thumbprint
 from policyengine.attestation.checks import Requirement
@@ -179,7 +180,16 @@ def test_a_challenge_that_could_be_guessed_is_refused(nonce: bytes) -> None:
     assert judged(make_pop(DEVICE, CHAIN, nonce), nonce=nonce).failed == ("pop.nonce",)
 
 
-@pytest.mark.parametrize("chain", [[b"no certificate"], [CHAIN[0] + b"\x00"], [CHAIN[0], b""]])
+def without_key() -> bytes:
+    """Return a well-formed certificate whose SubjectPublicKeyInfo is an empty SEQUENCE; found by tests/fuzz."""
+    certificate = der_of.whole(CHAIN[0], der_of.SEQUENCE)
+    body, *signature = der_of.children(certificate.content)
+    fields = [each.encoded for each in der_of.children(body.content)]
+    fields[6] = der_of.sequence()
+    return der_of.sequence(der_of.sequence(*fields), *(each.encoded for each in signature))
+
+
+@pytest.mark.parametrize("chain", [[b"no certificate"], [CHAIN[0] + b"\x00"], [CHAIN[0], b""], [without_key()]])
 def test_bytes_that_are_no_certificate_are_malformed(chain: list[bytes]) -> None:
     with pytest.raises(MalformedEvidenceError) as caught:
         judged(make_pop(DEVICE, chain, CHALLENGE))

@@ -1,0 +1,106 @@
+"""What is fuzzed: for each format good evidence to begin with, and the door that bytes come in by.
+
+A new format adds one `Target` to `TARGETS`. Where a signature would stop most mutations at the door, a second target
+signs the mutated claims, so that the code behind the signature meets them too.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cbor2
+
+from policyengine.attestation import cbor, pop
+from policyengine.attestation.anchors import TrustAnchors
+from policyengine.attestation.eventlog import read_log
+from policyengine.attestation.formats import Verified
+from policyengine.attestation.tpm_structures import read_attest, read_public, read_signature
+from policyengine.attestation.verifier import verify
+from policyengine.simulation import tpm
+from policyengine.simulation.cose import cose_sign1
+from policyengine.simulation.psa import instance_id_of, psa_claims
+from tests.unit.attestation import psa_device, test_pop, tpm_device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One door: `decode` takes bytes, `seeds` are good bytes for it. `decode` returns a verdict if it gives one.
+
+    `resigned`: `decode` signs what it is given, so that a changed claim may be believed.
+    """
+
+    name: str
+    seeds: tuple[bytes, ...]
+    decode: Callable[[bytes], object]
+    resigned: bool = False
+
+
+def evidence(media_type: str, anchors: TrustAnchors, *, nonce: bytes = psa_device.NONCE) -> Callable[[bytes], Verified]:
+    """Return the verifier for evidence of `media_type`."""
+    return functools.partial(
+        verify, media_type=media_type, nonce=nonce, anchors=anchors, endorsements=None, now=psa_device.NOW
+    )
+
+
+def _psa_claims() -> bytes:
+    return cbor2.dumps(
+        psa_claims(
+            nonce=psa_device.NONCE,
+            implementation_id=bytes(32),
+            instance_id=instance_id_of(psa_device.KEY),
+            lifecycle=0x3000,
+            software=(psa_device.SPE, psa_device.NSPE),
+            boot_seed=bytes(32),
+            certification_reference="1234567890123-12345",
+        )
+    )
+
+
+def _resigned_psa(claims: bytes) -> object:
+    return evidence(psa_device.PSA, psa_device.ANCHORS)(cose_sign1(psa_device.KEY, claims))
+
+
+def _resigned_quote(signed: bytes) -> object:
+    parts = tpm_device.parts() | {"attest": signed, "signature": tpm.sign(tpm_device.AK.private, signed)}
+    return evidence(tpm_device.MEDIA_TYPE, tpm_device.ANCHORS)(tpm.make_tpm_evidence(parts))
+
+
+def _certificate(leaf: bytes) -> object:
+    parts = tpm_device.parts(ek_chain=(leaf,))
+    return evidence(tpm_device.MEDIA_TYPE, tpm_device.ANCHORS)(tpm.make_tpm_evidence(parts))
+
+
+_POP_ANCHORS = TrustAnchors(certificates=(test_pop.ACME.root,))
+_CHECK_IN = tpm_device.parts()
+_QUOTE, _SIGNATURE = tpm.quote(tpm_device.AK, nonce=tpm_device.NONCE, values=tpm_device.VALUES)
+
+TARGETS: tuple[Target, ...] = (
+    Target(name="cbor", seeds=(psa_device.token(), _psa_claims()), decode=cbor.reader(18)),
+    Target(
+        name="psa",
+        seeds=(psa_device.token(), psa_device.token(boot_seed=bytes(8))),
+        decode=evidence(psa_device.PSA, psa_device.ANCHORS),
+    ),
+    Target(name="psa claims, signed", seeds=(_psa_claims(),), decode=_resigned_psa, resigned=True),
+    Target(
+        name="pop",
+        seeds=(test_pop.make_pop(test_pop.DEVICE, test_pop.CHAIN, test_pop.CHALLENGE),),
+        decode=evidence(pop.MEDIA_TYPE, _POP_ANCHORS),
+    ),
+    Target(
+        name="tpm",
+        seeds=(
+            tpm.make_tpm_evidence(_CHECK_IN),
+            tpm.make_tpm_evidence(tpm_device.parts(eventlog=None, certified=None)),
+        ),
+        decode=evidence(tpm_device.MEDIA_TYPE, tpm_device.ANCHORS),
+    ),
+    Target(name="tpm quote, signed", seeds=(_QUOTE,), decode=_resigned_quote, resigned=True),
+    Target(name="tpm ek certificate", seeds=tpm_device.CHAIN, decode=_certificate),
+    Target(name="TPMS_ATTEST", seeds=(_QUOTE,), decode=read_attest),
+    Target(name="TPMT_PUBLIC", seeds=(tpm_device.AK.public, tpm_device.EK.public), decode=read_public),
+    Target(name="TPMT_SIGNATURE", seeds=(_SIGNATURE,), decode=read_signature),
+    Target(name="event log", seeds=(tpm_device.LOG,), decode=read_log),
+)

@@ -1,0 +1,70 @@
+"""A build of ours with one check taken out: what would have failed it passes, and nothing else changes.
+
+There is no switch in the product. A check fails in one way only, by `Requirement.failed`; that is replaced here for one
+check id. Where a check also decides with what the rest goes on (a key, an algorithm, a path), passing alone would leave
+nothing to go on with, so `_INSTEAD` has what such a build would take: what the evidence brings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from pki.chain import ValidatedPath
+from policyengine.attestation import cose, pop, tpm_algorithms, tpm_statement
+from policyengine.attestation.anchors import TrustedKey
+from policyengine.attestation.checks import Check, Requirement
+from policyengine.attestation.tpm_keys import key_of
+from policyengine.attestation.tpm_vectors import SHA1_BANK
+
+_failed = Requirement.failed
+Replacement = tuple[object, str, object]
+
+
+@contextmanager
+def removed(*check_ids: str) -> Iterator[None]:
+    """Run the body on a build without the checks `check_ids`."""
+
+    def failed(requirement: Requirement, seen: str) -> Check:
+        return requirement.passed if requirement.id in check_ids else _failed(requirement, seen)
+
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(Requirement, "failed", failed))
+        for check in check_ids:
+            for target, name, value in _INSTEAD.get(check, ()):
+                stack.enter_context(patch.object(target, name, value))
+        yield
+
+
+def _algorithm_of_the_key(_message: object, algorithms: Mapping[int, cose.Algorithm]) -> cose.Algorithm:
+    return next(iter(algorithms.values()))
+
+
+def _first_candidate(*arguments: Any) -> TrustedKey | None:
+    candidates = arguments[-1]
+    return candidates[0] if candidates else None
+
+
+def _key_from_the_message(_statement: object, ak: Any, _signers: object) -> tuple[tuple[TrustedKey, ...], Check]:
+    return (TrustedKey(key=key_of(ak)),), tpm_statement.TRUSTED.passed
+
+
+def _path_as_sent(certificates: tuple[Any, ...], _anchors: object, _now: object) -> tuple[Any, Check]:
+    return ValidatedPath(leaf=certificates[0], chain=certificates, checks=()), pop.CHAIN.passed
+
+
+_WITH_SHA1 = {**tpm_algorithms.BELIEVED, SHA1_BANK.id: SHA1_BANK}
+_INSTEAD: Mapping[str, tuple[Replacement, ...]] = {
+    "cose.alg": ((cose, "_algorithm", _algorithm_of_the_key),),
+    "cose.key-type": ((cose, "_algorithm", _algorithm_of_the_key),),
+    "cose.signature": ((cose, "_signer", _first_candidate),),
+    "pop.chain": ((pop, "_path", _path_as_sent),),
+    "pop.signature": ((cose, "_signer", _first_candidate),),
+    "tpm.ak-trusted": ((tpm_statement, "trusted", _key_from_the_message),),
+    "tpm.signature": ((tpm_statement, "_signer", _first_candidate),),
+    "tpm.hash": ((tpm_algorithms, "BELIEVED", _WITH_SHA1),),
+    "tpm.certify-hash": ((tpm_algorithms, "BELIEVED", _WITH_SHA1),),
+    "tpm.certify-signature": ((tpm_statement, "_signer", _first_candidate),),
+}
