@@ -7,7 +7,7 @@ import importlib
 import subprocess
 import sys
 
-NAMES = ("rules", "decisions", "appraisal", "tpm", "issuance", "checkins", "checkins_http")
+NAMES = ("rules", "decisions", "appraisal", "tpm", "dice", "issuance", "checkins", "checkins_http")
 
 
 def main() -> int:

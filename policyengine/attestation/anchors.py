@@ -18,19 +18,21 @@ MAX_CERTIFICATES = 1024  # authorities are found by name; a large operator has d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedKey:
-    """A public key that may have signed evidence, with its `sha256:` SubjectPublicKeyInfo thumbprint.
+    """A public key that may have signed evidence, with its SubjectPublicKeyInfo and the `sha256:` thumbprint of that.
 
     `kind` is the curve by its RFC 9053 name (`P-256`, `Ed25519`), or what else the key is.
     """
 
     key: PublicKey
     kind: str = field(init=False)
+    spki: bytes = field(init=False, repr=False)
     thumbprint: str = field(init=False)
 
     def __post_init__(self) -> None:
         """Compute what every verification needs."""
         object.__setattr__(self, "kind", _kind(self.key))
-        object.__setattr__(self, "thumbprint", thumbprint(self.key))
+        object.__setattr__(self, "spki", spki_of(self.key))
+        object.__setattr__(self, "thumbprint", thumbprint_of_spki(self.spki))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

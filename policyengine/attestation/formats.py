@@ -30,7 +30,8 @@ class Freshness(Enum):
 class KeyBinding:
     """The key that signed believed evidence, how that was proven, and the path that vouches for it, leaf first.
 
-    `certified` is the thumbprint of another key that this one proved to be in the same hardware, for `binding.csr-key`.
+    `certified` is the thumbprint of another key that this one proved to be in the same hardware, for `binding.csr-key`;
+    `device` the key that names the device where `key` is one that changes with its firmware (DICE), else None.
     """
 
     key: PublicKey
@@ -38,6 +39,7 @@ class KeyBinding:
     proof: str
     chain: tuple[x509.Certificate, ...] = ()
     certified: str | None = None
+    device: PublicKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

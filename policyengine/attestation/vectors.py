@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from policyengine.attestation import cbor, pop, tpm_vectors
+from policyengine.attestation import cbor, dice_vectors, pop, tpm_vectors
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.documents import plain
 from policyengine.attestation.errors import MalformedEvidenceError
@@ -45,6 +45,7 @@ def _hardening(case: Case, files: Files, _anchors: TrustAnchors) -> Judged:
 # By the `format` of a case. What a format's files and keys mean is its runner's to know.
 RUNNERS: Mapping[str, Runner] = {
     "cbor-hardening": _hardening,
+    "dice": dice_vectors.judge,
     "pop": _evidence(pop.MEDIA_TYPE),
     "psa": _evidence("application/eat+cwt"),
     **dict.fromkeys(tpm_vectors.FORMATS, tpm_vectors.judge),

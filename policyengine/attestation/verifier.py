@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from policyengine.attestation import dice, pop, psa, tpm
 from policyengine.attestation import media_type as media_types
-from policyengine.attestation import pop, psa, tpm
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.errors import UnsupportedMediaTypeError
 from policyengine.attestation.formats import Format, Verified
@@ -13,7 +13,7 @@ from policyengine.attestation.media_type import MediaType
 from policyengine.errors import quoted
 from policyengine.model.endorsements import ReferenceValues
 
-FORMATS: tuple[Format, ...] = (psa.FORMAT, pop.FORMAT, tpm.FORMAT)
+FORMATS: tuple[Format, ...] = (psa.FORMAT, pop.FORMAT, tpm.FORMAT, dice.FORMAT)
 
 _BY_TYPE = {
     (each.essence, frozenset(each.parameters.items())): format_ for format_ in FORMATS for each in format_.media_types

@@ -37,7 +37,7 @@ MAX_EVIDENCE = 8  # items in one check-in: a proof of possession, a token, a log
 MAX_TOKEN = 256  # characters; ours have fewer than 80
 MAX_KEY_BYTES = 1024  # an RSA-4096 SubjectPublicKeyInfo has 550
 
-_NONCE_CHECKS = frozenset({"psa.nonce", "pop.nonce"})
+_NONCE_CHECKS = frozenset({"dice.nonce", "psa.nonce", "pop.nonce"})
 _KEY_CHECKS = frozenset({"cose.signature", "cose.key-type"})
 
 

@@ -1,0 +1,72 @@
+"""DICE chains of third parties and our own, each refused by exactly the check it is named after."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policyengine.attestation import dice_rules
+from policyengine.attestation.anchors import TrustAnchors
+from policyengine.attestation.checks import Requirement
+from policyengine.attestation.vectors import CaseResult, run
+from tests.vectors import make_dice as ours
+
+OWN = Path(__file__).parents[2] / "vectors" / "dice"
+CASES: list[dict[str, Any]] = json.loads((OWN / "index.json").read_text())
+
+
+def result(folder: Path, case: dict[str, Any]) -> CaseResult:
+    files = {name: (folder / case["id"] / name).read_bytes() for name in case["files"]}
+    return run(case, files, TrustAnchors())
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def test_each_own_vector_is_refused_by_exactly_its_checks(case: dict[str, Any]) -> None:
+    found = result(OWN, case)
+    assert (sorted(found.failed), found.accepted) == (sorted(case["failed"]), case["expect"] == "accept")
+
+
+def test_every_check_has_a_vector_that_only_it_refuses() -> None:
+    """Take any check out, and a vector of ours is accepted that must not be."""
+    alone = {case["failed"][0] for case in CASES if len(case["failed"]) == 1}
+    assert {value.id for value in vars(dice_rules).values() if isinstance(value, Requirement)} <= alone
+
+
+def test_the_vector_files_are_what_the_script_makes() -> None:
+    stored = {str(path.relative_to(OWN)): path.read_bytes() for path in OWN.rglob("*") if path.is_file()}
+    assert stored == ours.files()
+
+
+def test_third_party_chains_have_their_verdicts_and_claims(vectors: Path) -> None:
+    folder = vectors / "attestation"
+    cases = [case for case in json.loads((folder / "index.json").read_text()) if case["format"] == "dice"]
+    problems = {case["id"]: found.problem for case in cases if (found := result(folder, case)).problem}
+    assert (len(cases), problems) == (23, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [
+        ("open-x509--missing-link", "dice.chain"),
+        ("open-x509--no-root", "dice.chain"),
+        ("open-x509--tampered", "dice.signature"),
+        ("oxide-tcbinfo-parse", "dice.chain"),
+        ("tcbinfo-A-expired-device", "dice.validity"),
+        ("tcbinfo-A-leaf-is-ca-issued-by-alias", "dice.basic-constraints"),
+        ("tcbinfo-A-missing-link", "dice.chain"),
+        ("tcbinfo-A-pathlen0-violated", "dice.path-length"),
+        ("tcbinfo-A-pop-wrong-nonce", "dice.possession"),
+        ("tcbinfo-A-self-made-root", "dice.signature"),
+        ("tcbinfo-A-tcb-truncated", "dice.extension"),
+        ("tcbinfo-A-unknown-critical", "dice.extension"),
+        ("open-cbor--bad-sig", "dice.signature"),
+        ("open-cbor--reordered", "dice.chain"),
+    ],
+)
+def test_third_party_chains_are_refused_for_their_reason(vectors: Path, name: str, check: str) -> None:
+    folder = vectors / "attestation"
+    case = next(each for each in json.loads((folder / "index.json").read_text()) if each["id"] == f"dice/{name}")
+    assert check in result(folder, case).failed
