@@ -86,6 +86,16 @@ def scan_tree(root: Path) -> Tree:
     return tree
 
 
+def scan_file(path: Path) -> Tree:
+    """Return the one file at `path` by its name, or why it is refused; raises OSError when it is not there."""
+    path.lstat()
+    tree = Tree()
+    _take(tree, path, path.name)
+    if not tree.files and not tree.refused:
+        tree.refuse(path.name, "layout.extension", "this is not a YAML file of ours", "name a file ending in `.yaml`")
+    return tree
+
+
 def _entries(directory: Path, prefix: str, tree: Tree) -> Iterator[tuple[Path, str]]:
     """Yield everything below `directory` that is not itself a directory, with its path from the root."""
     if prefix.count("/") > MAX_TREE_DEPTH:

@@ -45,6 +45,7 @@ COMMANDS: dict[str, Entry] = {
     "check": Entry(
         module="check", attribute="check", summary="Find every mistake in a policy repository.", panel=_WRITE
     ),
+    "fmt": Entry(module="fmt", attribute="fmt", summary="Write policy files in their canonical form.", panel=_WRITE),
     "test": Entry(
         module="test", attribute="test", summary="Run the policy tests that stand beside the policies.", panel=_WRITE
     ),

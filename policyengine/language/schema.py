@@ -100,9 +100,16 @@ def _refused(document: Document, code: str, message: str, advice: str) -> Diagno
 
 
 @lru_cache(maxsize=len(KINDS))
-def _validator(kind: str) -> Any:
+def schema_of(kind: str) -> Mapping[str, Any]:
+    """Return the JSON Schema of `kind` with every reference put in place."""
     shared = json.loads(schema_text("common"))["$defs"]
-    return _Validator(_resolved(json.loads(schema_text(kind)), shared))
+    resolved: Mapping[str, Any] = _resolved(json.loads(schema_text(kind)), shared)
+    return resolved
+
+
+@lru_cache(maxsize=len(KINDS))
+def _validator(kind: str) -> Any:
+    return _Validator(schema_of(kind))
 
 
 def _resolved(schema: Any, shared: Mapping[str, Any]) -> Any:

@@ -97,7 +97,7 @@ def test_coverage_below_the_minimum_exits_with_one_and_names_the_sub_expression(
     test.write_text(test.read_text().replace("boot.mode: debug", "boot.mode: locked"))
     result = run("test", str(policies), "--min-coverage", "100")
     assert result.exit_code == 1
-    place = "engineering/boot-integrity.yaml:13:31: engineering/boot-integrity, rule secure-boot"
+    place = "engineering/boot-integrity.yaml:15:31: engineering/boot-integrity, rule secure-boot"
     assert f'{place}: `boot.mode in ["production", "locked"]` is never false where that matters' in result.stdout
     assert "less than the 100 % asked for" in result.stderr
 
