@@ -126,7 +126,7 @@ def test_a_change_that_no_test_notices_is_listed_with_its_place_and_a_hint(polic
     result = run("test", str(policies), "--mutate", "--min-score", "99.9")
     assert result.exit_code == 1
     listed = (
-        "engineering/gateway-firmware.yaml:16:16: engineering/gateway-firmware, rule firmware-floor: no test notices\n"
+        "engineering/gateway-firmware.yaml:17:16: engineering/gateway-firmware, rule firmware-floor: no test notices\n"
         "  boot.svn >= params.min_svn\n"
         "  changed to boot.svn > params.min_svn\n"
         "  add a device on which `boot.svn` and `params.min_svn` are equal\n"
