@@ -12,15 +12,14 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key, lo
 
 from pki.certificates import is_ca, load_certificate, split_certificates
 from pki.errors import PathError
-from pki.keys import PublicKey
-from policyengine.attestation.anchors import TrustAnchors
+from policyengine.attestation.anchors import EvidenceKey, MlDsaKey, TrustAnchors
 from policyengine.attestation.errors import TrustAnchorError
 
 _PEM_KEY = re.compile(rb"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", re.DOTALL)
 _PEM_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _PEM_PRIVATE = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 
-Anchor = PublicKey | x509.Certificate
+Anchor = EvidenceKey | x509.Certificate
 
 
 def load_anchors(files: Iterable[bytes]) -> TrustAnchors:
@@ -60,14 +59,14 @@ def _certificates(content: bytes) -> list[x509.Certificate]:
         raise TrustAnchorError("the file holds neither a readable public key nor a readable certificate") from cause
 
 
-def _key(block: bytes) -> PublicKey:
+def _key(block: bytes) -> EvidenceKey:
     try:
         return _usable(load_pem_public_key(block))
     except (ValueError, UnsupportedAlgorithm) as cause:
         raise TrustAnchorError("a public key in the file cannot be read") from cause
 
 
-def _key_of(anchor: Anchor) -> PublicKey:
+def _key_of(anchor: Anchor) -> EvidenceKey:
     if not isinstance(anchor, x509.Certificate):
         return anchor
     try:
@@ -76,7 +75,7 @@ def _key_of(anchor: Anchor) -> PublicKey:
         raise TrustAnchorError("the key of a certificate cannot be read") from cause
 
 
-def _usable(key: object) -> PublicKey:
-    if isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey):
+def _usable(key: object) -> EvidenceKey:
+    if isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey | MlDsaKey):
         return key
-    raise TrustAnchorError("a public key is neither EC nor Ed25519 nor RSA")
+    raise TrustAnchorError("a public key is neither EC nor Ed25519 nor RSA nor ML-DSA")

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from pki.keys import PublicKey, spki_of
+from pki.keys import PublicKey
 from pki.keys import thumbprint as thumbprint_of_spki
 from policyengine.attestation.errors import TrustAnchorError
 
 MAX_KEYS = 64  # every key of the right type is tried, because nothing in evidence may choose one; so they are few
+MIN_SECRET_BYTES, MAX_SECRET_BYTES = 16, 128  # 128 bits of strength at least; no HMAC uses more than one block
 MAX_CERTIFICATES = 1024  # authorities are found by name; a large operator has dozens of vendors with a few each
+
+MlDsaKey = mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
+EvidenceKey = PublicKey | MlDsaKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +29,7 @@ class TrustedKey:
     `kind` is the curve by its RFC 9053 name (`P-256`, `Ed25519`), or what else the key is.
     """
 
-    key: PublicKey
+    key: EvidenceKey
     kind: str = field(init=False)
     spki: bytes = field(init=False, repr=False)
     thumbprint: str = field(init=False)
@@ -31,8 +37,24 @@ class TrustedKey:
     def __post_init__(self) -> None:
         """Compute what every verification needs."""
         object.__setattr__(self, "kind", _kind(self.key))
-        object.__setattr__(self, "spki", spki_of(self.key))
+        object.__setattr__(self, "spki", _spki_of(self.key))
         object.__setattr__(self, "thumbprint", thumbprint_of_spki(self.spki))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedKey:
+    """A secret that a device shares with its verifier, for MACs; `thumbprint` names it and gives nothing away."""
+
+    secret: bytes = field(repr=False)
+    thumbprint: str = field(init=False)
+    key: None = field(default=None, init=False, repr=False)  # there is no public key
+
+    def __post_init__(self) -> None:
+        """Compute the name; raises TrustAnchorError for a secret that could be guessed."""
+        if not MIN_SECRET_BYTES <= len(self.secret) <= MAX_SECRET_BYTES:
+            raise TrustAnchorError(f"a shared secret does not have {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} bytes")
+        named = hmac.digest(self.secret, b"policyengine shared key v1", "sha256")
+        object.__setattr__(self, "thumbprint", f"hmac:{named.hex()}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,36 +62,50 @@ class TrustAnchors:
     """Public keys that sign evidence themselves, and certificates that paths may end at.
 
     `certificates` are trust anchors for chains only; the key of a certificate signs evidence only if it is in `keys`.
-    Raises TrustAnchorError for more than MAX_KEYS or MAX_CERTIFICATES.
+    `secrets` authenticate messages with a MAC. Raises TrustAnchorError for more than MAX_KEYS or MAX_CERTIFICATES.
     """
 
-    keys: tuple[PublicKey, ...] = ()
+    keys: tuple[EvidenceKey, ...] = ()
     certificates: tuple[x509.Certificate, ...] = ()
+    secrets: tuple[SharedKey, ...] = ()
     signers: Mapping[str, tuple[TrustedKey, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Sort the keys by kind."""
-        if len(self.keys) > MAX_KEYS or len(self.certificates) > MAX_CERTIFICATES:
+        if max(len(self.keys), len(self.secrets)) > MAX_KEYS or len(self.certificates) > MAX_CERTIFICATES:
             raise TrustAnchorError(f"more than {MAX_KEYS} keys or {MAX_CERTIFICATES} certificates as trust anchors")
         object.__setattr__(self, "signers", signers_of(self.keys))
 
 
-def signers_of(keys: tuple[PublicKey, ...]) -> Mapping[str, tuple[TrustedKey, ...]]:
+def signers_of(keys: tuple[EvidenceKey, ...]) -> Mapping[str, tuple[TrustedKey, ...]]:
     """Return `keys` by kind, in order and without repetition."""
     trusted = {signer.thumbprint: signer for signer in (TrustedKey(key=key) for key in keys)}.values()
     kinds = {signer.kind for signer in trusted}
     return {kind: tuple(signer for signer in trusted if signer.kind == kind) for kind in kinds}
 
 
-def thumbprint(key: PublicKey) -> str:
+def thumbprint(key: EvidenceKey) -> str:
     """Return the name of a key everywhere in the product: `sha256:` over its SubjectPublicKeyInfo."""
-    return thumbprint_of_spki(spki_of(key))
+    return thumbprint_of_spki(_spki_of(key))
+
+
+def _spki_of(key: EvidenceKey) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 _CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 
 
-def _kind(key: PublicKey) -> str:
+_ML_DSA = {
+    mldsa.MLDSA44PublicKey: "ML-DSA-44",
+    mldsa.MLDSA65PublicKey: "ML-DSA-65",
+    mldsa.MLDSA87PublicKey: "ML-DSA-87",
+}
+
+
+def _kind(key: EvidenceKey) -> str:
     if isinstance(key, ec.EllipticCurvePublicKey):
         return _CURVES.get(key.curve.name, key.curve.name)
+    if isinstance(key, MlDsaKey):
+        return next(name for kind, name in _ML_DSA.items() if isinstance(key, kind))
     return "Ed25519" if isinstance(key, ed25519.Ed25519PublicKey) else "RSA"

@@ -17,24 +17,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 import cbor2
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 
-from pki.keys import PublicKey
 from policyengine.attestation import cbor
 from policyengine.attestation.anchors import TrustedKey
 from policyengine.attestation.cbor_scan import MAX_BYTES
 from policyengine.attestation.checks import Check, Requirement, described
 from policyengine.attestation.errors import MalformedEvidenceError
+from policyengine.attestation.signatures import ALL, Algorithm, Signed, signer_of
 
 SIGN1 = 18
-# CBOR tags of RFC 9052 table 1 and RFC 8392: named when they stand where 18 should.
-_ENVELOPES = {16: "COSE_Encrypt0", 17: "COSE_Mac0", 61: "CWT", 96: "COSE_Encrypt", 97: "COSE_Mac", 98: "COSE_Sign"}
+# CBOR tags of RFC 9052 table 1, RFC 8392, RFC 9781 and RFC 9711: named when they stand where 18 should.
+_ENVELOPES = {
+    16: "COSE_Encrypt0",
+    17: "COSE_Mac0",
+    61: "CWT",
+    96: "COSE_Encrypt",
+    97: "COSE_Mac",
+    98: "COSE_Sign",
+    601: "UCCS, unsigned claims",
+    602: "detached EAT bundle",
+}
 _ALG, _CRIT, _X5CHAIN = 1, 2, 33
 _UNDERSTOOD = frozenset({_ALG, _CRIT, 3, 4, _X5CHAIN})  # content type and kid: understood as hints that decide nothing
 MAX_CHAIN = 8  # pyca/cryptography's default depth; a deeper chain is refused, not followed
@@ -51,21 +56,6 @@ KEY_TYPE = Requirement(
 SIGNATURE = Requirement(id="cose.signature", clause="RFC 9052 section 4.4", expected="a signature by a trusted key")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Algorithm:
-    """A signature algorithm (RFC 9053 section 2) with the one kind of key we let it use; `size` is in bytes."""
-
-    id: int
-    name: str
-    kind: str
-    size: int
-    ecdsa: ec.ECDSA | None
-
-
-ES256 = Algorithm(id=-7, name="ES256", kind="P-256", size=64, ecdsa=ec.ECDSA(SHA256()))
-ES384 = Algorithm(id=-35, name="ES384", kind="P-384", size=96, ecdsa=ec.ECDSA(SHA384()))
-ES512 = Algorithm(id=-36, name="ES512", kind="P-521", size=132, ecdsa=ec.ECDSA(SHA512()))
-EDDSA = Algorithm(id=-8, name="EdDSA", kind="Ed25519", size=64, ecdsa=None)
 _ES256_HEADER = bytes.fromhex("a10126")
 # Tag 18, an array of four: {1: -7}, no unprotected header, then a payload whose length has two bytes.
 _USUAL_START = bytes.fromhex("d28443a10126a059")
@@ -85,26 +75,18 @@ class Sign1:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignEnvelope:
-    """Another COSE message where a COSE_Sign1 should be."""
+    """Another tagged message where a COSE_Sign1 should be, and what it holds, undecided."""
 
     tag: int
+    content: object = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signed:
-    """The checks of a message. `signer` is None unless the signature of that trusted key verified."""
-
-    checks: tuple[Check, ...]
-    signer: TrustedKey | None
-    algorithm: Algorithm | None
-
-
-_read_envelope = cbor.reader(SIGN1, *_ENVELOPES)
+_read_envelope = cbor.reader(SIGN1, *_ENVELOPES, 0, 1, 32, 37, 111)  # the last for claims under tag 601
 _read_header = cbor.reader()
 # What nearly every device sends, decoded once: only an algorithm, or nothing, which is no bytes (section 3).
 _KNOWN_HEADERS: Mapping[bytes, Mapping[Any, Any]] = {
     b"": MappingProxyType({}),
-    **{cbor2.dumps({_ALG: each.id}): MappingProxyType({_ALG: each.id}) for each in (ES256, ES384, ES512, EDDSA)},
+    **{cbor2.dumps({_ALG: each.id}): MappingProxyType({_ALG: each.id}) for each in ALL},
 }
 
 
@@ -118,7 +100,12 @@ def read_sign1(evidence: bytes) -> Sign1 | ForeignEnvelope:
     if type(item) is cbor2.CBORTag:
         tag, item = item.tag, item.value
         if tag != SIGN1:
-            return ForeignEnvelope(tag=tag)
+            return ForeignEnvelope(tag=tag, content=item)
+    return message_of(item, tag)
+
+
+def message_of(item: object, tag: int | None) -> Sign1:
+    """Return the message whose four parts `item` should be; raises MalformedEvidenceError `cose.structure`."""
     if not isinstance(item, list | tuple) or len(item) != 4:
         raise _structure("a COSE_Sign1 is an array of four")
     protected, unprotected, payload, signature = item
@@ -176,8 +163,12 @@ def check_sign1(
     signers: Mapping[str, tuple[TrustedKey, ...]],
     algorithms: Mapping[int, Algorithm],
     signature: Requirement = SIGNATURE,
+    external: bytes = b"",
 ) -> Signed:
-    """Return the outcome of steps 1 to 6; `algorithms` is the profile's allow-list by COSE id, `signers` is by kind."""
+    """Return the outcome of steps 1 to 6; `algorithms` is the profile's allow-list by COSE id, `signers` is by kind.
+
+    `external` is the externally supplied data that the signature also covers (RFC 9052 section 4.3).
+    """
     if isinstance(message, ForeignEnvelope):
         seen = f"tag {message.tag} ({_ENVELOPES[message.tag]})"
         rest = (HEADERS, CRIT, ALG, KEY_TYPE, signature)
@@ -185,7 +176,7 @@ def check_sign1(
         return Signed(checks=checks, signer=None, algorithm=None)
     algorithm = _algorithm(message, algorithms)
     candidates = signers.get(algorithm.kind, ()) if algorithm else ()
-    signer = _signer(message, algorithm, candidates) if algorithm and candidates else None
+    signer = _signer(message, algorithm, external, candidates) if algorithm and candidates else None
     checks = (
         TAG.passed if message.tag == SIGN1 else TAG.failed("no tag"),
         _headers(message),
@@ -206,6 +197,11 @@ def _alg_seen(message: Sign1) -> str:
     if _ALG in message.headers:
         return described(message.headers[_ALG])
     return "only an unprotected algorithm" if _ALG in message.unprotected else "absent"
+
+
+def check_headers(message: Sign1) -> tuple[Check, Check]:
+    """Return the outcome of steps 2 and 3."""
+    return _headers(message), _crit(message)
 
 
 def _headers(message: Sign1) -> Check:
@@ -250,29 +246,25 @@ def _signature(
         return requirement.passed
     if algorithm is None or not candidates:
         return requirement.unreached
-    if len(message.signature) != algorithm.size:
+    if algorithm.size is not None and len(message.signature) != algorithm.size:
         return requirement.failed(f"{len(message.signature)} bytes, {algorithm.name} has {algorithm.size}")
     return requirement.failed(f"no trusted key made this signature ({len(candidates)} tried)")
 
 
-def _signer(message: Sign1, algorithm: Algorithm, candidates: tuple[TrustedKey, ...]) -> TrustedKey | None:
+def _signer(
+    message: Sign1, algorithm: Algorithm, external: bytes, candidates: tuple[TrustedKey, ...]
+) -> TrustedKey | None:
     """Return the candidate whose signature this is (RFC 9052 section 4.4), or None."""
-    if len(message.signature) != algorithm.size:
-        return None
-    signed = signature_input(message.protected if message.headers else b"", message.payload)
-    wire = message.signature if algorithm.ecdsa is None else _der_signature(message.signature)
-    for candidate in candidates:
-        if _made(candidate.key, wire, signed, algorithm):
-            return candidate
-    return None
+    signed = signature_input(message.protected if message.headers else b"", message.payload, external)
+    return signer_of(message.signature, signed, algorithm, candidates)
 
 
-def signature_input(protected: bytes, payload: bytes) -> bytes:
-    """Return the Sig_structure of RFC 9052 section 4.4 in deterministic encoding, without external data."""
-    return b"\x84\x6aSignature1" + _byte_string(protected) + b"\x40" + _byte_string(payload)
+def signature_input(protected: bytes, payload: bytes, external: bytes = b"") -> bytes:
+    """Return the Sig_structure of RFC 9052 section 4.4 in deterministic encoding."""
+    return b"\x84\x6aSignature1" + byte_string(protected) + byte_string(external) + byte_string(payload)
 
 
-def _byte_string(content: bytes) -> bytes:
+def byte_string(content: bytes) -> bytes:
     """Return `content` as the shortest CBOR byte string (RFC 8949 section 4.2.1); messages are below 64 KiB."""
     size = len(content)
     if size < 24:
@@ -280,22 +272,6 @@ def _byte_string(content: bytes) -> bytes:
     if size < 256:
         return bytes((0x58, size)) + content
     return b"\x59" + size.to_bytes(2, "big") + content
-
-
-def _der_signature(raw: bytes) -> bytes:
-    half = len(raw) // 2  # RFC 9053 section 2.1: r and s, each as long as the curve's order
-    return encode_dss_signature(int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big"))
-
-
-def _made(key: PublicKey, wire: bytes, signed: bytes, algorithm: Algorithm) -> bool:
-    try:  # INVARIANT: candidates are of the algorithm's kind, so the casts hold
-        if algorithm.ecdsa is None:
-            cast("ed25519.Ed25519PublicKey", key).verify(wire, signed)
-        else:
-            cast("ec.EllipticCurvePublicKey", key).verify(wire, signed, algorithm.ecdsa)
-    except InvalidSignature:
-        return False
-    return True
 
 
 def x5chain(message: Sign1) -> tuple[bytes, ...]:

@@ -16,9 +16,8 @@ from typing import Any
 
 from cryptography import x509
 
-from pki.keys import PublicKey
 from policyengine.attestation import dice_claims
-from policyengine.attestation.anchors import TrustAnchors, signers_of, thumbprint
+from policyengine.attestation.anchors import EvidenceKey, TrustAnchors, signers_of, thumbprint
 from policyengine.attestation.checks import Check, described, nothing_failed
 from policyengine.attestation.cose import ForeignEnvelope, Sign1, check_sign1, read_sign1, x5chain
 from policyengine.attestation.dice_cdi import (
@@ -66,8 +65,8 @@ class JudgedChain:
 
     checks: tuple[Check, ...]
     profile: str
-    leaf: PublicKey | None
-    device: PublicKey | None
+    leaf: EvidenceKey | None
+    device: EvidenceKey | None
     anchor: str | None
     layers: Layers
     path: tuple[x509.Certificate, ...] = ()
@@ -196,7 +195,7 @@ def _judge_cbor(chain: tuple[CdiCertificate, ...], anchors: TrustAnchors) -> Jud
     )
 
 
-def _untrusted(checks: tuple[Check, ...], profile: str, leaf: PublicKey | None) -> JudgedChain:
+def _untrusted(checks: tuple[Check, ...], profile: str, leaf: EvidenceKey | None) -> JudgedChain:
     return JudgedChain(checks=checks, profile=profile, leaf=leaf, device=None, anchor=None, layers=())
 
 

@@ -19,21 +19,13 @@ from pki.keys import PublicKey
 from policyengine.attestation import cbor
 from policyengine.attestation.anchors import TrustAnchors, TrustedKey, signers_of
 from policyengine.attestation.checks import Check
-from policyengine.attestation.cose import (
-    EDDSA,
-    ES256,
-    ES384,
-    ES512,
-    Algorithm,
-    ForeignEnvelope,
-    check_sign1,
-    read_sign1,
-)
 from policyengine.attestation.cose import TAG as COSE_TAG
+from policyengine.attestation.cose import ForeignEnvelope, check_sign1, read_sign1
 from policyengine.attestation.dice_certificate import KEPT, MAX_BYTES, public_key
 from policyengine.attestation.dice_layers import Layer, open_dice_layers
 from policyengine.attestation.dice_rules import CHAIN, KEY_USAGE, SIGNATURES
 from policyengine.attestation.errors import MalformedEvidenceError
+from policyengine.attestation.signatures import EDDSA, ES256, ES384, ES512, Algorithm
 
 MAX_CERTIFICATES = 8  # as for X.509: a deeper chain is refused, not followed
 

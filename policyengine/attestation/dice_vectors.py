@@ -17,10 +17,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from pki.certificates import split_certificates
 from pki.errors import PathError
-from pki.keys import PublicKey
 from policyengine.attestation import dice, dice_claims
 from policyengine.attestation.anchor_files import load_anchors
-from policyengine.attestation.anchors import TrustAnchors
+from policyengine.attestation.anchors import EvidenceKey, TrustAnchors
 from policyengine.attestation.checks import Check, Outcome
 from policyengine.attestation.dice_cdi import read_cdi_certificate
 from policyengine.attestation.dice_path import read_chain
@@ -67,7 +66,7 @@ def _chain(files: Files) -> dice.Chain:
     return dice.read_cdi_chain([files[name] for _, name in numbered])
 
 
-def _possession(key: PublicKey | None, proof: bytes | None, nonce: bytes) -> Check:
+def _possession(key: EvidenceKey | None, proof: bytes | None, nonce: bytes) -> Check:
     if not nonce and proof is None:
         return POSSESSION.absent
     if key is None:

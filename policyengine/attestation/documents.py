@@ -70,7 +70,7 @@ def plain(value: object) -> object:
 
 
 _CLAUSES = {
-    "profile": psa_claims.PROFILE_IS_TFM,
+    "profile": psa_claims.PROFILE_IS_KNOWN,
     "nonce": psa_claims.NONCE_IS_OURS,
     "client_id": psa_claims.CLIENT,
     "instance_id": psa_claims.INSTANCE,

@@ -25,3 +25,9 @@ class TrustAnchorError(PolicyEngineError):
     """The anchors given to a verifier cannot be used: unreadable, or too many to try within bounds."""
 
     code = "evidence.anchors"
+
+
+class FormatConflictError(PolicyEngineError):
+    """Two evidence formats answer to one media type or have one name; which would judge must never depend on order."""
+
+    code = "evidence.format-conflict"

@@ -10,8 +10,7 @@ from typing import Any, Protocol
 
 from cryptography import x509
 
-from pki.keys import PublicKey
-from policyengine.attestation.anchors import TrustAnchors
+from policyengine.attestation.anchors import EvidenceKey, TrustAnchors
 from policyengine.attestation.checks import Check, Outcome
 from policyengine.attestation.media_type import MediaType
 from policyengine.model.endorsements import ReferenceValues
@@ -30,16 +29,17 @@ class Freshness(Enum):
 class KeyBinding:
     """The key that signed believed evidence, how that was proven, and the path that vouches for it, leaf first.
 
-    `certified` is the thumbprint of another key that this one proved to be in the same hardware, for `binding.csr-key`;
-    `device` the key that names the device where `key` is one that changes with its firmware (DICE), else None.
+    `key` is None for a shared secret, which no certificate can be bound to. `certified` is the thumbprint of another
+    key that this one proved to be in the same hardware, for `binding.csr-key`; `device` the key that names the device
+    where `key` is one that changes with its firmware (DICE), else None.
     """
 
-    key: PublicKey
+    key: EvidenceKey | None
     thumbprint: str
     proof: str
     chain: tuple[x509.Certificate, ...] = ()
     certified: str | None = None
-    device: PublicKey | None = None
+    device: EvidenceKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +97,13 @@ class Appraise(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """A plug-in: its name in `evidence.format`, the media types it answers to, parameters included, its verifier."""
+    """A plug-in: its name in `evidence.format`, the media types it answers to, parameters included, its verifier.
+
+    With any `eat_profile` parameter, the types in `any_profile` are its own too, unless another format has that very
+    profile; it must then hold the evidence to the profile that its media type announces.
+    """
 
     name: str
     media_types: tuple[MediaType, ...]
     appraise: Appraise
+    any_profile: frozenset[str] = frozenset()

@@ -20,22 +20,11 @@ from pki.errors import PathError
 from pki.keys import PublicKey
 from policyengine.attestation.anchors import TrustAnchors, TrustedKey, signers_of
 from policyengine.attestation.checks import Check, Requirement, described, nothing_failed
-from policyengine.attestation.cose import (
-    EDDSA,
-    ES256,
-    ES384,
-    ES512,
-    Algorithm,
-    ForeignEnvelope,
-    Sign1,
-    Signed,
-    check_sign1,
-    read_sign1,
-    x5chain,
-)
+from policyengine.attestation.cose import ForeignEnvelope, Sign1, check_sign1, read_sign1, x5chain
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.formats import Format, Freshness, KeyBinding, Verified
 from policyengine.attestation.media_type import MediaType
+from policyengine.attestation.signatures import EDDSA, ES256, ES384, ES512, Algorithm, Signed
 from policyengine.model.endorsements import ReferenceValues
 from policyengine.model.ids import Digest, digest_of
 

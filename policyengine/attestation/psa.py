@@ -1,4 +1,4 @@
-"""PSA attestation tokens (RFC 9783), profile `tag:psacertified.org,2023:psa#tfm`, signed with COSE_Sign1.
+"""PSA attestation tokens (RFC 9783) of its profile and of the two older ones, with COSE_Sign1 or COSE_Mac0.
 
 The order of work: read the envelope (`cose.read_sign1`), judge it (`cose.check_sign1`), read the claims, judge them
 (`psa_claims.check_claims`), and only if nothing failed turn them into facts. Reading can raise; judging never does.
@@ -11,29 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from policyengine.attestation import cbor, psa_claims
-from policyengine.attestation.anchors import TrustAnchors, TrustedKey
-from policyengine.attestation.checks import nothing_failed
-from policyengine.attestation.cose import (
-    ES256,
-    ES384,
-    ES512,
-    Algorithm,
-    ForeignEnvelope,
-    Sign1,
-    check_sign1,
-    read_sign1,
-)
+from policyengine.attestation import media_type as media_types
+from policyengine.attestation.anchors import TrustAnchors
+from policyengine.attestation.checks import Check, nothing_failed
+from policyengine.attestation.cose import ForeignEnvelope, Sign1, check_sign1, read_sign1
+from policyengine.attestation.cose_mac0 import MAC0, Authenticated, check_mac0, mac0_of
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.formats import Format, Freshness, KeyBinding, Verified
 from policyengine.attestation.media_type import MediaType
 from policyengine.attestation.psa_facts import add_facts
+from policyengine.attestation.psa_profiles import PROFILE_2, PROFILES, Profile, declared
+from policyengine.attestation.signatures import ES256, ES384, ES512, Algorithm, Signed
 from policyengine.model.endorsements import ReferenceValues
 from policyengine.model.ids import Digest, digest_of
 
 NAME = "psa"
+MEDIA_TYPE = "application/psa-attestation-token"
 # RFC 9783 section 5.2: what the profile lets a token use with COSE_Sign1.
 ALGORITHMS: Mapping[int, Algorithm] = {each.id: each for each in (ES256, ES384, ES512)}
 
@@ -73,22 +70,27 @@ def appraise(
 ) -> Verified:
     """Return what can be believed of a PSA token; raises MalformedEvidenceError if it does not parse."""
     message = read_sign1(evidence)
-    signed = check_sign1(message, signers=anchors.signers, algorithms=ALGORITHMS)
-    claims = _claims(message)
-    judged = psa_claims.UNREACHED if claims is None else psa_claims.check_claims(claims, nonce)
+    if isinstance(message, ForeignEnvelope) and message.tag == MAC0:
+        message = mac0_of(message)
+        signed: Signed | Authenticated = check_mac0(message, secrets=anchors.secrets)
+    else:
+        signed = check_sign1(message, signers=anchors.signers, algorithms=ALGORITHMS)
+    said = _claims(message)
+    profile = _profile(said, media_type)
+    claims, judged = _judged(said, profile, nonce)
     checks = signed.checks + judged
     digest = digest_of(evidence)
     facts: dict[str, object] = {}
     binding = None
-    if claims is not None and signed.signer and signed.algorithm and nothing_failed(checks):
-        facts = _envelope_facts(signed.signer, signed.algorithm, digest)
+    if profile and signed.signer and signed.algorithm and nothing_failed(checks):
+        facts = _envelope_facts(profile, signed.signer.thumbprint, signed.algorithm, digest)
         add_facts(facts, claims, endorsements=endorsements, now=now)
         binding = KeyBinding(key=signed.signer.key, thumbprint=signed.signer.thumbprint, proof="psa.iak-signature")
     return Verified(
         media_type=media_type,
         facts=facts,
-        complete=("software",) if binding else (),
-        decoded=claims or {},
+        complete=("software",) if "software" in facts else (),
+        decoded=claims,
         naming=_named,
         key_binding=binding,
         signer=signed.signer.thumbprint if signed.signer else None,
@@ -107,16 +109,40 @@ def _claims(message: Sign1 | ForeignEnvelope) -> psa_claims.Claims | None:
     return claims
 
 
-def _envelope_facts(signer: TrustedKey, algorithm: Algorithm, digest: Digest) -> dict[str, object]:
+def _profile(said: psa_claims.Claims | None, media_type: str) -> Profile | None:
+    """Return the profile that the claims declare, unless the media type announces another one."""
+    profile = declared(said) if said is not None else None
+    announced = _announced(media_type)
+    return profile if profile and announced in {None, profile.name} else None
+
+
+@lru_cache(maxsize=64)  # the spellings in use are a handful
+def _announced(media_type: str) -> str | None:
+    parameters = media_types.parse(media_type).parameters
+    return parameters.get("eat_profile", parameters.get("profile"))
+
+
+def _judged(
+    said: psa_claims.Claims | None, profile: Profile | None, nonce: bytes
+) -> tuple[psa_claims.Claims, tuple[Check, ...]]:
+    if said is None:
+        return {}, psa_claims.UNREACHED
+    if profile is None:
+        return said, psa_claims.unknown_profile(said.get(psa_claims.PROFILE, said.get(-75000)))
+    claims = profile.canonical(said)
+    return claims, psa_claims.check_claims(claims, nonce, profile)
+
+
+def _envelope_facts(profile: Profile, thumbprint: str, algorithm: Algorithm, digest: Digest) -> dict[str, object]:
     return {
         "evidence": {
             "format": NAME,
-            "profile": psa_claims.PROFILE_TFM,
+            "profile": profile.name,
             "verified": True,
             "algorithm": algorithm.name,
             "digest": digest,
         },
-        "identity": {"kind": "iak", "key_thumbprint": signer.thumbprint, "verified": True},
+        "identity": {"kind": "iak", "key_thumbprint": thumbprint, "verified": True},
     }
 
 
@@ -139,11 +165,11 @@ def _named_component(component: Any) -> object:
 
 FORMAT = Format(
     name=NAME,
-    # NOTE: a plain EAT in CWT form is appraised as PSA while PSA is the only EAT profile here; another value of
-    # `eat_profile` is another format, and refused (RFC 9782 section 3).
+    # The announced profile must be the token's own. The types without one stood for all profiles before RFC 9782.
     media_types=(
-        MediaType(essence="application/eat+cwt", parameters={"eat_profile": psa_claims.PROFILE_TFM}),
-        MediaType(essence="application/eat+cwt"),
+        *(MediaType(essence="application/eat+cwt", parameters={"eat_profile": name}) for name in PROFILES),
+        MediaType(essence="application/eat-cwt", parameters={"profile": PROFILE_2}),
+        MediaType(essence=MEDIA_TYPE),
     ),
     appraise=appraise,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from policyengine.attestation.checks import Check, Requirement, described
 from policyengine.model.schema import MAX_SOFTWARE
@@ -14,6 +14,8 @@ PROFILE_TFM = "tag:psacertified.org,2023:psa#tfm"
 # Claim keys: RFC 9783 section 4 (2394 to 2400), RFC 9711 section 4 (10 to 268).
 NONCE, INSTANCE_ID, PROFILE, BOOT_SEED = 10, 256, 265, 268
 CLIENT_ID, LIFECYCLE, IMPLEMENTATION_ID, CERTIFICATION_REFERENCE, SOFTWARE, VSI = 2394, 2395, 2396, 2398, 2399, 2400
+# Only in the oldest profile, which has private keys: the integer 1 instead of a list of components.
+NO_MEASUREMENTS = -75007
 # Keys inside a software component: RFC 9783 section 4.4.1.
 TYPE, VALUE, VERSION, SIGNER, DESCRIPTION = 1, 2, 4, 5, 6
 
@@ -21,8 +23,6 @@ HASH_SIZES = frozenset({32, 48, 64})
 RANDOM_UEID = b"\x01"  # RFC 9711 section 4.2.1: type RAND
 INT32 = 2**31
 MAX_TEXT = 1024  # what one text may put into facts and logs; versions and URLs are far shorter
-
-_CERTIFICATION = re.compile(r"[0-9]{13}-[0-9]{5}", re.ASCII)
 
 LIFECYCLE_STATES = {
     0x00: "unknown",
@@ -36,7 +36,29 @@ LIFECYCLE_STATES = {
 
 Claims = Mapping[Any, Any]
 
-PROFILE_IS_TFM = Requirement(id="psa.profile", clause="RFC 9783 section 4.5.2", expected=PROFILE_TFM)
+
+class Rules(Protocol):
+    """Where the profiles of PSA tokens differ (`psa_profiles.Profile`)."""
+
+    @property
+    def certification(self) -> re.Pattern[str]:
+        """What a certification reference looks like."""
+        ...
+
+    @property
+    def seed_sizes(self) -> range:
+        """How many bytes a boot seed may have."""
+        ...
+
+    @property
+    def seed_required(self) -> bool:
+        """Whether a boot seed must be there."""
+        ...
+
+
+PROFILE_IS_KNOWN = Requirement(
+    id="psa.profile", clause="RFC 9783 section 4.5.2", expected="a PSA profile, and the one that the media type names"
+)
 NONCE_IS_OURS = Requirement(
     id="psa.nonce", clause="RFC 9783 section 4.1.1", expected="one nonce of 32, 48 or 64 bytes, equal to the challenge"
 )
@@ -60,25 +82,25 @@ COMPONENTS = Requirement(
 INDICATOR = Requirement(id="psa.vsi", clause="RFC 9783 section 4.5.1", expected="plain text, not empty")
 
 
-def check_claims(claims: Claims, nonce: bytes) -> tuple[Check, ...]:
-    """Return the outcome of every requirement on `claims`.
-
-    Under another profile the keys may mean other things, so then only the profile is judged.
-    """
-    if claims.get(PROFILE) != PROFILE_TFM:
-        return (PROFILE_IS_TFM.failed(described(claims.get(PROFILE))), *UNREACHED[1:])
+def check_claims(claims: Claims, nonce: bytes, rules: Rules) -> tuple[Check, ...]:
+    """Return the outcome of every requirement on `claims`, which stand under the keys of RFC 9783."""
     return (
-        PROFILE_IS_TFM.passed,
+        PROFILE_IS_KNOWN.passed,
         _nonce(claims, nonce),
         _client(claims),
         _instance(claims),
         _implementation(claims),
-        _certification(claims),
+        _certification(claims, rules),
         _lifecycle(claims),
-        _seed(claims),
+        _seed(claims, rules),
         _software(claims),
         _indicator(claims),
     )
+
+
+def unknown_profile(seen: object) -> tuple[Check, ...]:
+    """Return the checks of claims under another profile: there the keys may mean other things, so none is judged."""
+    return (PROFILE_IS_KNOWN.failed(described(seen)), *UNREACHED[1:])
 
 
 def _nonce(claims: Claims, nonce: bytes) -> Check:
@@ -108,11 +130,11 @@ def _implementation(claims: Claims) -> Check:
     )
 
 
-def _certification(claims: Claims) -> Check:
+def _certification(claims: Claims, rules: Rules) -> Check:
     if CERTIFICATION_REFERENCE not in claims:
         return CERTIFICATION.absent
     value = claims[CERTIFICATION_REFERENCE]
-    sound = type(value) is str and _CERTIFICATION.fullmatch(value)
+    sound = type(value) is str and rules.certification.fullmatch(value)
     return CERTIFICATION.passed if sound else CERTIFICATION.failed(described(value))
 
 
@@ -126,15 +148,18 @@ def lifecycle_state(value: object) -> str | None:
     return LIFECYCLE_STATES.get(value >> 8) if type(value) is int else None
 
 
-def _seed(claims: Claims) -> Check:
+def _seed(claims: Claims, rules: Rules) -> Check:
     if BOOT_SEED not in claims:
-        return SEED.absent
+        return SEED.failed("absent") if rules.seed_required else SEED.absent
     value = claims[BOOT_SEED]
-    return SEED.passed if type(value) is bytes and 8 <= len(value) <= 32 else SEED.failed(described(value))
+    return SEED.passed if type(value) is bytes and len(value) in rules.seed_sizes else SEED.failed(described(value))
 
 
 def _software(claims: Claims) -> Check:
     components = claims.get(SOFTWARE)
+    if NO_MEASUREMENTS in claims:
+        stated = claims[NO_MEASUREMENTS]
+        return COMPONENTS.absent if stated == 1 and components is None else COMPONENTS.failed(f"both, or {stated!a}")
     if not isinstance(components, list | tuple) or not 1 <= len(components) <= MAX_SOFTWARE:
         return COMPONENTS.failed(described(components))
     for index, component in enumerate(components):
@@ -176,7 +201,7 @@ def _indicator(claims: Claims) -> Check:
 UNREACHED: tuple[Check, ...] = tuple(
     requirement.unreached
     for requirement in (
-        *(PROFILE_IS_TFM, NONCE_IS_OURS, CLIENT, INSTANCE, IMPLEMENTATION),
+        *(PROFILE_IS_KNOWN, NONCE_IS_OURS, CLIENT, INSTANCE, IMPLEMENTATION),
         *(CERTIFICATION, STATE, SEED, COMPONENTS, INDICATOR),
     )
 )

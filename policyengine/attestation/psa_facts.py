@@ -39,13 +39,15 @@ def add_facts(
     facts: dict[str, object], claims: psa_claims.Claims, *, endorsements: ReferenceValues | None, now: datetime
 ) -> None:
     """Add groups `boot` and `software` of claims that passed every check, compared with `endorsements` at `now`."""
-    components = claims[psa_claims.SOFTWARE]
+    components = claims.get(psa_claims.SOFTWARE, ())
     comparison = compare([_measured(each) for each in components], endorsements=endorsements, now=now)
     boot = _boot(claims, comparison.svn)
     if boot:
         facts["boot"] = boot
-    pairs = zip(components, comparison.matches, strict=True)
-    facts["software"] = [_component(each, match, comparison) for each, match in pairs]
+    if components:
+        facts["software"] = [
+            _component(each, match, comparison) for each, match in zip(components, comparison.matches, strict=True)
+        ]
 
 
 def _boot(claims: psa_claims.Claims, svn: int | None) -> dict[str, object]:

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from policyengine.attestation import cbor, dice_vectors, pop, tpm_vectors
-from policyengine.attestation.anchors import TrustAnchors
+from policyengine.attestation import cbor, cose_vectors, dice_vectors, eat_vectors, pop, psa, tpm_vectors
+from policyengine.attestation.anchor_files import load_anchors
+from policyengine.attestation.anchors import SharedKey, TrustAnchors
 from policyengine.attestation.documents import plain
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.vector_case import Case, Files, Judged, Runner, judged, moment, nonce_of
@@ -45,13 +46,13 @@ def _hardening(case: Case, files: Files, _anchors: TrustAnchors) -> Judged:
 # By the `format` of a case. What a format's files and keys mean is its runner's to know.
 RUNNERS: Mapping[str, Runner] = {
     "cbor-hardening": _hardening,
+    "cose": cose_vectors.judge,
     "dice": dice_vectors.judge,
+    "eat": eat_vectors.judge,
     "pop": _evidence(pop.MEDIA_TYPE),
-    "psa": _evidence("application/eat+cwt"),
+    "psa": _evidence(psa.MEDIA_TYPE),
     **dict.fromkeys(tpm_vectors.FORMATS, tpm_vectors.judge),
 }
-# Profiles of PSA tokens that came before RFC 9783: refused by `psa.profile`, so their good cases cannot pass.
-_OLDER_PROFILES = frozenset({"http://arm.com/psa/2.0.0", "PSA_IOT_PROFILE_1"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +67,19 @@ class CaseResult:
     problem: str | None = None
 
 
+def anchors_of(key: str, content: bytes) -> TrustAnchors:
+    """Return what the key file of a case makes trusted: `*.bin` is a shared secret, all else keys and certificates."""
+    if key.endswith(".bin"):
+        return TrustAnchors(secrets=(SharedKey(secret=content),))
+    return load_anchors([content])
+
+
 def skipped(case: Mapping[str, Any]) -> str | None:
     """Return why `case` cannot be judged here, or None."""
     if case.get("format") not in RUNNERS:
         return "format not supported in this release"
     if not isinstance(case.get("files"), list):
         return "no list of files"
-    claims = case.get("claims")
-    profile = claims.get("profile") if isinstance(claims, dict) else None
-    if case.get("expect") == "accept" and profile in _OLDER_PROFILES:
-        return "profile not supported in this release"
     return None
 
 

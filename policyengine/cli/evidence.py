@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,7 +37,12 @@ def verify(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The evidence, as it came over the wire.")],
     media_type: Annotated[str, typer.Option(help="What the evidence is; formats are never guessed.")],
     nonce: Annotated[str, typer.Option(metavar="HEX", help="The challenge that the evidence must be over.")],
-    anchors: Annotated[list[Path], typer.Option(help="Public keys and CA certificates, PEM or DER. Repeatable.")],
+    anchors: Annotated[
+        list[Path] | None, typer.Option(help="Public keys and CA certificates, PEM or DER. Repeatable.")
+    ] = None,
+    secret: Annotated[
+        list[Path] | None, typer.Option(help="Secrets shared with the device, raw bytes, for MACs. Repeatable.")
+    ] = None,
     endorsements: Annotated[
         list[Path] | None, typer.Option(help="ReferenceValues documents, JSON or YAML. Repeatable.")
     ] = None,
@@ -49,7 +55,7 @@ def verify(
     from policyengine.attestation.verifier import verify as appraise
 
     challenge, moment = _nonce(nonce), moment_at(now)
-    trusted, references = _anchors(anchors), _references(endorsements)
+    trusted, references = _anchors(anchors or [], secret or []), _references(endorsements)
     try:
         document = verdict_document(
             appraise(
@@ -126,15 +132,17 @@ def _index(directory: Path) -> list[dict[str, Any]]:
 
 
 def _case(directory: Path, case: Mapping[str, Any]) -> CaseResult:
-    from policyengine.attestation.vectors import CaseResult, run, skipped
+    from policyengine.attestation.anchors import TrustAnchors
+    from policyengine.attestation.vectors import CaseResult, anchors_of, run, skipped
 
     reason = skipped(case)
     if reason:
         return CaseResult(id=str(case["id"]), accepted=None, failed=(), facts={}, skipped=reason)
     files = {name: _read(_inside(directory, f"{case['id']}/{name}")) for name in case["files"]}
     key = case.get("key")
+    anchors = anchors_of(key, _read(_inside(directory, key))) if isinstance(key, str) else TrustAnchors()
     try:
-        return run(case, files, _anchors([_inside(directory, key)] if isinstance(key, str) else []))
+        return run(case, files, anchors)
     except (ValueError, TypeError, AttributeError, KeyError) as cause:
         raise EvidenceArgumentError(f"case `{case['id']}` of the index is not well formed") from cause
 
@@ -171,10 +179,12 @@ def _print_cases(results: Sequence[CaseResult], failed: int) -> None:
     typer.echo(f"{len(results) - skipped - failed} passed, {failed} failed")
 
 
-def _anchors(files: Sequence[Path]) -> TrustAnchors:
+def _anchors(files: Sequence[Path], secrets: Sequence[Path]) -> TrustAnchors:
     from policyengine.attestation.anchor_files import load_anchors
+    from policyengine.attestation.anchors import SharedKey
 
-    return load_anchors([_read(file) for file in files])
+    shared = tuple(SharedKey(secret=_read(file)) for file in secrets)
+    return replace(load_anchors([_read(file) for file in files]), secrets=shared)
 
 
 def _references(files: Sequence[Path] | None) -> ReferenceValues | None:

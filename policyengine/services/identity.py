@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from pki.keys import subject_key
-from policyengine.attestation.anchors import TrustAnchors
+from policyengine.attestation.anchors import EvidenceKey, TrustAnchors
 from policyengine.attestation.formats import KeyBinding, Verified
 from policyengine.attestation.pop import MEDIA_TYPE as POP
 from policyengine.attestation.verifier import verify
@@ -37,8 +37,8 @@ MAX_EVIDENCE = 8  # items in one check-in: a proof of possession, a token, a log
 MAX_TOKEN = 256  # characters; ours have fewer than 80
 MAX_KEY_BYTES = 1024  # an RSA-4096 SubjectPublicKeyInfo has 550
 
-_NONCE_CHECKS = frozenset({"dice.nonce", "psa.nonce", "pop.nonce"})
-_KEY_CHECKS = frozenset({"cose.signature", "cose.key-type"})
+_NONCE_CHECKS = frozenset({"dice.nonce", "psa.nonce", "pop.nonce", "eat.nonce", "cca.challenge"})
+_KEY_CHECKS = frozenset({"cose.signature", "cose.key-type", "jose.signature", "jose.key-type"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,5 +361,7 @@ def _anchors(spki: bytes) -> TrustAnchors:
     return TrustAnchors(keys=(key,))
 
 
-def _spki(key: ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey) -> bytes:
+def _spki(key: EvidenceKey | None) -> bytes:
+    if key is None:
+        raise _refused("a shared secret proves no identity", "identity.unproven")
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -6,6 +6,7 @@ too, because no evidence can fail the one without them.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from policyengine.attestation import tpm_certify, vectors
-from policyengine.attestation.anchor_files import load_anchors
+from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.checks import Outcome
 from policyengine.attestation.formats import Verified
 from tests.unit.attestation import test_pop, test_tpm_checks, tpm_device
 
-OWN = Path(__file__).parents[1] / "vectors" / "attestation"
+OWN = tuple(Path(__file__).parents[1] / "vectors" / name for name in ("attestation", "formats"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +46,17 @@ def of(verified: Verified) -> Verdict:
 
 
 def _own_vectors() -> Iterator[NegativeCase]:
-    for case in json.loads((OWN / "index.json").read_text()):
-        if len(case["failed"]) == 1:
-            yield NegativeCase(name=case["id"], check=case["failed"][0], judge=lambda case=case: _vector(case))
+    for folder in OWN:
+        for case in json.loads((folder / "index.json").read_text()):
+            if len(case["failed"]) == 1:
+                judge = functools.partial(_vector, folder, case)
+                yield NegativeCase(name=case["id"], check=case["failed"][0], judge=judge)
 
 
-def _vector(case: dict[str, Any]) -> Verdict:
-    files = {name: (OWN / case["id"] / name).read_bytes() for name in case["files"]}
-    anchors = load_anchors([(OWN / case["key"]).read_bytes()] if case["key"] else [])
+def _vector(folder: Path, case: dict[str, Any]) -> Verdict:
+    files = {name: (folder / case["id"] / name).read_bytes() for name in case["files"]}
+    key = case.get("key")
+    anchors = vectors.anchors_of(key, (folder / key).read_bytes()) if key else TrustAnchors()
     found = vectors.run(case, files, anchors)
     return Verdict(accepted=bool(found.accepted), failed=found.failed)
 

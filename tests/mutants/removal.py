@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from pki.chain import ValidatedPath
-from policyengine.attestation import cose, pop, tpm_algorithms, tpm_statement
+from policyengine.attestation import cose, cose_mac0, jose, pop, psa, psa_profiles, tpm_algorithms, tpm_statement
 from policyengine.attestation.anchors import TrustedKey
 from policyengine.attestation.checks import Check, Requirement
 from policyengine.attestation.tpm_keys import key_of
@@ -38,7 +38,7 @@ def removed(*check_ids: str) -> Iterator[None]:
         yield
 
 
-def _algorithm_of_the_key(_message: object, algorithms: Mapping[int, cose.Algorithm]) -> cose.Algorithm:
+def _algorithm_of_the_key(_message: object, algorithms: Mapping[Any, cose.Algorithm]) -> cose.Algorithm:
     return next(iter(algorithms.values()))
 
 
@@ -55,11 +55,20 @@ def _path_as_sent(certificates: tuple[Any, ...], _anchors: object, _now: object)
     return ValidatedPath(leaf=certificates[0], chain=certificates, checks=()), pop.CHAIN.passed
 
 
+def _newest_profile(_claims: object, _media_type: object) -> psa_profiles.Profile:
+    return psa_profiles.TFM
+
+
 _WITH_SHA1 = {**tpm_algorithms.BELIEVED, SHA1_BANK.id: SHA1_BANK}
 _INSTEAD: Mapping[str, tuple[Replacement, ...]] = {
     "cose.alg": ((cose, "_algorithm", _algorithm_of_the_key),),
     "cose.key-type": ((cose, "_algorithm", _algorithm_of_the_key),),
     "cose.signature": ((cose, "_signer", _first_candidate),),
+    "cose.mac": ((cose_mac0, "_authenticator", _first_candidate),),
+    "jose.alg": ((jose, "_algorithm", _algorithm_of_the_key),),
+    "jose.key-type": ((jose, "_algorithm", _algorithm_of_the_key),),
+    "jose.signature": ((jose, "_signer", _first_candidate),),
+    "psa.profile": ((psa, "_profile", _newest_profile),),
     "pop.chain": ((pop, "_path", _path_as_sent),),
     "pop.signature": ((cose, "_signer", _first_candidate),),
     "tpm.ak-trusted": ((tpm_statement, "trusted", _key_from_the_message),),

@@ -190,7 +190,8 @@ def envelope_cases() -> list[Case]:
     good = payload()
     return [
         cose("untagged", message(good, tag=None), "cose.tag"),
-        cose("tagged-mac0", message(good, tag=17), "cose.tag"),
+        cose("tagged-encrypt0", message(good, tag=16), "cose.tag"),
+        cose("tagged-mac0", message(good, tag=17), "cose.alg", "a signature algorithm makes no MAC"),
         cose(
             "tagged-cwt", cbor2.dumps(cbor2.CBORTag(61, cbor2.loads(message(good)))), "cose.tag", "tag 61 is not used"
         ),

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from policyengine.attestation import cose
 from policyengine.attestation.anchors import MAX_KEYS, PublicKey, TrustAnchors
 from policyengine.attestation.errors import MalformedEvidenceError, TrustAnchorError
+from policyengine.attestation.signatures import EDDSA, ES256, ES384, ES512
 from policyengine.simulation.cose import DeviceKey, cose_sign1
 
-ALL = {each.id: each for each in (cose.ES256, cose.ES384, cose.ES512, cose.EDDSA)}
+ALL = {each.id: each for each in (ES256, ES384, ES512, EDDSA)}
 KEYS: dict[str, DeviceKey] = {
     "P-256": ec.generate_private_key(ec.SECP256R1()),
     "P-384": ec.generate_private_key(ec.SECP384R1()),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from policyengine.attestation.errors import MalformedEvidenceError, UnsupportedMediaTypeError
 from policyengine.attestation.pop import MEDIA_TYPE as POP
-from policyengine.attestation.verifier import format_for
+from policyengine.attestation.verifier import FORMATS, format_for
 from policyengine.model.challenge import bound_nonce
 from tests.unit.attestation.psa_device import NONCE, PSA, known, release, token, verified
 
@@ -20,7 +20,9 @@ FACTS = verified(TOKEN).facts
     "spelling",
     [
         PSA,
-        "application/eat+cwt",
+        "application/psa-attestation-token",
+        'application/eat+cwt; eat_profile="http://arm.com/psa/2.0.0"',
+        'application/eat+cwt; eat_profile="PSA_IOT_PROFILE_1"',
         'Application/EAT+CWT;EAT_profile="tag:psacertified.org,2023:psa#tfm"',
         'application/eat+cwt ; eat_profile="tag\\:psacertified.org,2023:psa#tfm" ',
     ],
@@ -31,14 +33,26 @@ def test_a_media_type_finds_its_format_in_any_spelling(spelling: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "spelling", ["application/eat+cwt", "application/eat+jwt", 'application/eat+cwt; eat_profile="https://a.example/1"']
+)
+def test_any_profile_without_rules_of_its_own_is_a_plain_eat(spelling: str) -> None:
+    """RFC 9782 section 3."""
+    assert format_for(spelling).name == "eat"
+
+
+def test_a_token_is_held_to_the_profile_that_its_media_type_announces() -> None:
+    other = 'application/eat+cwt; eat_profile="TAG:psacertified.org,2023:psa#tfm"'
+    assert verified(TOKEN, media_type=other).failed == ("psa.profile",)
+
+
+@pytest.mark.parametrize(
     "spelling",
     [
         "",
         "application",
         "application/octet-stream",
-        "application/eat+jwt",
-        'application/eat+cwt; eat_profile="http://arm.com/psa/2.0.0"',
-        'application/eat+cwt; eat_profile="TAG:psacertified.org,2023:psa#tfm"',
+        "application/eat+json",
+        'application/psa-attestation-token; eat_profile="tag:psacertified.org,2023:psa#tfm"',
         "application/eat+cwt; eat_profile",
         'application/eat+cwt; eat_profile="tag:psacertified.org,2023:psa#tfm"; v=1',
         'application/eat+cwt; eat_profile="a"; eat_profile="tag:psacertified.org,2023:psa#tfm"',
@@ -56,7 +70,7 @@ def test_another_media_type_is_refused_not_guessed(spelling: str) -> None:
 @given(st.text(max_size=300))
 def test_any_text_is_a_known_media_type_or_refused(text: str) -> None:
     try:
-        assert format_for(text).name in {"psa", "pop"}
+        assert format_for(text) in FORMATS
     except UnsupportedMediaTypeError as error:
         assert error.code == "evidence.media-type"
 

@@ -1,0 +1,26 @@
+"""Every requirement that a module of a format states, also those in its tables."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from policyengine.attestation import cose, cose_mac0, eat, eat_claims, eat_submods, jose, pop, psa_claims
+from policyengine.attestation.checks import Requirement
+
+PAGES: dict[str, tuple[ModuleType, ...]] = {
+    "evidence.md": (cose, cose_mac0, psa_claims, pop),
+    "evidence-eat.md": (jose, eat, eat_claims, eat_submods),
+}
+_ELSEWHERE = (cose, psa_claims, pop)  # have vectors or tests of their own
+
+
+def requirements(module: ModuleType) -> set[Requirement]:
+    values = [value for value in vars(module).values() if isinstance(value, Requirement)]
+    tables = [value for value in vars(module).values() if isinstance(value, dict)]
+    rows = [row for table in tables for row in table.values() if isinstance(row, tuple)]
+    return {*values, *(each for row in rows for each in row if isinstance(each, Requirement))}
+
+
+def of_formats() -> set[str]:
+    modules = [module for page in PAGES.values() for module in page if module not in _ELSEWHERE]
+    return {each.id for module in modules for each in requirements(module)}
