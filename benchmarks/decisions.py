@@ -15,7 +15,7 @@ from pathlib import Path
 
 from policyengine.adapters.tree import read_tree
 from policyengine.decision.documents import DecisionWriter
-from policyengine.decision.facts_json import facts_digest
+from policyengine.decision.facts_parts import facts_digest
 from policyengine.decision.ingest import read_facts
 from policyengine.decision.prior import prior_of
 from policyengine.decision.program import compile_program

@@ -1,19 +1,15 @@
-"""Facts as JSON and their digest; the inverse of ingest.py."""
+"""Facts as JSON, the inverse of ingest.py, and canonical JSON quickly."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+import orjson
+
 from policyengine.model.canonical import canonical
 from policyengine.model.facts import Facts, Provenance
-from policyengine.model.ids import Digest, digest_of
 from policyengine.model.times import format_duration, format_timestamp
-
-_SMALL = re.compile(r"e-\d\d")  # how Python ends a float below 0.0001; begins with literal text, so it is found fast
-_WHOLE = (".0,", ".0}", ".0]", "e+")  # how it ends a whole or a very large float outside of a string
 
 
 def json_value(value: object) -> object:
@@ -22,7 +18,7 @@ def json_value(value: object) -> object:
         return format_timestamp(value)
     if isinstance(value, timedelta):
         return format_duration(value)
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return [json_value(item) for item in value]
     if isinstance(value, Mapping):
         return {name: json_value(item) for name, item in value.items()}
@@ -60,37 +56,49 @@ def provenance_document(kept: Provenance) -> dict[str, object]:
     return document
 
 
-def facts_bytes(facts: Facts) -> bytes:
-    """Return the canonical bytes (RFC 8785) of facts_document(facts)."""
-    document = {
-        "device_id": facts.device_id,
-        "facts": facts.values,
-        "provenance": provenance_documents(facts.provenance),
-    }
-    return quick_canonical(document)
-
-
-_encoded = json.JSONEncoder(
-    sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=json_value
-).encode
+_OPTIONS = (
+    orjson.OPT_SORT_KEYS
+    | orjson.OPT_STRICT_INTEGER
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
 
 
 def quick_canonical(document: object) -> bytes:
-    """Return the RFC 8785 bytes of `document`, whose values may be facts.
+    """Return the RFC 8785 bytes of `document`, whose values may be facts. Raises NotCanonicalError.
 
-    The C encoder writes them where its form is the canonical one: sorted ASCII keys, and no floating point number that
-    Python and ECMAScript write differently. Text that looks like one only takes the longer way.
+    orjson writes them, at a tenth of the time of the standard library's encoder. Its form is the canonical one for
+    ASCII text (UTF-8 and UTF-16 sort that alike) without floating point numbers; what else there is takes the longer
+    way.
     """
-    text = _encoded(document)
-    if text.isascii() and not _has_odd_float(text):
-        return text.encode("ascii")
+    if not _has_float(document):
+        try:
+            content = orjson.dumps(document, _moment_text, _OPTIONS)
+        except orjson.JSONEncodeError:
+            return canonical(json_value(document))
+        if content.isascii():
+            return content
     return canonical(json_value(document))
 
 
-def _has_odd_float(text: str) -> bool:
-    return text.endswith(".0") or any(mark in text for mark in _WHOLE) or _SMALL.search(text) is not None
+def _moment_text(value: object) -> str:
+    """Return a time or duration as text; whatever else orjson does not know is canonical's to judge."""
+    if type(value) is datetime:
+        return format_timestamp(value)
+    if type(value) is timedelta:
+        return format_duration(value)
+    raise TypeError
 
 
-def facts_digest(facts: Facts) -> Digest:
-    """Return the SHA-256 name of all facts of a device with their provenance."""
-    return digest_of(facts_bytes(facts))
+def _has_float(document: object) -> bool:
+    """Return whether a floating point number stands anywhere in `document`."""
+    holders = [[document]]
+    for holder in holders:  # grows while it is read: no recursion
+        for inner in holder.values() if type(holder) is dict else holder:
+            kind = type(inner)
+            if kind is dict or kind is list or kind is tuple:
+                holders.append(inner)
+            elif kind is float:
+                return True
+    return False

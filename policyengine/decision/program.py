@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from typing import cast
 
 from policyengine.decision.binding import Block, BoundRule, Functions, Unit, unit_of
-from policyengine.decision.facts_json import facts_digest
+from policyengine.decision.facts_parts import facts_digest
 from policyengine.decision.findings import Case, SeenFacts, Sights, conclude
 from policyengine.decision.generated import Evaluate, Flips
 from policyengine.decision.prior import prior_digest
@@ -72,11 +72,15 @@ class Program:
 
     def decide(self, facts: Facts, *, prior: Prior | None, now: datetime, phase: Phase) -> Decision:
         """Return the decision on a device with `facts` at `now` (aware UTC); `prior` is what the last one left."""
+        return self.decide_named(facts, facts_digest(facts), prior=prior, now=now, phase=phase)
+
+    def decide_named(self, facts: Facts, name: Digest, *, prior: Prior | None, now: datetime, phase: Phase) -> Decision:
+        """Return the same for a caller that stores `facts` and so has their digest, `name`, already."""
         case = self._case(facts, prior, now)
         for block, certain in self._due[phase](tuple(map(case.keys.get, self._key_names))):
             self._judge(case, block, certain=certain)
         case.told.sort(key=_order)
-        return self._decision(case, phase)
+        return self._decision(case, name, phase)
 
     def skipped(self, facts: Facts, *, now: datetime, phase: Phase) -> tuple[Finding, ...]:
         """Return a SKIP finding for each rule that does not apply, sorted by rule.
@@ -133,7 +137,7 @@ class Program:
             for moment in functions.flips(view.values, view.complete, case.now, case.version_key):
                 case.until(moment if moment > case.now else moment + _MICROSECOND)  # `<=` flips just after
 
-    def _decision(self, case: Case, phase: Phase) -> Decision:
+    def _decision(self, case: Case, name: Digest, phase: Phase) -> Decision:
         valid_until = min(case.deadlines, default=None)
         admitted = phase is Phase.OPERATE or any(self._admits(finding) for finding, _, _ in case.told)
         decided = Tier(case.strictest) if admitted else Tier.DENY
@@ -143,7 +147,7 @@ class Program:
             decided_at=case.now,
             phase=phase,
             bundle=self.digest,
-            facts=facts_digest(case.views.facts),
+            facts=name,
             prior=None if case.prior is None else prior_digest(case.prior),
             decided_tier=decided,
             tier=Tier.FULL if observes and admitted else decided,

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from policyengine.decision.facts_parts import join_document
 from policyengine.model.base64url import base64url
 from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId
 from policyengine.services.actors import PersonRole, Principal, demand
 from policyengine.services.changes import SALT_SIZE, Act, ChangeLifecycle, CreateEnrolmentToken, ImportDevices
 from policyengine.services.errors import ConflictError, ForbiddenError, InvalidRequestError
-from policyengine.services.facts_split import join_document
 from policyengine.services.identity import token_digest
 from policyengine.services.judging import Memory, standing_of
 from policyengine.services.policies import PolicyShelf

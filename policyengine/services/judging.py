@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 from weakref import WeakKeyDictionary
 
 from policyengine.decision.documents import DecisionWriter, Pieces, decision_id
+from policyengine.decision.facts_parts import join, split
 from policyengine.decision.prior import prior_bytes, prior_of, read_prior
 from policyengine.decision.program import Program
 from policyengine.model.decision import Decision, Finding, FindingTerms, Prior, Result, Tier
@@ -19,7 +20,6 @@ from policyengine.model.policy import Mode, Phase
 from policyengine.model.times import format_timestamp
 from policyengine.services.changes import Document, VerdictRow
 from policyengine.services.errors import MissingError
-from policyengine.services.facts_split import join, split
 from policyengine.services.policies import Policies
 from policyengine.services.ports import CheckInReads
 from policyengine.services.records import DecisionRecord, DeviceState, Restriction
@@ -77,9 +77,9 @@ class Judged:
 
 def judge(policies: Policies, facts: Facts, *, prior: Prior | None, now: datetime, phase: Phase) -> Judged:
     """Return the decision on `facts` at `now`; pure."""
-    decision = policies.program.decide(facts, prior=prior, now=now, phase=phase)
-    shared, own = split(facts)
-    shared_facts = Document(digest=digest_of(shared), kind="facts", body=shared)
+    parts = split(facts)
+    decision = policies.program.decide_named(facts, parts.digest, prior=prior, now=now, phase=phase)
+    shared_facts = Document(digest=parts.shared_digest, kind="facts", body=parts.shared)
     carried = _carried(decision, prior)
     verdicts, name = _digest_of_verdicts(decision), decision_id(decision)
     return Judged(
@@ -88,7 +88,7 @@ def judge(policies: Policies, facts: Facts, *, prior: Prior | None, now: datetim
         outcome=_outcome(name, verdicts, carried.digest, decision),
         writer=writer_of(policies),
         facts_shared=shared_facts,
-        facts_own=own,
+        facts_own=parts.own,
         prior=carried.digest,
         documents=(shared_facts, carried) if carried.body else (shared_facts,),
         verdicts_digest=verdicts,

@@ -8,11 +8,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policyengine.decision.facts_json import facts_digest
+from policyengine.decision.facts_parts import facts_digest, join, split
 from policyengine.model.facts import Facts, Provenance, Source
 from policyengine.model.ids import DeviceId, digest_of
 from policyengine.model.schema import CORE_SCHEMA
-from policyengine.services.facts_split import join, split
 
 NOW = datetime(2026, 11, 23, 1, 2, 3, 456789, tzinfo=UTC)
 
@@ -39,21 +38,46 @@ def facts_of(name: str, *, seed: str = "00", at: datetime = NOW) -> Facts:
 @given(name=st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True), seed=st.text(alphabet="0123456789abcdef"))
 def test_joined_parts_are_the_facts_that_were_split(name: str, seed: str) -> None:
     facts = facts_of(name, seed=seed)
-    again = join(*split(facts), schema=CORE_SCHEMA)
-    assert (again, facts_digest(again)) == (facts, facts_digest(facts))
+    parts = split(facts)
+    again = join(parts.shared, parts.own, schema=CORE_SCHEMA)
+    assert (again, split(again)) == (facts, parts)
 
 
 def test_devices_alike_share_one_document() -> None:
     """DESIGN section 12: the stable part is hashed and shared by many devices."""
     first, second = facts_of("gw-1"), facts_of("gw-2", seed="ff", at=NOW + timedelta(hours=1))
-    assert split(first)[0] == split(second)[0]
+    assert split(first).shared == split(second).shared
 
 
 def test_shared_part_names_no_device() -> None:
-    assert b"gw-77" not in split(facts_of("gw-77"))[0].lower()
+    assert b"gw-77" not in split(facts_of("gw-77")).shared.lower()
 
 
 def test_other_firmware_is_another_document() -> None:
     facts = facts_of("gw-1")
     other = replace(facts, values={**facts.values, "software": ({"name": "app", "version": "4.2.2"},)})
-    assert split(facts)[0] != split(other)[0]
+    assert split(facts).shared != split(other).shared
+
+
+def test_parts_do_not_depend_on_the_order_of_gathering() -> None:
+    """A decision replayed from stored facts, or made again from a facts file, must name them as it did at first."""
+    facts = facts_of("gw-1")
+    turned = Facts(
+        device_id=facts.device_id,
+        values=dict(reversed(facts.values.items())),
+        provenance={path: replace(kept) for path, kept in reversed(facts.provenance.items())},
+    )
+    assert split(turned) == split(facts)
+
+
+def test_every_difference_of_facts_changes_their_digest() -> None:
+    facts = facts_of("gw-1")
+    later = {path: replace(kept, observed_at=NOW + timedelta(seconds=1)) for path, kept in facts.provenance.items()}
+    others = [
+        replace(facts, device_id=DeviceId("gw-2")),
+        replace(facts, values={**facts.values, "boot": {"secure": False, "svn": 8, "seed": "00"}}),
+        replace(facts, values={**facts.values, "boot": {"secure": True, "svn": 8, "seed": "01"}}),
+        replace(facts, provenance=later),
+        replace(facts, provenance={path: replace(kept, complete=True) for path, kept in facts.provenance.items()}),
+    ]
+    assert len({facts_digest(found) for found in [facts, *others]}) == len(others) + 1
