@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
 
 from policyengine.decision.facts_json import json_value, quick_canonical
@@ -18,27 +17,27 @@ MAX_SEEN = 32  # items of a list or map that a finding repeats; of a longer one 
 
 def decision_id(decision: Decision) -> Digest:
     """Return the name of `decision`: the digest of its inputs `bundle facts now phase prior` as canonical JSON."""
-    inputs = {
-        "bundle": decision.bundle,
-        "facts": decision.facts,
-        "now": format_timestamp(decision.decided_at),
-        "phase": decision.phase.value,
-        "prior": decision.prior,
-    }
-    return digest_of(quick_canonical(inputs))
+    # Written straight: digests, a time and the name of a phase have nothing in them to escape.
+    prior = "null" if decision.prior is None else f'"{decision.prior}"'
+    inputs = (
+        f'{{"bundle":"{decision.bundle}","facts":"{decision.facts}","now":"{format_timestamp(decision.decided_at)}"'
+        f',"phase":"{decision.phase.value}","prior":{prior}}}'
+    )
+    return digest_of(inputs.encode())
 
 
 def decision_document(decision: Decision, *, commit: str | None) -> dict[str, object]:
     """Return the Decision as JSON; `commit` is where the bundle's sources stand, it is no part of the bundle."""
     return {
-        **_head(decision),
+        **decision_head(decision),
         "findings": [
             _finding(found, sight, commit) for found, sight in zip(decision.findings, decision.sights, strict=True)
         ],
     }
 
 
-def _head(decision: Decision) -> dict[str, object]:
+def decision_head(decision: Decision) -> dict[str, object]:
+    """Return the Decision as JSON without its findings."""
     previous = decision.previous_tier
     head: dict[str, object] = {
         "decision_id": decision_id(decision),
@@ -100,19 +99,6 @@ def _shown(value: object) -> object:
     return json_value(value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pieces:
-    """A Decision's canonical text around its findings; `findings` are in the decision's order."""
-
-    before: str
-    findings: Sequence[str]
-    after: str
-
-    def all(self) -> bytes:
-        """Return the whole document's bytes."""
-        return f"{self.before}{','.join(self.findings)}{self.after}".encode()
-
-
 class DecisionWriter:
     """Writes decisions of one commit as canonical bytes; what a rule fixes is rendered once per bundle.
 
@@ -125,27 +111,22 @@ class DecisionWriter:
 
     def written(self, decision: Decision) -> bytes:
         """Return the canonical bytes of the document of `decision`."""
-        return self.pieces(decision).all()
+        findings = self.findings(decision, range(len(decision.findings)))
+        head = quick_canonical({**decision_head(decision), "findings": []}).decode()
+        before, _, after = head.partition('"findings":[]')
+        return f'{before}"findings":[{findings}]{after}'.encode()
 
-    def pieces(self, decision: Decision, wanted: Callable[[Finding], bool] = lambda _: True) -> Pieces:
-        """Return the same in pieces, with the `wanted` findings only."""
+    def findings(self, decision: Decision, places: Iterable[int]) -> str:
+        """Return the canonical text of the findings of `decision` at `places`, with commas between."""
         if decision.bundle != self._bundle:
             self._bundle, self._fixed = decision.bundle, {}
         seen = _SeenTexts()
-        findings = [
-            self._finding(found, decision.sights[at], seen)
-            for at, found in enumerate(decision.findings)
-            if wanted(found)
-        ]
-        head = quick_canonical({**_head(decision), "findings": []}).decode()
-        before, _, after = head.partition('"findings":[]')
-        return Pieces(before=before + '"findings":[', findings=findings, after="]" + after)
+        return ",".join([self._finding(decision.findings[at], decision.sights[at], seen) for at in places])
 
     def _finding(self, found: Finding, sight: Sight, seen: _SeenTexts) -> str:
-        key = (found.terms.rule, found.terms.binding)
-        fixed = self._fixed.get(key)
+        fixed = self._fixed.get(found.terms.name)
         if fixed is None:
-            fixed = self._fixed[key] = _Fixed(found, self._commit)
+            fixed = self._fixed[found.terms.name] = _Fixed(found, self._commit)
         names = fixed.names
         facts = ",".join([names[path] + (seen.get(id(fact)) or seen.of(fact)) for path, fact in sight.facts.items()])
         decisive = "null" if found.decisive is None else f'"{found.decisive.value}"'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import orjson
 
@@ -93,7 +94,7 @@ def _moment_text(value: object) -> str:
 
 def _has_float(document: object) -> bool:
     """Return whether a floating point number stands anywhere in `document`."""
-    holders = [[document]]
+    holders: list[Any] = [[document]]
     for holder in holders:  # grows while it is read: no recursion
         for inner in holder.values() if type(holder) is dict else holder:
             kind = type(inner)

@@ -88,9 +88,7 @@ def _origins(provenance: Mapping[str, Provenance]) -> list[list[object]]:
     for kept, paths in same.values():
         key = (int(kept.source), kept.observed_at, kept.received_at, kept.evidence_digest, kept.complete)
         equal.setdefault(key, (kept, []))[1].extend(paths)
-    return sorted(
-        ([provenance_document(kept), *sorted(paths)] for kept, paths in equal.values()), key=itemgetter(1)
-    )
+    return sorted(([provenance_document(kept), *sorted(paths)] for kept, paths in equal.values()), key=itemgetter(1))
 
 
 def join_document(shared: bytes, own: bytes) -> dict[str, object]:

@@ -64,14 +64,11 @@ class Case:
         """Return what the previous decision knew of `bound`."""
         if self.prior is None:
             return _NO_HISTORY
-        return self.prior.rules.get((bound.rule.name, bound.binding), _NO_HISTORY)
+        return self.prior.rules.get(bound.finding.name, _NO_HISTORY)
 
 
 def conclude(case: Case, bound: BoundRule, answer: Answer, view: View) -> None:
-    """Add the finding that `answer` (True, False, or the reason of an unknown) means to `case`."""
-    if answer is True:
-        case.told.append((bound.passed, bound, view))
-        return
+    """Add the finding that `answer` (False, or the reason of an unknown) means to `case`."""
     outcome = Outcome.FAIL if answer is False else Outcome.UNKNOWN
     reason = _explained(case, bound, answer, view) if isinstance(answer, str) else "rule.false"
     finding = _finding(case, bound, outcome, reason)

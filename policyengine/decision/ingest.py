@@ -18,6 +18,7 @@ from policyengine.model.types import Kind, Type
 MAX_TEXT = 65_536  # characters of one fact; a certificate subject or log line is far shorter
 MAX_ITEMS = 4096  # of a list or map whose declaration names no bound
 MAX_PROVENANCE = 256
+KEPT_SCHEMAS = 16  # one per bundle in memory
 
 _SOURCES = {source.name.lower(): source for source in Source}
 _DOCUMENT_KEYS = frozenset({"device_id", "facts", "provenance"})
@@ -33,9 +34,9 @@ class FactError(PolicyEngineError):
 
     code = "facts.invalid"
 
-    def __init__(self, message: str, *, code: str, path: str) -> None:
-        super().__init__(message, path=path)
-        self.code, self.path = code, path
+    def __init__(self, message: str, *, code: str, path: _Path) -> None:
+        self.code, self.path = code, _dotted(path)
+        super().__init__(message, path=self.path)
 
 
 def read_facts(document: object, *, schema: FactSchema) -> Facts:
@@ -44,13 +45,13 @@ def read_facts(document: object, *, schema: FactSchema) -> Facts:
     missing = sorted(_DOCUMENT_KEYS - outer.keys())
     if missing:
         raise FactError(f"key `{missing[0]}` is missing", code="facts.shape", path="")
-    values = _groups(outer["facts"], schema)
+    values = read_groups(outer["facts"], schema=schema)
     provenance = _provenances(outer["provenance"], schema)
     _check_covered(values, provenance)
     return Facts(device_id=_device(outer["device_id"], values), values=values, provenance=provenance)
 
 
-def _object(value: object, path: str, allowed: frozenset[str] | None = None) -> Mapping[str, object]:
+def _object(value: object, path: _Path, allowed: frozenset[str] | None = None) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise FactError("an object is expected", code="facts.shape" if allowed else "facts.type", path=path)
     for key in value:
@@ -72,13 +73,14 @@ def _device(value: object, values: Mapping[str, object]) -> DeviceId:
     return name
 
 
-def _groups(value: object, schema: FactSchema) -> dict[str, object]:
-    read: dict[str, object] = {}
+def read_groups(value: object, *, schema: FactSchema) -> dict[str, object]:
+    """Return the fact groups of the JSON object `value`, for a caller that knows their provenance; raises FactError."""
+    readers, read = _readers(schema), dict[str, object]()
     for name, content in _object(value, "facts").items():
-        declared = schema.roots.get(name)
-        if declared is None:
+        reader = readers.get(name)
+        if reader is None:
             raise FactError(f"fact {quoted(name)} is not declared", code="facts.undeclared", path=_safe(name))
-        read[name] = _Reader(schema).value(content, declared.type, name, declared.maximum)
+        read[name] = reader(content, name)
     return read
 
 
@@ -86,59 +88,96 @@ def _safe(path: str) -> str:
     return path[:128].encode("ascii", "backslashreplace").decode()
 
 
-class _Reader:
-    """Reads values by their declared types."""
+_Path = str | tuple["_Path", str | int]  # a fact's path, put together only for a refusal
+_Read = Callable[[object, _Path], object]
+
+
+def _dotted(path: _Path) -> str:
+    if isinstance(path, str):
+        return path
+    above, step = path
+    return f"{_dotted(above)}[{step}]" if isinstance(step, int) else f"{_dotted(above)}.{_safe(step)}"
+
+
+class _Readers:
+    """A reader for each group that a schema declares, made once: looking types up cost more than reading by them."""
 
     def __init__(self, schema: FactSchema) -> None:
         self._schema = schema
+        self.groups = {name: self._of(declared.type, declared.maximum) for name, declared in schema.roots.items()}
 
-    def value(self, value: object, kind: Type, path: str, maximum: int | None) -> object:
-        """Return `value` as a fact of type `kind`; raises FactError."""
+    def _of(self, kind: Type, maximum: int | None) -> _Read:
         scalar = _SCALARS.get(kind.kind)
         if scalar is not None:
-            return scalar(value, path)
+            return scalar
         if kind.kind is Kind.STRUCT:
-            return self._struct(value, kind, path)
+            fields = self._schema.structs[kind.name]
+            return _struct({name: self._of(declared.type, declared.maximum) for name, declared in fields.items()})
         if kind.kind is Kind.LIST:
-            return self._list(value, kind, path, maximum)
+            return _list(self._of(kind.parameters[0], None), maximum or MAX_ITEMS)
         if kind.kind is Kind.MAP:
-            return self._map(value, kind, path, maximum)
-        raise FactError(f"a fact cannot have type {kind.kind.value}", code="facts.type", path=path)
+            return _map(self._of(kind.parameters[1], None), maximum or MAX_ITEMS)
+        return _no_fact(kind)
 
-    def _struct(self, value: object, kind: Type, path: str) -> dict[str, object]:
-        fields, read = self._schema.structs[kind.name], dict[str, object]()
+
+def _struct(fields: Mapping[str, _Read]) -> _Read:
+    def read(value: object, path: _Path) -> dict[str, object]:
+        found: dict[str, object] = {}
         for name, content in _object(value, path).items():
-            declared = fields.get(name)
-            if declared is None:
-                raise FactError(
-                    f"fact {quoted(name)} is not declared", code="facts.undeclared", path=f"{path}.{_safe(name)}"
-                )
-            read[name] = self.value(content, declared.type, f"{path}.{name}", declared.maximum)
-        return read
+            field = fields.get(name)
+            if field is None:
+                raise FactError(f"fact {quoted(name)} is not declared", code="facts.undeclared", path=(path, name))
+            found[name] = field(content, (path, name))
+        return found
 
-    def _list(self, value: object, kind: Type, path: str, maximum: int | None) -> tuple[object, ...]:
+    return read
+
+
+def _list(element: _Read, limit: int) -> _Read:
+    def read(value: object, path: _Path) -> tuple[object, ...]:
         if not isinstance(value, list | tuple):
             raise FactError("a list is expected", code="facts.type", path=path)
-        _check_count(len(value), maximum, path)
-        element = kind.parameters[0]
-        return tuple(self.value(item, element, f"{path}[{at}]", None) for at, item in enumerate(value))
+        _check_count(len(value), limit, path)
+        return tuple([element(item, (path, at)) for at, item in enumerate(value)])
 
-    def _map(self, value: object, kind: Type, path: str, maximum: int | None) -> dict[str, object]:
+    return read
+
+
+def _map(element: _Read, limit: int) -> _Read:
+    def read(value: object, path: _Path) -> dict[str, object]:
         content = _object(value, path)
-        _check_count(len(content), maximum, path)
-        element = kind.parameters[1]
-        return {
-            _text(key, path): self.value(item, element, f"{path}.{_safe(key)}", None) for key, item in content.items()
-        }
+        _check_count(len(content), limit, path)
+        return {_text(key, path): element(item, (path, key)) for key, item in content.items()}
+
+    return read
 
 
-def _check_count(count: int, maximum: int | None, path: str) -> None:
-    limit = maximum or MAX_ITEMS
+def _no_fact(kind: Type) -> _Read:
+    def read(_value: object, path: _Path) -> object:
+        raise FactError(f"a fact cannot have type {kind.kind.value}", code="facts.type", path=path)
+
+    return read
+
+
+def _readers(schema: FactSchema) -> Mapping[str, _Read]:
+    known = _READERS.get(id(schema))
+    if known is None or known[0] is not schema:
+        if len(_READERS) >= KEPT_SCHEMAS:
+            _READERS.clear()
+        known = _READERS[id(schema)] = (schema, _Readers(schema).groups)
+    return known[1]
+
+
+# By identity: a schema is a frozen value, made once per bundle, and too large to be hashed for each device.
+_READERS: dict[int, tuple[FactSchema, Mapping[str, _Read]]] = {}
+
+
+def _check_count(count: int, limit: int, path: _Path) -> None:
     if count > limit:
         raise FactError(f"{count} items, the limit is {limit}", code="facts.bound", path=path)
 
 
-def _text(value: object, path: str) -> str:
+def _text(value: object, path: _Path) -> str:
     if not isinstance(value, str):
         raise FactError("text is expected", code="facts.type", path=path)
     if len(value) > MAX_TEXT:
@@ -150,13 +189,13 @@ def _text(value: object, path: str) -> str:
     return value
 
 
-def _bool(value: object, path: str) -> bool:
+def _bool(value: object, path: _Path) -> bool:
     if value is True or value is False:
         return value
     raise FactError("true or false is expected", code="facts.type", path=path)
 
 
-def _int(value: object, path: str) -> int:
+def _int(value: object, path: _Path) -> int:
     if type(value) is not int:
         raise FactError("a whole number is expected", code="facts.type", path=path)
     if abs(value) > MAX_INTEGER:
@@ -164,7 +203,7 @@ def _int(value: object, path: str) -> int:
     return value
 
 
-def _double(value: object, path: str) -> float:
+def _double(value: object, path: _Path) -> float:
     if type(value) is int:
         return float(_int(value, path))
     if not isinstance(value, float):
@@ -174,7 +213,7 @@ def _double(value: object, path: str) -> float:
     return value
 
 
-def _timestamp(value: object, path: str) -> datetime:
+def _timestamp(value: object, path: _Path) -> datetime:
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value
     try:
@@ -183,7 +222,7 @@ def _timestamp(value: object, path: str) -> datetime:
         raise FactError(cause.message, code="facts.time", path=path) from cause
 
 
-def _duration(value: object, path: str) -> timedelta:
+def _duration(value: object, path: _Path) -> timedelta:
     if isinstance(value, timedelta):
         return value
     try:
@@ -192,7 +231,7 @@ def _duration(value: object, path: str) -> timedelta:
         raise FactError(cause.message, code="facts.time", path=path) from cause
 
 
-_SCALARS: Mapping[Kind, Callable[[object, str], object]] = {
+_SCALARS: Mapping[Kind, _Read] = {
     Kind.BOOL: _bool,
     Kind.INT: _int,
     Kind.DOUBLE: _double,

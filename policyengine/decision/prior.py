@@ -32,17 +32,33 @@ def prior_of(decision: Decision) -> Prior:
         tier=decision.tier,
         decided_tier=decision.decided_tier,
         rules={
-            (found.terms.rule, found.terms.binding): _PASSED if found.result is Result.PASS else _history(found)
-            for found in decision.findings
+            found.terms.name: PASSED if found.result is Result.PASS else _history(found) for found in decision.findings
         },
     )
 
 
-_PASSED = RuleHistory(failing_since=None, unknown_since=None, decisive=Result.PASS)
+PASSED = RuleHistory(failing_since=None, unknown_since=None, decisive=Result.PASS)  # of every rule that passes
 
 
 def _history(found: Finding) -> RuleHistory:
     return RuleHistory(failing_since=found.failing_since, unknown_since=found.unknown_since, decisive=found.decisive)
+
+
+def carries_on(decision: Decision, before: Prior) -> bool:
+    """Return whether `prior_of(decision) == before`, at a quarter of the cost of making and comparing it."""
+    rules = before.rules
+    return (
+        decision.tier is before.tier
+        and decision.decided_tier is before.decided_tier
+        and len(decision.findings) == len(rules)
+        and all(_carries_on(found, rules.get(found.terms.name)) for found in decision.findings)
+    )
+
+
+def _carries_on(found: Finding, history: RuleHistory | None) -> bool:
+    if history is PASSED:
+        return found.result is Result.PASS
+    return history is not None and (PASSED if found.result is Result.PASS else _history(found)) == history
 
 
 def prior_document(prior: Prior) -> dict[str, object]:
@@ -152,11 +168,12 @@ def _name(rule: object, binding: object) -> tuple[RuleName, BindingName | None]:
 def _read_history(failing: object, unknown: object, decisive: object) -> RuleHistory:
     if not (decisive is None or (isinstance(decisive, str) and decisive in _DECISIVE)):
         raise PriorError("the last decisive result is not one of pass, fail, waived")
-    return RuleHistory(
+    history = RuleHistory(
         failing_since=_moment(failing),
         unknown_since=_moment(unknown),
         decisive=None if decisive is None else _DECISIVE[str(decisive)],
     )
+    return PASSED if history == PASSED else history
 
 
 def _moment(value: object) -> datetime | None:

@@ -7,18 +7,19 @@ has no finding in a Decision; `Program.skipped` gives them to people who ask why
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import cast
 
-from policyengine.decision.binding import Block, BoundRule, Functions, Unit, unit_of
+from policyengine.decision.binding import Block, Functions, Unit, unit_of
 from policyengine.decision.facts_parts import facts_digest
 from policyengine.decision.findings import Case, SeenFacts, Sights, conclude
 from policyengine.decision.generated import Evaluate, Flips
 from policyengine.decision.prior import prior_digest
 from policyengine.decision.selection import Answer, applies, conjunction, identity, keys_read, selects
 from policyengine.decision.space import Space
-from policyengine.decision.views import Needs, View, Views
+from policyengine.decision.views import Needs, Views
 from policyengine.model.decision import Decision, Finding, FindingTerms, Prior, Result, Tier
 from policyengine.model.facts import Facts
 from policyengine.model.ids import Digest
@@ -33,7 +34,14 @@ KEPT_SELECTIONS = 1024  # distinct combinations of selector keys; devices of one
 _MICROSECOND = timedelta(microseconds=1)
 _Keys = tuple[str | None, ...]
 _Applying = tuple[tuple[Unit, bool], ...]
-_Due = tuple[tuple[Block, bool], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Due:
+    """The blocks that devices of one kind are judged by, whether they surely apply, and the order of their findings."""
+
+    blocks: tuple[tuple[Block, bool], ...]
+    order: tuple[int, ...]
 
 
 def compile_program(bundle: Bundle, digest: Digest) -> Program:
@@ -77,9 +85,10 @@ class Program:
     def decide_named(self, facts: Facts, name: Digest, *, prior: Prior | None, now: datetime, phase: Phase) -> Decision:
         """Return the same for a caller that stores `facts` and so has their digest, `name`, already."""
         case = self._case(facts, prior, now)
-        for block, certain in self._due[phase](tuple(map(case.keys.get, self._key_names))):
+        due = self._due[phase](tuple(map(case.keys.get, self._key_names)))
+        for block, certain in due.blocks:
             self._judge(case, block, certain=certain)
-        case.told.sort(key=_order)
+        case.told = [case.told[at] for at in due.order]
         return self._decision(case, name, phase)
 
     def skipped(self, facts: Facts, *, now: datetime, phase: Phase) -> tuple[Finding, ...]:
@@ -120,7 +129,9 @@ class Program:
     def _due_in(self, phase: Phase, values: _Keys) -> _Due:
         """Return the blocks that a device with these selector keys is judged by in `phase`."""
         applying = self._applying(values)
-        return tuple((block, certain) for unit, certain in applying for block in unit.blocks if phase in block.phases)
+        blocks = tuple((block, certain) for unit, certain in applying for block in unit.blocks if phase in block.phases)
+        rules = [bound.order for block, _ in blocks for bound in block.rules]
+        return _Due(blocks=blocks, order=tuple(sorted(range(len(rules)), key=rules.__getitem__)))
 
     def _judge(self, case: Case, block: Block, *, certain: bool) -> None:
         view = case.views.of(block.need)
@@ -131,7 +142,10 @@ class Program:
         functions = self._functions[block.evaluate]
         answers = functions.evaluate(view.values, view.complete, case.now, case.version_key)
         for bound, answer in zip(block.rules, answers, strict=True):
-            conclude(case, bound, answer, view)
+            if answer is True:
+                case.told.append((bound.passed, bound, view))
+            else:
+                conclude(case, bound, answer, view)
         _note_deadlines(case, block)
         if functions.flips is not None:
             for moment in functions.flips(view.values, view.complete, case.now, case.version_key):
@@ -165,10 +179,6 @@ class Program:
         return finding.result is Result.PASS and (observes or finding.mode is Mode.ENFORCE)
 
 
-def _order(told: tuple[Finding, BoundRule, View]) -> tuple[str, str]:
-    return told[1].order
-
-
 def _where(unit: Unit, base: Answer, keys: Mapping[str, str | None]) -> Answer:
     return base if unit.binding is None else conjunction(base, selects(unit.binding.where, keys))
 
@@ -179,8 +189,7 @@ def _note_deadlines(case: Case, block: Block) -> None:
     fresh = block.need.fresh
     if fresh is None:
         return
-    for key in {case.views.prefix(path) for path in block.paths} - {None}:
-        observed = case.views.facts.provenance[cast(str, key)].observed_at
+    for observed in case.views.observed(block.paths):
         case.until(observed)  # from the future: it counts once its time has come
         case.until(observed + fresh)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -10,28 +10,41 @@ from functools import lru_cache
 from policyengine.decision.messages import Shown
 from policyengine.model.facts import Facts, Provenance, Source
 
-KEPT_PREFIXES = 256  # distinct sets of provenance paths; every device of a kind has the same
+KEPT_LAYOUTS = 256  # distinct sets of provenance paths; every device of a kind has the same
 
 
-@lru_cache(maxsize=KEPT_PREFIXES)
-def _prefixes(_provenance: tuple[str, ...]) -> dict[str, str | None]:
-    """Return the longest prefix of each path asked for so far, shared by all facts with the same provenance paths."""
-    return {}
+class _Layout:
+    """What follows from provenance paths alone, shared by all facts that have the same.
+
+    `prefixes` and `groups` hold, by what was asked so far, the longest provenance key of a path and the distinct ones
+    of several. `branches` are the paths below which provenance differs; none when it is given by whole groups only.
+    """
+
+    __slots__ = ("branches", "groups", "prefixes")
+
+    def __init__(self, provenance: tuple[str, ...]) -> None:
+        inner = {key.rpartition(".")[0] for key in provenance} - {""}
+        self.branches = frozenset(inner | {key[:at] for key in inner for at, sign in enumerate(key) if sign == "."})
+        self.prefixes: dict[str, str | None] = {}
+        self.groups: dict[tuple[str, ...], tuple[str, ...]] = {}
 
 
-@lru_cache(maxsize=KEPT_PREFIXES)
-def _branches(provenance: tuple[str, ...]) -> frozenset[str]:
-    """Return the paths below which provenance differs; empty when it is given by whole groups only."""
-    inner = {key.rpartition(".")[0] for key in provenance} - {""}
-    return frozenset(inner | {key[:at] for key in inner for at, sign in enumerate(key) if sign == "."})
+_layout = lru_cache(maxsize=KEPT_LAYOUTS)(_Layout)
 
 
-def _origins(provenance: Mapping[str, Provenance]) -> Iterable[tuple[Provenance, list[str]]]:
+def _origins(provenance: Mapping[str, Provenance]) -> list[tuple[Provenance, list[str]]]:
     """Return each distinct provenance with the paths that have it."""
     paths: dict[int, tuple[Provenance, list[str]]] = {}
     for path, kept in provenance.items():
-        paths.setdefault(id(kept), (kept, []))[1].append(path)
-    return paths.values()
+        known = paths.get(id(kept))
+        if known is None:
+            paths[id(kept)] = (kept, [path])
+        else:
+            known[1].append(path)
+    return list(paths.values())
+
+
+_NOTHING = timedelta()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +100,10 @@ class Views:
     def __init__(self, facts: Facts, now: datetime) -> None:
         self.facts, self._now = facts, now
         self._made: dict[int, View] = {}
+        self._alike: dict[tuple[str | None, ...], View] = {}
         self._origins = _origins(facts.provenance)
-        self._prefixes = _prefixes(tuple(facts.provenance))
+        self._layout = _layout(tuple(facts.provenance))
+        self._prefixes = self._layout.prefixes
 
     def of(self, need: Need) -> View:
         """Return the facts that count for `need`."""
@@ -98,39 +113,45 @@ class Views:
         return found
 
     def _view(self, need: Need) -> View:
-        refused: dict[str, str] = {}
-        for kept, keys in self._origins:
-            reason = self._refusal(kept, need)
-            if reason is not None:
-                refused.update(dict.fromkeys(keys, reason))
-        values = self._filtered(refused) if refused else self.facts.values
-        return View(values=values, complete=Completeness(self, refused), refused=refused, shown=Shown(values))
+        """Return the view that `need` makes; needs that refuse the same share one."""
+        reasons = tuple([self._refusal(kept, need) for kept, _ in self._origins])
+        found = self._alike.get(reasons)
+        if found is None:
+            pairs = zip(self._origins, reasons, strict=True)
+            refused = {key: reason for (_, keys), reason in pairs if reason is not None for key in keys}
+            values = self._below("", self.facts.values, refused) if refused else self.facts.values
+            complete = Completeness(self, refused)
+            found = View(values=values, complete=complete, refused=refused, shown=Shown(values))
+            self._alike[reasons] = found
+        return found
 
     def _refusal(self, kept: Provenance, need: Need) -> str | None:
         fresh = need.fresh
         if need.minimum is not None and kept.source < need.minimum:
             return "fact.weak"
-        if fresh is not None and not (timedelta() <= self._now - kept.observed_at < fresh):
+        if fresh is not None and not (_NOTHING <= self._now - kept.observed_at < fresh):
             return "fact.stale"  # half-open; observed in the future counts as too old
         return None
 
-    def _filtered(self, refused: Mapping[str, str]) -> dict[str, object]:
-        branches = _branches(tuple(self.facts.provenance))
-        if not branches:
-            return {name: value for name, value in self.facts.values.items() if self.prefix(name) not in refused}
-        return self._below("", self.facts.values, refused, branches)
-
-    def _below(
-        self, above: str, found: Mapping[str, object], refused: Mapping[str, str], branches: frozenset[str]
-    ) -> dict[str, object]:
+    def _below(self, above: str, found: Mapping[str, object], refused: Mapping[str, str]) -> dict[str, object]:
+        branches, prefix = self._layout.branches, self.prefix
         kept: dict[str, object] = {}
         for name, value in found.items():
             path = f"{above}.{name}" if above else name
-            if isinstance(value, dict) and path in branches:
-                kept[name] = self._below(path, value, refused, branches)
-            elif self.prefix(path) not in refused:
+            if path in branches and isinstance(value, dict):
+                kept[name] = self._below(path, value, refused)
+            elif prefix(path) not in refused:
                 kept[name] = value
         return kept
+
+    def observed(self, paths: tuple[str, ...]) -> list[datetime]:
+        """Return when the facts at `paths` were observed, once for each provenance key they stand below."""
+        keys = self._layout.groups.get(paths)
+        if keys is None:
+            found = {self.prefix(path) for path in paths} - {None}
+            keys = self._layout.groups[paths] = tuple(key for key in found if key is not None)
+        provenance = self.facts.provenance
+        return [provenance[key].observed_at for key in keys]
 
     def prefix(self, path: str) -> str | None:
         """Return the longest provenance key that `path` stands below, None if there is none."""

@@ -62,6 +62,14 @@ class FindingTerms:
     remediation: str
     controls: tuple[str, ...]
     place: Place
+    name: tuple[RuleName, BindingName | None] = field(init=False, repr=False, compare=False)
+    heading: str = field(init=False, repr=False, compare=False)  # the fixed beginning of each finding's `line`
+
+    def __post_init__(self) -> None:
+        """Make once what each decision would make of every rule."""
+        object.__setattr__(self, "name", (self.rule, self.binding))
+        heading = f"{self.rule}\n{self.binding}\n{self.mode.value}\n{self.action.name}\n"
+        object.__setattr__(self, "heading", heading)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +95,11 @@ class Finding:
     held_until: datetime | None = None  # an unknown that holds the last decisive action until then
     decisive: Result | None = None  # the last PASS, FAIL or WAIVED, this one included
     waiver: str | None = None
+    line: str = field(init=False, repr=False, compare=False)  # what it says under its terms, as one text to digest
+
+    def __post_init__(self) -> None:
+        """Make `line`: a finding that passes is shared by all decisions, so most of them find theirs made."""
+        object.__setattr__(self, "line", f"{self.terms.heading}{self.result.value}\n{self.reason}")
 
     @property
     def rule(self) -> RuleName:

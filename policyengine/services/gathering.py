@@ -15,7 +15,7 @@ from types import MappingProxyType
 from pki.certificates import certificate_facts, load_certificate
 from pki.request import ProvenRequest, csr_facts
 from policyengine.attestation.formats import Freshness, Verified
-from policyengine.decision.ingest import read_facts
+from policyengine.decision.ingest import read_groups
 from policyengine.model.facts import Facts, Provenance, Source
 from policyengine.model.policy import Bundle
 from policyengine.model.schema import FactSchema
@@ -59,8 +59,7 @@ def gather(said: Said, context: Context, *, schema: FactSchema) -> Facts:
     """Return all facts of the device at a check-in. Raises FactError for what it says and may not say so."""
     device_id = context.view.device.id
     spoken, origins = _spoken(said, context.now)
-    document = {"device_id": device_id, "facts": spoken, "provenance": {"": _NOMINAL}}
-    values: Values = dict(read_facts(document, schema=schema).values)
+    values = read_groups(spoken, schema=schema)
     _add_freshness(values, said.issued_at, context.now)
     _add_identity(values, origins, said, context.now)
     if said.request is not None:
@@ -84,8 +83,6 @@ def gather_again(last: Facts, context: Context) -> Facts:
     return Facts(device_id=last.device_id, values=values, provenance=origins)
 
 
-# Any provenance that covers everything: the strict door wants one, and the true ones are set afterwards.
-_NOMINAL = {"source": "reported", "observed_at": "2026-01-01T00:00:00Z"}
 _KNOWN = ("device", "cert", "ca", "fleet", "ops")
 
 

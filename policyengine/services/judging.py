@@ -9,11 +9,11 @@ from datetime import datetime
 from functools import cached_property, lru_cache
 from weakref import WeakKeyDictionary
 
-from policyengine.decision.documents import DecisionWriter, Pieces, decision_id
+from policyengine.decision.documents import DecisionWriter, decision_id
 from policyengine.decision.facts_parts import join, split
-from policyengine.decision.prior import prior_bytes, prior_of, read_prior
+from policyengine.decision.prior import carries_on, prior_bytes, prior_of, read_prior
 from policyengine.decision.program import Program
-from policyengine.model.decision import Decision, Finding, FindingTerms, Prior, Result, Tier
+from policyengine.model.decision import Decision, Prior, Result, Tier
 from policyengine.model.facts import Facts
 from policyengine.model.ids import DeviceId, Digest, digest_of
 from policyengine.model.policy import Mode, Phase
@@ -24,7 +24,6 @@ from policyengine.services.policies import Policies
 from policyengine.services.ports import CheckInReads
 from policyengine.services.records import DecisionRecord, DeviceState, Restriction
 
-MAX_TERMS = 65_536  # rules under bindings of the bundles in memory
 MAX_PRIORS = 4096  # carried states kept parsed; devices that pass everything share a few
 
 
@@ -66,13 +65,19 @@ class Judged:
             for found in self.decision.findings
         )
 
-    def told(self) -> Pieces:
-        """Return the Decision as the device hears it: what it should mend, and nothing of rules in `audit`.
+    def told(self) -> str:
+        """Return the findings that the device hears, as JSON: what it should mend, and nothing of rules in `audit`.
 
         Audited rules are recorded, not told (DESIGN section 6), and a device on a slow link needs no list of what is
         well; the whole Decision is at `/v1/decisions/{decision_id}`.
         """
-        return self.writer.pieces(self.decision, _is_told)
+        findings = self.decision.findings
+        places = [
+            at
+            for at, found in enumerate(findings)
+            if found.result is not Result.PASS and found.terms.mode is not Mode.AUDIT
+        ]
+        return self.writer.findings(self.decision, places)
 
 
 def judge(policies: Policies, facts: Facts, *, prior: Prior | None, now: datetime, phase: Phase) -> Judged:
@@ -95,10 +100,6 @@ def judge(policies: Policies, facts: Facts, *, prior: Prior | None, now: datetim
     )
 
 
-def _is_told(found: Finding) -> bool:
-    return found.terms.mode is not Mode.AUDIT and found.result is not Result.PASS
-
-
 def _outcome(name: Digest, verdicts: bytes, carried: Digest, decision: Decision) -> Digest:
     """Return a digest of what a decision came to: inputs, verdicts, history, tier, and how long it holds."""
     until = "" if decision.valid_until is None else format_timestamp(decision.valid_until)
@@ -108,10 +109,9 @@ def _outcome(name: Digest, verdicts: bytes, carried: Digest, decision: Decision)
 
 def _carried(decision: Decision, before: Prior | None) -> Document:
     """Return what the decision carries over; without its body when that is what it was given, which is stored."""
-    after = prior_of(decision)
-    if after == before and decision.prior is not None:
+    if before is not None and decision.prior is not None and carries_on(decision, before):
         return Document(digest=decision.prior, kind="prior", body=b"")
-    body = prior_bytes(after)
+    body = prior_bytes(prior_of(decision))
     return Document(digest=digest_of(body), kind="prior", body=body)
 
 
@@ -133,22 +133,7 @@ def effective_tier(decision: Decision, restriction: Restriction | None) -> Tier:
 
 def _digest_of_verdicts(decision: Decision) -> bytes:
     """Return a digest that is the same as long as every rule says the same under the same terms."""
-    said = [f"{_terms_text(found.terms)}{found.result.value}\n{found.reason}" for found in decision.findings]
-    return hashlib.sha256("\n\n".join(said).encode()).digest()
-
-
-def _terms_text(terms: FindingTerms) -> str:
-    known = _TERMS.get(id(terms))
-    if known is None or known[0] is not terms:
-        if len(_TERMS) > MAX_TERMS:
-            _TERMS.clear()
-        text = f"{terms.rule}\n{terms.binding}\n{terms.mode.value}\n{terms.action.name}\n"
-        known = _TERMS[id(terms)] = (terms, text)
-    return known[1]
-
-
-# By identity, because terms are made once per bundle and hashing one costs more than writing it.
-_TERMS: dict[int, tuple[FindingTerms, str]] = {}
+    return hashlib.sha256("\n\n".join([found.line for found in decision.findings]).encode()).digest()
 
 
 class Memory:

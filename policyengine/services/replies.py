@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from policyengine.decision.documents import decision_head
+from policyengine.decision.facts_json import quick_canonical
+from policyengine.model.base64url import base64url
 from policyengine.model.decision import Tier
 from policyengine.model.times import format_timestamp
 from policyengine.services.judging import Judged
@@ -33,28 +34,24 @@ class Rest:
         document: dict[str, object] = {
             "attestation_result": self.attestation_result,
             "next_checkin_after": self.next_checkin_after,
-            "next_nonce": _text(self.next_nonce),
+            "next_nonce": base64url(self.next_nonce),
             "server_time": format_timestamp(self.server_time),
         }
         if self.certificate is not None:
-            document |= {"certificate": _text(self.certificate), "chain": [_text(issuer) for issuer in self.chain]}
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _text(octets: bytes) -> str:
-    return base64.urlsafe_b64encode(octets).decode().rstrip("=")
+            document |= {
+                "certificate": base64url(self.certificate),
+                "chain": [base64url(issuer) for issuer in self.chain],
+            }
+        return quick_canonical(document)
 
 
 def compose(judged: Judged, *, rest: bytes, tier: Tier, restriction: Restriction | None) -> bytes:
     """Return the reply's JSON: the Decision as the device hears it, the effective tier, and `rest`."""
-    pieces = judged.told()
-    ending: dict[str, object] = json.loads("{" + pieces.after.removeprefix("],"))
-    ending |= json.loads(rest)
-    ending["tier"] = tier.name.lower()
+    head = decision_head(judged.decision) | {"tier": tier.name.lower()}
+    del head["next_checkin_after"]  # `rest` has the one that this device was given
     if restriction is not None:
-        ending["restriction"] = restriction_document(restriction)
-    members = json.dumps(ending, ensure_ascii=False, separators=(",", ":"))
-    return f"{pieces.before}{','.join(pieces.findings)}],{members[1:]}".encode()
+        head["restriction"] = restriction_document(restriction)
+    return b'%b,"findings":[%b],%b' % (quick_canonical(head)[:-1], judged.told().encode(), rest[1:])
 
 
 def restriction_document(restriction: Restriction) -> Mapping[str, object]:

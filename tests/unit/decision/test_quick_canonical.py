@@ -50,7 +50,19 @@ def test_each_ascii_character_is_escaped_as_rfc_8785_says(code: int) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [1.0, -0.0, 1e16, 1e21, 1e-7, 5e-324, 0.1, 123456789.125, MAX_INTEGER, -MAX_INTEGER, {"\ue000": 1, "\U0001f600": 2}],
+    [
+        1.0,
+        -0.0,
+        1e16,
+        1e21,
+        1e-7,
+        5e-324,
+        0.1,
+        123456789.125,
+        MAX_INTEGER,
+        -MAX_INTEGER,
+        {"\ue000": 1, "\U0001f600": 2},
+    ],
 )
 def test_numbers_and_names_that_encoders_write_differently_come_out_canonical(value: object) -> None:
     """RFC 8785 sections 3.2.2.3 and 3.2.3."""
