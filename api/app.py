@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.auth import leaves, permission_of
+from api.auth import DeviceRoute, leaves, permission_of
 from api.device_protocol import device_routes
 from api.edge import Edge
 from api.idempotency import Memory
@@ -31,7 +34,7 @@ MAX_ERRORS = 50  # a request with 10,000 wrong devices is told the first of them
 
 def create_app(services: Services, *, options: Options) -> FastAPI:
     """Return the application over `services`; raises UndeclaredRouteError when a route lacks a permission."""
-    app = FastAPI(
+    app = _Application(
         title="policyengine",
         description=DESCRIPTION,
         version="1",
@@ -55,7 +58,39 @@ def create_app(services: Services, *, options: Options) -> FastAPI:
     app.add_middleware(Edge, options=options, metrics=metrics)
     for route in leaves(app.router.routes):
         permission_of(route)
+    app.short = {
+        (method, route.path): Edge(_Named(route.endpoint), options=options, metrics=metrics)
+        for route in app.router.routes
+        if isinstance(route, DeviceRoute)
+        for method in route.methods or ()
+    }
     return app
+
+
+class _Application(FastAPI):
+    """FastAPI with a short way for device protocols: their endpoints behind the same edge, and nothing between.
+
+    Two frameworks' own layers of middleware, none of which does anything for them, took as much CPU as their HTTP.
+    """
+
+    short: Mapping[tuple[str, str], Edge] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, lifespan or connection."""
+        edge = self.short.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        await (super().__call__ if edge is None else edge)(scope, receive, send)
+
+
+class _Named:
+    """An endpoint that tells the edge its name, as the router does."""
+
+    def __init__(self, endpoint: ASGIApp) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        scope["endpoint"] = self._endpoint
+        await self._endpoint(scope, receive, send)
 
 
 def _answer_errors_as_problems(app: FastAPI) -> None:

@@ -5,7 +5,6 @@ Shedding comes first: a request that cannot be answered in time costs a counter,
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Callable
 from time import perf_counter
@@ -17,6 +16,7 @@ from api.errors import BadHeaderError, BodyTooLargeError, OverloadedError
 from api.metrics import Metrics
 from api.options import Options
 from api.problems import problem_of
+from policyengine.errors import PolicyEngineError
 
 UPLOAD_PATHS = frozenset({"/v1/bundles"})
 
@@ -46,7 +46,6 @@ class Edge:
         self.app = app
         self.options = options
         self.metrics = metrics
-        self._numbers = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""
@@ -67,7 +66,8 @@ class Edge:
 
     def next_id(self) -> str:
         """Return an id that no other request of this fleet's servers has."""
-        return f"{self.options.instance}-{next(self._numbers):x}"
+        self.metrics.seen += 1
+        return f"{self.options.instance}-{self.metrics.seen:x}"
 
     async def _not_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -97,7 +97,7 @@ class _Exchange:
         try:
             self._check_length()
             await self.edge.app(self.scope, self.receive, self.send)
-        except (BadHeaderError, BodyTooLargeError) as refusal:
+        except (BadHeaderError, BodyTooLargeError, PolicyEngineError) as refusal:
             await self.fail(refusal)
         except ClientDisconnect:
             self.status = CLIENT_GONE

@@ -23,6 +23,7 @@ class Metrics:
         self._buckets: dict[str, list[int]] = defaultdict(lambda: [0] * (len(BUCKETS) + 1))
         self._seconds: dict[str, float] = defaultdict(float)
         self._tiers: dict[str, int] = defaultdict(int)
+        self.seen = 0
         self.shed = 0
         self.in_flight = 0
 

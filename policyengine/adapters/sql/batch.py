@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Dialect, select
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.codec import frontier_from, packed, raw
 from policyengine.adapters.sql.rows import CERTIFICATE_COLUMNS, STATE_COLUMNS, certificate_row
-from policyengine.adapters.sql.statements import Params, Statement, insert_new, insert_row, settings, update_row
+from policyengine.adapters.sql.statements import Params, Statement, insert_new, insert_row, update_row
 from policyengine.model.canonical import canonical
 from policyengine.services.changes import Act, Document, StatusChange
 from policyengine.services.errors import UnavailableError
@@ -138,16 +138,16 @@ class Batch:
         keys = {"issuer": record.issuer, "serial": record.serial}
         fact = {**keys, "device": record.device_id, "decision": record.decision_id, "lineage": record.lineage}
         index = self.leaf("certificate", at_us=micros(record.status_at), record=fact, seed=seed)
-        self.add("certificates", settings(certificate_row(record) | {"log_index": index}, keys=keys))
+        self.add("certificates", certificate_row(record) | {"log_index": index} | keys)
         current = {"certificate_issuer": record.issuer, "certificate_serial": record.serial}
-        self.add("current_certificate", settings(current, keys={"device_id": record.device_id}))
+        self.add("current_certificate", current | {"device_id": record.device_id})
 
     def status(self, change: StatusChange, *, seed: bytes) -> None:
         """Queue a certificate's new status."""
         keys = {"issuer": change.issuer, "serial": change.serial}
         at_us = micros(change.at)
-        row = {"status": change.status.value, "status_reason": change.reason, "status_at": at_us}
-        self.add("statuses", settings(row, keys=keys))
+        row: Params = {"status": change.status.value, "status_reason": change.reason, "status_at": at_us}
+        self.add("statuses", {**row, **keys})
         fact = {**keys, "status": change.status.value, "reason": change.reason}
         self.leaf("certificate-status", at_us=at_us, record=fact, seed=seed)
 
@@ -173,7 +173,7 @@ class Batch:
             level = subtree.level // TILE_HEIGHT
             self.add("subtrees", {"level": level, "tree_index": subtree.index, "root": subtree.root})
         head = {"size": after.size, "frontier": b"".join(after.roots)}
-        self.statements.set_head.one(self.connection, settings(head, keys={"id": 1}))
+        self.statements.set_head.one(self.connection, head | {"id": 1})
 
 
 def _json(value: Mapping[str, object]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Engine, Select, Table, alias, bindparam, desc, func, or_, select
@@ -12,10 +13,19 @@ from sqlalchemy.sql.elements import Label
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.codec import named, raw, time_or_none, unpacked
 from policyengine.adapters.sql.rows import certificate_of, device_of, state_of
-from policyengine.adapters.sql.statements import Reading
+from policyengine.adapters.sql.statements import ReadConnections, Reading
 from policyengine.model.ids import DeviceId, Digest
 from policyengine.services.moments import micros, moment
-from policyengine.services.records import Activation, BundleRecord, DeviceView, EnrolmentToken
+from policyengine.services.records import (
+    Activation,
+    BundleRecord,
+    CertificateRecord,
+    Device,
+    DeviceView,
+    EnrolmentToken,
+)
+
+KEPT_ROWS = 8192  # decoded rows: a fleet's busiest devices, 10 MB
 
 _device = tables.device.c
 _state = tables.device_state.c
@@ -60,14 +70,25 @@ _COUNTS_AT = _CERTIFICATE_AT + len(tables.certificate.c)
 def view_of(row: Sequence[Any]) -> DeviceView:
     """Return the DeviceView in a row of `view_select`."""
     state = _named(row, _STATE_AT, tables.device_state)
-    certificate = _named(row, _CERTIFICATE_AT, tables.certificate)
     return DeviceView(
-        device=device_of(_named(row, 0, tables.device)),
+        device=_device_in(tuple(row[:_STATE_AT])),
         state=None if state["device_id"] is None else state_of(state),
-        certificate=None if certificate["serial"] is None else certificate_of(certificate),
+        certificate=_certificate_in(tuple(row[_CERTIFICATE_AT:_COUNTS_AT])),
         key_reuse=row[_COUNTS_AT],
         identity_duplicates=row[_COUNTS_AT + 1],
     )
+
+
+# Registry rows and certificates rarely change between two check-ins of a device; the same row is the same value.
+@lru_cache(maxsize=KEPT_ROWS)
+def _device_in(row: tuple[Any, ...]) -> Device:
+    return device_of(_named(row, 0, tables.device))
+
+
+@lru_cache(maxsize=KEPT_ROWS)
+def _certificate_in(row: tuple[Any, ...]) -> CertificateRecord | None:
+    certificate = _named(row, 0, tables.certificate)
+    return None if certificate["serial"] is None else certificate_of(certificate)
 
 
 class SqlCheckInReads:
@@ -75,19 +96,25 @@ class SqlCheckInReads:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._by_tag = Reading(view_select().where(_device.tag == bindparam("tag")), engine)
+        self._kept = kept = ReadConnections(engine)
+        self._by_tag = Reading(view_select().where(_device.tag == bindparam("tag")), engine, kept)
         self._by_serial = Reading(
             view_select().where(_device.vendor == bindparam("by_vendor"), _device.serial == bindparam("by_serial")),
             engine,
+            kept,
         )
-        self._by_id = Reading(view_select().where(_device.id == bindparam("by_id")), engine)
-        self._reuse = Reading(_key_reuse(), engine)
-        self._spent = Reading(_one(tables.spent_nonce.c.device_id, tables.spent_nonce.c.nonce_hash), engine)
-        self._token = Reading(_token_select(), engine)
-        self._expired = Reading(_expired(), engine)
-        self._document = Reading(_one(tables.document.c.body, tables.document.c.digest), engine)
-        self._activation = Reading(select(tables.activation).order_by(desc(_active.generation)).limit(1), engine)
-        self._bundle = Reading(bundle_select().where(tables.bundle.c.digest == bindparam("digest")), engine)
+        self._by_id = Reading(view_select().where(_device.id == bindparam("by_id")), engine, kept)
+        self._reuse = Reading(_key_reuse(), engine, kept)
+        self._spent = Reading(_one(tables.spent_nonce.c.device_id, tables.spent_nonce.c.nonce_hash), engine, kept)
+        self._token = Reading(_token_select(), engine, kept)
+        self._expired = Reading(_expired(), engine, kept)
+        self._document = Reading(_one(tables.document.c.body, tables.document.c.digest), engine, kept)
+        self._activation = Reading(select(tables.activation).order_by(desc(_active.generation)).limit(1), engine, kept)
+        self._bundle = Reading(bundle_select().where(tables.bundle.c.digest == bindparam("digest")), engine, kept)
+
+    def close_reads(self) -> None:
+        """Give the connections kept for reads back."""
+        self._kept.close()
 
     def view_by_tag(self, tag: bytes) -> DeviceView | None:
         """Return the device whose nonce tag is `tag`."""

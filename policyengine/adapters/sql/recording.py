@@ -12,7 +12,6 @@ from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.batch import Batch
 from policyengine.adapters.sql.codec import raw
 from policyengine.adapters.sql.rows import decision_row, first_state_row, state_row
-from policyengine.adapters.sql.statements import settings
 from policyengine.adapters.sql.verdicts import record_verdicts
 from policyengine.model.ids import digest_of
 from policyengine.services.changes import Enrolment, RecordDecision, ReserveCertificate, SpentNonce, StatusChange
@@ -59,7 +58,7 @@ def record_decision(batch: Batch, change: RecordDecision, guards: dict[str, Guar
         raise moved(state.device_id)
     _demand_possible(batch, change)
     guards[state.device_id] = Guard(version=state.version, floor=state.floor)
-    batch.add("states", settings(state_row(state), keys={"device_id": state.device_id}))
+    batch.add("states", {"device_id": state.device_id, **state_row(state)})
     _record_outcome(batch, change)
 
 

@@ -38,6 +38,12 @@ from policyengine.services.records import (
 
 Fields = Mapping[str, Any] | RowMapping
 
+# By their stored form: calling an enumeration costs four times as much as looking its member up.
+_TIERS = {int(tier): tier for tier in Tier}
+_PHASES = {phase.value: phase for phase in Phase}
+_LIFECYCLES = {lifecycle.value: lifecycle for lifecycle in Lifecycle}
+_STATUSES = {status.value: status for status in CertificateStatus}
+
 
 def device_row(device: Device) -> dict[str, object]:
     """Return the `device` row of `device`."""
@@ -73,7 +79,7 @@ def device_of(row: Fields) -> Device:
         zone=row["zone"],
         labels={} if row["labels"] == "{}" else json.loads(row["labels"]),
         criticality=row["criticality"],
-        lifecycle=Lifecycle(row["lifecycle"]),
+        lifecycle=_LIFECYCLES[row["lifecycle"]],
         created_at=moment(row["created_at"]),
         updated_at=moment(row["updated_at"]),
         enrolled_at=time_or_none(row["enrolled_at"]),
@@ -137,12 +143,12 @@ def state_of(row: Fields) -> DeviceState:
         key_thumbprint=row["key_thumbprint"],
         identity_kind=row["identity_kind"],
         anchor=row["anchor"],
-        tier=Tier(row["tier"]),
-        decided_tier=Tier(row["decided_tier"]),
+        tier=_TIERS[row["tier"]],
+        decided_tier=_TIERS[row["decided_tier"]],
         decision_id=named(row["decision_id"]),
         outcome=named(row["outcome"]),
         decided_at=moment(row["decided_at"]),
-        phase=Phase(row["phase"]),
+        phase=_PHASES[row["phase"]],
         bundle=named(row["bundle"]),
         generation=row["generation"],
         facts_digest=named(row["facts_digest"]),
@@ -216,14 +222,14 @@ def certificate_of(row: Fields) -> CertificateRecord:
         device_id=DeviceId(row["device_id"]),
         decision_id=named(row["decision_id"]),
         profile=row["profile"],
-        tier=Tier(row["tier"]),
+        tier=_TIERS[row["tier"]],
         lineage=row["lineage"],
         replaces=row["replaces"],
         key_thumbprint=row["key_thumbprint"],
         not_before=moment(row["not_before"]),
         not_after=moment(row["not_after"]),
         certificate=row["certificate"],
-        status=CertificateStatus(row["status"]),
+        status=_STATUSES[row["status"]],
         status_reason=row["status_reason"],
         status_at=moment(row["status_at"]),
     )
@@ -254,10 +260,10 @@ def decision_of(row: Fields) -> DecisionRecord:
         decision_id=named(row["decision_id"]),
         device_id=DeviceId(row["device_id"]),
         decided_at=moment(row["decided_at"]),
-        phase=Phase(row["phase"]),
-        tier=Tier(row["tier"]),
-        decided_tier=Tier(row["decided_tier"]),
-        previous_tier=None if row["previous_tier"] is None else Tier(row["previous_tier"]),
+        phase=_PHASES[row["phase"]],
+        tier=_TIERS[row["tier"]],
+        decided_tier=_TIERS[row["decided_tier"]],
+        previous_tier=None if row["previous_tier"] is None else _TIERS[row["previous_tier"]],
         bundle=named(row["bundle"]),
         facts_digest=named(row["facts_digest"]),
         facts_shared=named(row["facts_shared"]),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Engine, Row, Table, bindparam, insert, update
+from sqlalchemy import Connection, Dialect, Engine, PoolProxiedConnection, Row, Table, bindparam, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.elements import ClauseElement
@@ -14,16 +16,24 @@ from policyengine.services.errors import UnavailableError
 
 Params = Mapping[str, object]
 
+KEPT_CONNECTIONS = 2  # the loop of the server and the sweep; the pool has five, and other reads need them
+
+_PREFIXED = re.compile(r"(:|%\()(?:set|key)__(\w+)")  # as the two drivers write a named parameter
+
 
 class Statement:
-    """One statement's text; parameters are dictionaries on both drivers."""
+    """One statement's text; parameters are dictionaries on both drivers.
+
+    Parameters of an UPDATE are named after their columns: SQLAlchemy keeps those names to itself while it compiles, and
+    renaming each row's at run time would cost as much as making the row.
+    """
 
     def __init__(self, clause: ClauseElement, dialect: Dialect) -> None:
         compiled = clause.compile(dialect=dialect)
-        self.text = str(compiled)
+        self.text = _PREFIXED.sub(r"\1\2", str(compiled))
         self._constants = {name: value for name, value in compiled.params.items() if value is not None}
 
-    def parameters(self, row: Params) -> dict[str, object]:
+    def parameters(self, row: Params) -> dict[str, Any]:
         """Return `row` with the constants that the statement was written with."""
         return {**self._constants, **row}
 
@@ -45,15 +55,57 @@ class Statement:
         return connection.exec_driver_sql(self.text, self.parameters(row)).first()
 
 
+class ReadConnections:
+    """Connections for hot reads, kept between them: the way out of the pool and back costs as much as a read."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._idle: deque[PoolProxiedConnection] = deque()
+
+    def rows(self, statement: Statement, values: Params) -> Sequence[Sequence[Any]]:
+        """Return all rows that `statement` yields; raises UnavailableError."""
+        try:
+            connection, found = self._taken(), None
+            try:
+                cursor = connection.cursor()
+                cursor.execute(statement.text, statement.parameters(values))
+                found = cursor.fetchall()
+                cursor.close()
+            finally:
+                if found is None:
+                    connection.invalidate()
+        except (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error) as cause:
+            raise UnavailableError("storage does not answer", code="store.unavailable") from cause
+        self._put_back(connection)
+        return found
+
+    def close(self) -> None:
+        """Give every connection back to the pool."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _taken(self) -> PoolProxiedConnection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._engine.raw_connection()
+
+    def _put_back(self, connection: PoolProxiedConnection) -> None:
+        if len(self._idle) < KEPT_CONNECTIONS:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+
 class Reading:
     """A SELECT for the hot path: compiled once, run on the driver's own cursor, its rows are plain tuples.
 
     SQLAlchemy's result rows cost four times the query itself when a row has sixty columns.
     """
 
-    def __init__(self, clause: ClauseElement, engine: Engine) -> None:
+    def __init__(self, clause: ClauseElement, engine: Engine, connections: ReadConnections) -> None:
         self._statement = Statement(clause, engine.dialect)
-        self._engine = engine
+        self._connections = connections
 
     def first(self, **values: object) -> Sequence[Any] | None:
         """Return the first row; raises UnavailableError."""
@@ -62,19 +114,7 @@ class Reading:
 
     def rows(self, **values: object) -> Sequence[Sequence[Any]]:
         """Return all rows; raises UnavailableError."""
-        dbapi = self._engine.dialect.loaded_dbapi
-        try:
-            connection = self._engine.raw_connection()
-            try:
-                cursor = connection.cursor()
-                cursor.execute(self._statement.text, self._statement.parameters(values))
-                found: Sequence[Sequence[Any]] = cursor.fetchall()
-                cursor.close()
-            finally:
-                connection.close()
-        except (SQLAlchemyError, dbapi.Error) as cause:
-            raise UnavailableError("storage does not answer", code="store.unavailable") from cause
-        return found
+        return self._connections.rows(self._statement, values)
 
 
 def insert_new(table: Table, dialect: Dialect) -> Statement:
@@ -90,15 +130,8 @@ def insert_row(table: Table, dialect: Dialect) -> Statement:
 
 
 def update_row(table: Table, dialect: Dialect, *, keys: Sequence[str], columns: Sequence[str]) -> Statement:
-    """Return an UPDATE of `columns` where each of `keys` equals the parameter `key_NAME`."""
-    clause = update(table).values({name: bindparam(f"set_{name}") for name in columns})
+    """Return an UPDATE of `columns` where each of `keys` equals its parameter; no column is both."""
+    clause = update(table).values({name: bindparam(f"set__{name}") for name in columns})
     for name in keys:
-        clause = clause.where(table.c[name] == bindparam(f"key_{name}"))
+        clause = clause.where(table.c[name] == bindparam(f"key__{name}"))
     return Statement(clause, dialect)
-
-
-def settings(row: Params, *, keys: Params) -> dict[str, object]:
-    """Return the parameters of an `update_row` statement."""
-    return {f"set_{name}": value for name, value in row.items()} | {
-        f"key_{name}": value for name, value in keys.items()
-    }

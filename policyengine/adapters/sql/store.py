@@ -39,6 +39,7 @@ class SqlStore(SqlCheckInReads, SqlAuditReads, SqlRecordReads, SqlLogReads):
     def close(self) -> None:
         """Commit what is queued and close every connection."""
         self._writer.close()
+        self.close_reads()
         self._engines.dispose()
 
 

@@ -10,7 +10,6 @@ from sqlalchemy import Row, select
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.batch import Batch
 from policyengine.adapters.sql.codec import micros_or_none, raw
-from policyengine.adapters.sql.statements import settings
 from policyengine.services.changes import VerdictRow
 from policyengine.services.moments import micros
 from policyengine.services.records import DeviceState
@@ -47,7 +46,7 @@ def _says(verdict: VerdictRow) -> Said:
 def _close(batch: Batch, row: Row[Any], *, at_us: int) -> None:
     names = ("device_id", "rule", "binding", "valid_from")
     keys = {name: row._mapping[name] for name in names}
-    batch.add("closed_verdicts", settings({"valid_to": at_us}, keys=keys))
+    batch.add("closed_verdicts", {"valid_to": at_us, **keys})
 
 
 def _opened(verdict: VerdictRow, *, state: DeviceState, at_us: int) -> Mapping[str, object]:
