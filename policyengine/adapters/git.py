@@ -104,5 +104,11 @@ def _run(directory: Path, *arguments: str, given: bytes = b"") -> bytes:
         raise GitReadError(f"git did not answer within {GIT_SECONDS} seconds") from cause
     if done.returncode != 0:
         reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise GitReadError(reason[0] if reason else f"git has nothing for {arguments[-1]}", directory=str(directory))
+        raise GitReadError(reason[0] if reason else _nothing(arguments[-1]), directory=str(directory))
     return done.stdout
+
+
+def _nothing(argument: str) -> str:
+    """Return the sentence for what git was asked for and has not."""
+    revision = argument.removesuffix("^{commit}")
+    return f"git has no commit `{revision}`" if revision != argument else f"git has nothing for `{argument}`"

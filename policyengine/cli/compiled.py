@@ -9,6 +9,7 @@ from policyengine.errors import PolicyEngineError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from policyengine.language.compiler import Compilation
     from policyengine.model.ids import Digest
@@ -42,3 +43,13 @@ def compiled_bundle(directory: Path) -> tuple[Bundle, Digest]:
     if compilation.bundle is None or compilation.digest is None:
         raise PoliciesInvalidError(f"`{directory}` does not compile; run `policyengine check {directory}`")
     return compilation.bundle, compilation.digest
+
+
+def judging_bundle(name: str, files: Mapping[str, bytes], now: datetime) -> Bundle:
+    """Return what the `files` of `name` compile to, without waivers that are wrong; raises PoliciesInvalidError."""
+    from policyengine.language.compiler import compile_tree
+
+    bundle = compile_tree(files, now=now).judging
+    if bundle is None:
+        raise PoliciesInvalidError(f"`{name}` does not compile; run `policyengine check` on it")
+    return bundle

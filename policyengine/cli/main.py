@@ -53,6 +53,7 @@ COMMANDS: dict[str, Entry] = {
     "build": Entry(
         module="check", attribute="build", summary="Compile a policy repository into a bundle.", panel=_WRITE
     ),
+    "diff": Entry(module="diff", attribute="diff", summary="Say what a change of the policies means.", panel=_WRITE),
     "evaluate": Entry(
         module="evaluate", attribute="evaluate", summary="Decide about one device from a facts file.", panel=_ASK
     ),

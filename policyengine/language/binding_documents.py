@@ -9,11 +9,11 @@ from policyengine.language.nodes import Scalar, at, fields, text
 from policyengine.language.page import Page
 from policyengine.language.params import key_node, loosens, set_params
 from policyengine.language.policy_documents import WrittenPolicy, inside_scope
-from policyengine.language.selection import intersection, models_of, selects_nothing
 from policyengine.language.selectors import selector_at
 from policyengine.language.surroundings import Surroundings, needs_right, owner_of
 from policyengine.model.ids import BindingName, PolicyName
 from policyengine.model.policy import Action, Binding, Fleet, Mode, ParamSpec, Party, Policy, Right, Role, Selector
+from policyengine.model.selection import intersection, models_of, selects_nothing
 
 Policies = Mapping[PolicyName, WrittenPolicy | None]  # None: its document is itself wrong
 

@@ -9,12 +9,12 @@ from policyengine.language.nodes import Scalar, YamlNode, at, fields, scalars, t
 from policyengine.language.page import Page
 from policyengine.language.params import read_params
 from policyengine.language.rules import RuleSetting, check_uses, environment_of, read_rules, written_ids
-from policyengine.language.selection import intersection, is_within, selects_nothing
 from policyengine.language.selectors import selector_at
 from policyengine.language.surroundings import Surroundings, needs_right, owner_of, party_at, party_names
 from policyengine.language.values import length_at
 from policyengine.model.ids import PartyName, PolicyName
 from policyengine.model.policy import Action, Party, Policy, Right, Selector, Severity, WaiverTerms
+from policyengine.model.selection import intersection, is_within, selects_nothing
 
 
 def policy_name(page: Page) -> PolicyName:

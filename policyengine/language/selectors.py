@@ -5,10 +5,10 @@ from __future__ import annotations
 from policyengine.language.diagnostics import did_you_mean
 from policyengine.language.nodes import Scalar, Step, fields, scalars
 from policyengine.language.page import Page
-from policyengine.language.selection import intersection
 from policyengine.language.surroundings import Surroundings
 from policyengine.model.policy import Clause, Fleet, Selector
 from policyengine.model.schema import CORE_SCHEMA
+from policyengine.model.selection import intersection
 
 
 def selector_at(page: Page, path: tuple[Step, ...], around: Surroundings) -> Selector:

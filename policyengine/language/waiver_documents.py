@@ -9,13 +9,13 @@ from policyengine.language.diagnostics import did_you_mean, errors
 from policyengine.language.nodes import scalars, text, texts
 from policyengine.language.page import Page
 from policyengine.language.policy_documents import WrittenPolicy
-from policyengine.language.selection import intersection, selects_nothing
 from policyengine.language.selectors import selector_at
 from policyengine.language.surroundings import Surroundings, owner_of, party_at, party_names
 from policyengine.language.values import moment_at
 from policyengine.model.expression import facts_read
 from policyengine.model.ids import rule_name
 from policyengine.model.policy import Policy, Right, Selector, Waiver, WaiverTerms
+from policyengine.model.selection import intersection, selects_nothing
 from policyengine.model.times import format_duration, format_timestamp
 
 

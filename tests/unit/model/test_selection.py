@@ -7,8 +7,8 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policyengine.language.selection import intersection, is_within, models_of, selects_nothing
 from policyengine.model.policy import Clause, Enforcement, Fleet, Model, Selector, UnknownDevices
+from policyengine.model.selection import intersection, is_within, models_of, selects_nothing
 
 MODELS = {
     name: Model(name=name, vendor=vendor, device_class=kind, version_scheme="semver")
