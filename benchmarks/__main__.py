@@ -7,7 +7,7 @@ import importlib
 import subprocess
 import sys
 
-NAMES = ("rules", "decisions", "appraisal", "tpm", "dice", "issuance", "checkins", "checkins_http")
+NAMES = ("rules", "decisions", "appraisal", "tpm", "dice", "issuance", "crl", "ocsp", "checkins", "checkins_http")
 
 
 def main() -> int:

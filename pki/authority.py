@@ -27,6 +27,7 @@ from pki.keys import key_identifier, spki_of, thumbprint
 from pki.lint import Linted, lint
 from pki.ports import Ledger, Signer
 from pki.profile import Terms
+from pki.publication import Publication
 from pki.reading import extension
 from pki.request import ProvenKey
 from pki.reservation import IssuedCertificate, Registrar, Reserved
@@ -147,9 +148,10 @@ def issue(authority: Authority, ledger: Ledger, order: Order, *, now: datetime, 
     return issued
 
 
-def issuer_of(certificate: x509.Certificate) -> Issuer:
+def issuer_of(certificate: x509.Certificate, *, publish_at: str | None = None) -> Issuer:
     """Return what certificates below `certificate` take from it.
 
+    With `publish_at`, they name their revocation list and OCSP responder below that address. Raises ProfileError.
     Raises IssuanceError `issue.not-a-ca` unless it is a CA that may sign certificates and has a key identifier.
     """
     extensions = certificate.extensions
@@ -172,6 +174,7 @@ def issuer_of(certificate: x509.Certificate) -> Issuer:
         not_after=certificate.not_valid_after_utc,
         path_length=basic.path_length,
         constraints=_constraints(extensions),
+        publication=None if publish_at is None else Publication(publish_at, identifier.hex()),
     )
 
 

@@ -74,6 +74,13 @@ def result_signer_terms() -> Terms:
     return _terms("builtin/result-signer", lifetime=SIGNER_LIFETIME, subject="CN={fleet.name} attestation results")
 
 
+def ocsp_signer_terms() -> Terms:
+    """Return the terms of the delegated OCSP responder: it signs answers, and its own status is not asked for."""
+    return _terms(
+        "builtin/ocsp-signer", lifetime=SIGNER_LIFETIME, subject="CN={fleet.name} OCSP", uses=(Use.OCSP_SIGNING,)
+    )
+
+
 def _terms(
     profile: str,
     *,

@@ -29,6 +29,9 @@ _CRITICAL = {  # the only extensions we write, and whether each is critical
     tbs.BASIC_CONSTRAINTS: True,
     tbs.NAME_CONSTRAINTS: True,
     tbs.EXTENDED_KEY_USAGE: False,
+    tbs.CRL_DISTRIBUTION_POINTS: False,
+    tbs.AUTHORITY_INFORMATION_ACCESS: False,
+    tbs.OCSP_NO_CHECK: False,
 }
 
 Check = Callable[[Candidate], str | None]
@@ -287,6 +290,19 @@ def extended_key_usage_is_the_profiles(candidate: Candidate) -> str | None:
         return "anyExtendedKeyUsage"
     expected = [use.oid for use in candidate.plan.terms.uses]
     return None if seen == expected and (found is None or seen) else "purposes differ from the profile"
+
+
+@_clause("publication", "RFC 5280 sections 4.2.1.13, 4.2.2.1; RFC 6960 section 4.2.2.2.1")
+def places_to_ask_are_the_plans(candidate: Candidate) -> str | None:
+    """The certificate's own shard and the responder, or neither; only an OCSP signer says that nobody need ask."""
+    plan = candidate.plan
+    points, access = candidate.value(x509.CRLDistributionPoints), candidate.value(x509.AuthorityInformationAccess)
+    lists = [name.value for point in points or () for name in point.full_name or ()]
+    places = [place.access_location.value for place in access or ()]
+    if lists != ([plan.crl_url] if plan.crl_url else []) or places != ([plan.ocsp_url] if plan.ocsp_url else []):
+        return "places to ask differ from the plan"
+    unchecked = candidate.value(x509.OCSPNoCheck) is not None
+    return None if unchecked is plan.never_checked else "the status of the certificate is asked for, or not, in error"
 
 
 CLAUSES = tuple(_FOUND)

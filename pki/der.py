@@ -15,6 +15,7 @@ from pki.errors import DerError
 BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, NULL, OBJECT_IDENTIFIER = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
 UTF8_STRING, PRINTABLE_STRING, IA5_STRING, UTC_TIME, GENERALIZED_TIME = 0x0C, 0x13, 0x16, 0x17, 0x18
 SEQUENCE, SET = 0x30, 0x31
+ENUMERATED = 0x0A
 
 MAX_LENGTH_OCTETS = 4  # a CRL of a million entries takes 53 MB; the bytes must be there, so a length costs nothing
 MAX_OID_OCTETS = 64  # the longest of RFC 5280 and TCG have 12; a number of a thousand digits is no identifier

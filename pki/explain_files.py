@@ -20,7 +20,6 @@ from pki.explained import Explained, unreadable
 from pki.reading import UNREADABLE, tolerant
 
 MAX_OBJECTS = 1024  # as many as a bundle of certificates may hold
-ENUMERATED = 0x0A
 
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 #]{1,40})-----(.*?)-----END \1-----", re.DOTALL)
 _HEADER = re.compile(rb"^[A-Za-z0-9-]+:.*$", re.MULTILINE)
@@ -83,7 +82,7 @@ def _der(data: bytes, now: datetime) -> tuple[Explained, ...]:
     except DerError as cause:
         raise UnknownFileError(f"this is neither PEM nor DER: {cause.message}") from cause
     tags = tuple(part.tag for part in parts)
-    if tags[:1] == (ENUMERATED,):
+    if tags[:1] == (der.ENUMERATED,):
         return _response(data, now)
     if tags[:1] == (der.OBJECT_IDENTIFIER,):
         return _message(data, now)

@@ -26,15 +26,24 @@ BACKDATE = timedelta(minutes=5)
 
 
 class Use(Enum):
-    """An extended key usage that a profile may ask for; the value is its name in profiles."""
+    """An extended key usage; the value is its name in profiles. OCSP signing is for the built-in responder only."""
 
     CLIENT_AUTH = "client-auth"
     SERVER_AUTH = "server-auth"
+    OCSP_SIGNING = "ocsp-signing"
 
     @property
     def oid(self) -> str:
         """The KeyPurposeId (RFC 5280 section 4.2.1.12)."""
-        return {Use.CLIENT_AUTH: "1.3.6.1.5.5.7.3.2", Use.SERVER_AUTH: "1.3.6.1.5.5.7.3.1"}[self]
+        return _USES[self]
+
+
+_USES = {
+    Use.CLIENT_AUTH: "1.3.6.1.5.5.7.3.2",
+    Use.SERVER_AUTH: "1.3.6.1.5.5.7.3.1",
+    Use.OCSP_SIGNING: "1.3.6.1.5.5.7.3.9",
+}
+_FOR_DEVICES = frozenset({Use.CLIENT_AUTH, Use.SERVER_AUTH})
 
 
 class KeyUsageBit(Enum):
@@ -216,6 +225,8 @@ def _uses(eku: tuple[str, ...]) -> tuple[Use, ...]:
         uses = tuple(Use(name) for name in eku)
     except ValueError as cause:
         raise ProfileError(f"extended key usage of `{', '.join(eku)}` is not allowed", code="profile.eku") from cause
+    if not _FOR_DEVICES.issuperset(uses):
+        raise ProfileError("a device does not answer for its CA: `ocsp-signing` is not allowed", code="profile.eku")
     if not uses:
         raise ProfileError("a device certificate names at least one extended key usage", code="profile.eku")
     return uses

@@ -16,6 +16,7 @@ from cryptography import x509
 from pki import der, names
 from pki.keys import SubjectKey
 from pki.profile import CaTerms, KeyUsageBit, Terms, Use
+from pki.publication import Publication, distribution_points, shard_of
 from pki.signatures import SignatureAlgorithm
 
 SERIAL_ENTROPY = 16  # octets; four times the 64 bits that the CA/Browser Forum asks against chosen prefixes
@@ -27,6 +28,10 @@ SUBJECT_ALT_NAME = "2.5.29.17"
 BASIC_CONSTRAINTS = "2.5.29.19"
 NAME_CONSTRAINTS = "2.5.29.30"
 EXTENDED_KEY_USAGE = "2.5.29.37"
+CRL_DISTRIBUTION_POINTS = "2.5.29.31"
+AUTHORITY_INFORMATION_ACCESS = "1.3.6.1.5.5.7.1.1"
+OCSP_NO_CHECK = "1.3.6.1.5.5.7.48.1.5"
+_ACCESS_OCSP = "1.3.6.1.5.5.7.48.1"
 
 _NO_ADDRESS = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 
@@ -35,7 +40,8 @@ _NO_ADDRESS = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 class Issuer:
     """What a certificate takes from the CA above it; `subject` is that CA's exact DER name.
 
-    `path_length` and `constraints` are None where the CA's certificate sets no limit.
+    `path_length` and `constraints` are None where the CA's certificate sets no limit; `publication` is None where its
+    certificates name no place to ask about them.
     """
 
     subject: bytes
@@ -46,6 +52,7 @@ class Issuer:
     not_after: datetime
     path_length: int | None
     constraints: x509.NameConstraints | None
+    publication: Publication | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +70,25 @@ class Plan:
     uri: tuple[str, ...]
     addresses: tuple[str, ...]
     authorization: str
+
+    @property
+    def crl_url(self) -> str | None:
+        """Where its shard of the revocation list is; None for an OCSP signer, whose status is not asked for."""
+        where = self.issuer.publication
+        if where is None or self.never_checked:
+            return None
+        return where.shard_url(shard_of(self.serial))
+
+    @property
+    def ocsp_url(self) -> str | None:
+        """Where its status is answered."""
+        where = self.issuer.publication
+        return None if where is None or self.never_checked else where.ocsp_url
+
+    @property
+    def never_checked(self) -> bool:
+        """Whether relying parties are told not to ask for its status (RFC 6960 section 4.2.2.2.1)."""
+        return Use.OCSP_SIGNING in self.terms.uses
 
 
 def serial_number(entropy: bytes) -> int:
@@ -100,7 +126,16 @@ def _extensions(plan: Plan) -> tuple[bytes, ...]:
     ]
     if plan.dns or plan.uri or plan.addresses:
         found.append(_extension(SUBJECT_ALT_NAME, _alternative_names(plan)))
+    if plan.crl_url is not None and plan.ocsp_url is not None:
+        found.append(_extension(CRL_DISTRIBUTION_POINTS, distribution_points(plan.crl_url)))
+        found.append(_access(plan.ocsp_url))
     return tuple(found)
+
+
+@lru_cache(maxsize=16)
+def _access(url: str) -> bytes:
+    place = der.sequence(der.oid(_ACCESS_OCSP), der.context_primitive(6, url.encode("ascii")))
+    return _extension(AUTHORITY_INFORMATION_ACCESS, der.sequence(place))
 
 
 def _extension(dotted: str, value: bytes) -> bytes:
@@ -125,6 +160,8 @@ def _constant(usage: frozenset[KeyUsageBit], uses: tuple[Use, ...], ca: CaTerms 
     ]
     if uses:
         parts.append(_extension(EXTENDED_KEY_USAGE, der.sequence(*(der.oid(use.oid) for use in uses))))
+    if Use.OCSP_SIGNING in uses:
+        parts.append(_extension(OCSP_NO_CHECK, der.tlv(der.NULL, b"")))
     if ca is not None and ca.dns is not None:
         parts.append(_critical(NAME_CONSTRAINTS, _name_constraints(ca.dns, ca.addresses)))
     return b"".join(parts)

@@ -17,6 +17,7 @@ from pki.clauses import CLAUSES
 from pki.errors import LintError
 from pki.lint import MAX_TBS_BYTES, lint
 from pki.profile import CaTerms, KeyUsageBit, Use
+from pki.publication import distribution_points
 from pki.tbs import Plan
 from tests.unit.pki.making import NOW, entropy, order, terms, world
 
@@ -152,6 +153,14 @@ DEFECTS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "eku-any": (
         "lint.extended-key-usage",
         lambda: changed(tbs.EXTENDED_KEY_USAGE, der.sequence(der.oid("2.5.29.37.0"))),
+    ),
+    "place-to-ask-of-nobody": (
+        "lint.publication",
+        lambda: changed(tbs.CRL_DISTRIBUTION_POINTS, distribution_points("http://pki.elsewhere.example/0.crl")),
+    ),
+    "never-checked-device": (
+        "lint.publication",
+        lambda: changed(tbs.OCSP_NO_CHECK, b"\x05\x00"),
     ),
     "extension-twice": (
         "lint.duplicate-extension",
