@@ -18,7 +18,7 @@ from typing import Any
 
 import cbor2
 
-from policyengine.attestation import cbor, eat_json, psa, psa_profiles
+from policyengine.attestation import cbor, cca_claims, eat_json, psa, psa_profiles
 from policyengine.attestation import eat_claims as eat
 from policyengine.attestation import media_type as media_types
 from policyengine.attestation.anchors import SharedKey, TrustAnchors, TrustedKey
@@ -50,10 +50,7 @@ NESTED = Requirement(
     expected=f"at most {MAX_TOKENS} well-formed tokens, at most {MAX_LEVELS} deep",
 )
 
-_CCA_PROFILES = frozenset(
-    {"http://arm.com/CCA-SSD/1.0.0", "tag:arm.com,2023:cca_platform#1.0.0", "tag:arm.com,2023:realm#1.0.0"}
-)
-_ELSEWHERE = frozenset({*psa_profiles.PROFILES, *_CCA_PROFILES, *RESULT_PROFILES})
+_ELSEWHERE = frozenset({*psa_profiles.PROFILES, *cca_claims.PROFILES, cca_claims.REALM_PROFILE, *RESULT_PROFILES})
 
 # Claims may hold times, URIs, UUIDs, OIDs and CoSWID tags; all stay inert.
 _read_claims = cbor.reader(0, 1, 32, 37, 111, 1398229316)

@@ -160,13 +160,19 @@ def _software(claims: Claims) -> Check:
     if NO_MEASUREMENTS in claims:
         stated = claims[NO_MEASUREMENTS]
         return COMPONENTS.absent if stated == 1 and components is None else COMPONENTS.failed(f"both, or {stated!a}")
-    if not isinstance(components, list | tuple) or not 1 <= len(components) <= MAX_SOFTWARE:
-        return COMPONENTS.failed(described(components))
+    problem = software_problem(components)
+    return COMPONENTS.failed(problem) if problem else COMPONENTS.passed
+
+
+def software_problem(components: object, *, maximum: int = MAX_SOFTWARE) -> str | None:
+    """Return what is wrong with a list of software components, or None."""
+    if not isinstance(components, list | tuple) or not 1 <= len(components) <= maximum:
+        return described(components)
     for index, component in enumerate(components):
         problem = _component_problem(component)
         if problem:
-            return COMPONENTS.failed(f"component {index}: {problem}")
-    return COMPONENTS.passed
+            return f"component {index}: {problem}"
+    return None
 
 
 _HASHES = ((VALUE, "measurement value"), (SIGNER, "signer id"))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from policyengine.attestation import cbor, cose_vectors, dice_vectors, eat_vectors, pop, psa, tpm_vectors
+from policyengine.attestation import cbor, cca_vectors, cose_vectors, dice_vectors, eat_vectors, pop, psa, tpm_vectors
 from policyengine.attestation.anchor_files import load_anchors
 from policyengine.attestation.anchors import SharedKey, TrustAnchors
 from policyengine.attestation.documents import plain
@@ -46,6 +46,7 @@ def _hardening(case: Case, files: Files, _anchors: TrustAnchors) -> Judged:
 # By the `format` of a case. What a format's files and keys mean is its runner's to know.
 RUNNERS: Mapping[str, Runner] = {
     "cbor-hardening": _hardening,
+    "cca": cca_vectors.judge,
     "cose": cose_vectors.judge,
     "dice": dice_vectors.judge,
     "eat": eat_vectors.judge,

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from policyengine.attestation import dice, eat, pop, psa, tpm
+from policyengine.attestation import cca, dice, eat, pop, psa, tpm
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.formats import Format, Verified
 from policyengine.attestation.registry import Registry
 from policyengine.model.endorsements import ReferenceValues
 
-FORMATS: tuple[Format, ...] = (psa.FORMAT, eat.FORMAT, eat.UNSIGNED_FORMAT, pop.FORMAT, tpm.FORMAT, dice.FORMAT)
+FORMATS: tuple[Format, ...] = (
+    psa.FORMAT,
+    eat.FORMAT,
+    eat.UNSIGNED_FORMAT,
+    cca.FORMAT,
+    pop.FORMAT,
+    tpm.FORMAT,
+    dice.FORMAT,
+)
 BUILT_IN = Registry(FORMATS)
 
 

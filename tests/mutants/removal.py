@@ -12,8 +12,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+import cbor2
+
 from pki.chain import ValidatedPath
-from policyengine.attestation import cose, cose_mac0, jose, pop, psa, psa_profiles, tpm_algorithms, tpm_statement
+from policyengine.attestation import cca, cose, cose_mac0, jose, pop, psa, psa_profiles, tpm_algorithms, tpm_statement
 from policyengine.attestation.anchors import TrustedKey
 from policyengine.attestation.checks import Check, Requirement
 from policyengine.attestation.tpm_keys import key_of
@@ -59,8 +61,14 @@ def _newest_profile(_claims: object, _media_type: object) -> psa_profiles.Profil
     return psa_profiles.TFM
 
 
+def _tokens_among_others(evidence: bytes) -> tuple[Any, Any]:
+    found = cbor2.loads(evidence).value
+    return cca._token(found[cca.PLATFORM]), cca._token(found[cca.REALM])
+
+
 _WITH_SHA1 = {**tpm_algorithms.BELIEVED, SHA1_BANK.id: SHA1_BANK}
 _INSTEAD: Mapping[str, tuple[Replacement, ...]] = {
+    "cca.collection": ((cca, "_tokens", _tokens_among_others),),
     "cose.alg": ((cose, "_algorithm", _algorithm_of_the_key),),
     "cose.key-type": ((cose, "_algorithm", _algorithm_of_the_key),),
     "cose.signature": ((cose, "_signer", _first_candidate),),

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from policyengine.attestation import cose, cose_mac0, eat, eat_claims, eat_submods, jose, pop, psa_claims
+from policyengine.attestation import (
+    cca,
+    cca_claims,
+    cose,
+    cose_mac0,
+    eat,
+    eat_claims,
+    eat_submods,
+    jose,
+    pop,
+    psa_claims,
+)
 from policyengine.attestation.checks import Requirement
 
 PAGES: dict[str, tuple[ModuleType, ...]] = {
     "evidence.md": (cose, cose_mac0, psa_claims, pop),
+    "evidence-cca.md": (cca, cca_claims),
     "evidence-eat.md": (jose, eat, eat_claims, eat_submods),
 }
 _ELSEWHERE = (cose, psa_claims, pop)  # have vectors or tests of their own
