@@ -10,7 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from policyengine.attestation import cbor, cca_vectors, cose_vectors, dice_vectors, eat_vectors, pop, psa, tpm_vectors
+from policyengine.attestation import (
+    cbor,
+    cca_vectors,
+    corim_vectors,
+    cose_vectors,
+    dice_vectors,
+    eat_vectors,
+    pop,
+    psa,
+    tpm_vectors,
+)
 from policyengine.attestation.anchor_files import load_anchors
 from policyengine.attestation.anchors import SharedKey, TrustAnchors
 from policyengine.attestation.documents import plain
@@ -48,6 +58,7 @@ RUNNERS: Mapping[str, Runner] = {
     "cbor-hardening": _hardening,
     "cca": cca_vectors.judge,
     "cose": cose_vectors.judge,
+    "corim": corim_vectors.judge,
     "dice": dice_vectors.judge,
     "eat": eat_vectors.judge,
     "pop": _evidence(pop.MEDIA_TYPE),
