@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.auth import DeviceRoute, leaves, permission_of
 from api.device_protocol import device_routes
 from api.edge import Edge
+from api.est import est_routes
 from api.idempotency import Memory
 from api.log import log_routes
 from api.metrics import Metrics
@@ -51,6 +52,7 @@ def create_app(services: Services, *, options: Options) -> FastAPI:
     app.router.routes[:] = [
         *device_routes(services, options=options, metrics=metrics),
         *(route for module in ROUTERS for route in module.router.routes),
+        *est_routes(services, options=options),
         *log_routes(services),
         *page_routes(),
     ]

@@ -17,8 +17,10 @@ from api.errors import BadHeaderError
 from api.options import Network
 
 STATE_KEY = "tls_client_der"
+CHAIN_KEY = "tls_client_chain_der"
 
 MAX_CERTIFICATE = 16 * 1024  # ML-DSA-87 leaves have about 8 kB
+MAX_CHAIN = 8  # certificates above the leaf; vendors have two or three CAs
 
 
 def peer_certificate(scope: Scope, *, trusted_proxies: tuple[Network, ...]) -> bytes | None:
@@ -34,6 +36,24 @@ def peer_certificate(scope: Scope, *, trusted_proxies: tuple[Network, ...]) -> b
     if len(values) > 1:
         raise BadHeaderError("Client-Cert occurs more than once", header="Client-Cert")
     return _byte_sequence(values[0]) if values else None
+
+
+def peer_chain(scope: Scope, *, trusted_proxies: tuple[Network, ...]) -> tuple[bytes, ...]:
+    """Return the client certificate and those sent with it, leaf first, DER; empty when there is none.
+
+    Above the leaf nothing is believed: whoever reads it must find a path. Raises BadHeaderError as `peer_certificate`.
+    """
+    leaf = peer_certificate(scope, trusted_proxies=trusted_proxies)
+    if leaf is None:
+        return ()
+    if scope.get("state", {}).get(STATE_KEY) is not None:
+        return (leaf, *scope["state"].get(CHAIN_KEY, ())[:MAX_CHAIN])
+    above = [
+        part.strip() for name, value in scope["headers"] if name == b"client-cert-chain" for part in value.split(b",")
+    ]
+    if len(above) > MAX_CHAIN:
+        raise BadHeaderError(f"Client-Cert-Chain has more than {MAX_CHAIN} certificates", header="Client-Cert-Chain")
+    return (leaf, *map(_byte_sequence, above))
 
 
 def _from_proxy(scope: Scope, trusted: tuple[Network, ...]) -> bool:

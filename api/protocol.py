@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from asyncio.events import TimerHandle
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from api.client_certificate import STATE_KEY
+from api.client_certificate import CHAIN_KEY, STATE_KEY
 from api.problems import MEDIA_TYPE, answer_for_code
 
 MAX_HEADER_BYTES = 32 * 1024  # a client certificate of MAX_CERTIFICATE in base64, and what proxies add
@@ -38,6 +39,8 @@ class DeviceProtocol(HttpToolsProtocol):
         ssl_object = transport.get_extra_info("ssl_object")
         certificate = ssl_object.getpeercert(binary_form=True) if ssl_object is not None else None
         self.app_state = {**self.app_state, STATE_KEY: certificate}
+        if certificate is not None:
+            self.app_state[CHAIN_KEY] = _sent_above(ssl_object)
         self._expect_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -122,3 +125,16 @@ class DeviceProtocol(HttpToolsProtocol):
 
     def _cut_soon(self) -> None:
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+
+def _sent_above(ssl_object: ssl.SSLObject) -> tuple[bytes, ...]:
+    """Return what the client sent above its own certificate, DER.
+
+    NOTE: public since Python 3.13 (`SSLObject.get_unverified_chain`); until then only the object beneath has it.
+    """
+    inner = getattr(ssl_object, "_sslobj", None)
+    chain = inner.get_unverified_chain() if inner is not None else None
+    return tuple(found.public_bytes(_DER) for found in (chain or ())[1:])
+
+
+_DER = 2  # _ssl.ENCODING_DER

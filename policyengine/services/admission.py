@@ -13,6 +13,8 @@ from policyengine.services.errors import RefusedError
 from policyengine.services.identity import UnannouncedError
 from policyengine.services.records import Device, Lifecycle
 
+WAITS_FOR_A_PERSON = "enrolment.pending"  # the code of what a person's admission ends
+
 _FOREIGN = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -37,6 +39,4 @@ def pending_device(stranger: UnannouncedError, bundle: Bundle, *, now: datetime,
 
 def waits() -> RefusedError:
     """Return the refusal of a device that waits for a person."""
-    return RefusedError(
-        "the device waits for a person to admit it", code="enrolment.pending", check="enrolment.pending"
-    )
+    return RefusedError("the device waits for a person to admit it", code=WAITS_FOR_A_PERSON, check=WAITS_FOR_A_PERSON)

@@ -15,6 +15,7 @@ from policyengine.services.challenge import Challenges
 from policyengine.services.changes import AbortOrphans
 from policyengine.services.checkin import CheckIns, Equipment
 from policyengine.services.devices import Devices
+from policyengine.services.est import Est
 from policyengine.services.health import HealthCheck
 from policyengine.services.issuing import Issuance
 from policyengine.services.judging import Memory
@@ -23,7 +24,8 @@ from policyengine.services.nonces import NonceKey
 from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import CertificateLedger, Clock, Entropy, LogKey, LogMemory, ResultSigner, Store
 from policyengine.services.publish import Bundles
-from policyengine.services.sweep import Redecider, Sweep
+from policyengine.services.redeciding import Redecider
+from policyengine.services.sweep import Sweep
 from policyengine.services.tokens import Tokens
 
 
@@ -42,6 +44,7 @@ class Services:
     health: HealthCheck
     results: ResultSigner
     log: TransparencyLog
+    est: Est
     ca_bundle: bytes
 
 
@@ -89,6 +92,7 @@ def assemble(outside: Outside) -> Services:
         health=HealthCheck(store, shelf),
         results=outside.results,
         log=TransparencyLog(store, clock, outside.log_key, outside.log_memory),
+        est=Est(store, clock, entropy, shelf=shelf, redecider=redecider, issuance=issuance),
         ca_bundle=issuance.chain_pem.encode(),
     )
 

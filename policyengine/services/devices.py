@@ -30,8 +30,8 @@ from policyengine.services.records import (
     TimelineEntry,
     Verdict,
 )
+from policyengine.services.redeciding import Redecider
 from policyengine.services.scope import filtered, missing, visible_view
-from policyengine.services.sweep import Redecider
 
 MAX_IMPORT = 10_000  # devices in one request: one transaction of about a second
 MAX_TOKEN_LIFETIME = timedelta(days=90)  # from the factory to the site; longer, and nobody knows where the token went

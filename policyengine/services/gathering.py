@@ -61,7 +61,7 @@ def gather(said: Said, context: Context, *, schema: FactSchema) -> Facts:
     spoken, origins = _spoken(said, context.now)
     values = read_groups(spoken, schema=schema)
     _add_freshness(values, said.issued_at, context.now)
-    _add_identity(values, origins, said, context.now)
+    _add_identity(values, origins, said.claimant, observed_at=said.issued_at, now=context.now)
     if said.request is not None:
         values["csr"] = csr_facts(said.request)
         origins["csr"] = _ours(Source.OBSERVED, context.now)
@@ -81,6 +81,24 @@ def gather_again(last: Facts, context: Context) -> Facts:
         _add_freshness(values, origins["evidence"].observed_at, context.now)
     _add_known(values, origins, context)
     return Facts(device_id=last.device_id, values=values, provenance=origins)
+
+
+def gather_identified(claimant: Claimant, context: Context, request: ProvenRequest) -> Facts:
+    """Return the facts of a device that proved who it is, asks for a certificate, and sent no evidence."""
+    values: Values = {}
+    origins: Origins = {}
+    _add_identity(values, origins, claimant, observed_at=context.now, now=context.now)
+    _add_known(values, origins, context)
+    facts = Facts(device_id=context.view.device.id, values=values, provenance=origins)
+    return with_request(facts, request, now=context.now)
+
+
+def with_request(facts: Facts, request: ProvenRequest, *, now: datetime) -> Facts:
+    """Return `facts` with what a certification request asks for, instead of an earlier request's."""
+    values = {**facts.values, "csr": csr_facts(request)}
+    origins = {path: origin for path, origin in facts.provenance.items() if path.partition(".")[0] != "csr"}
+    origins["csr"] = _ours(Source.OBSERVED, now)
+    return Facts(device_id=facts.device_id, values=values, provenance=origins)
 
 
 _KNOWN = ("device", "cert", "ca", "fleet", "ops")
@@ -127,14 +145,15 @@ def _group(values: Mapping[str, object], name: str) -> Values:
     return dict(group) if isinstance(group, Mapping) else {}
 
 
-def _add_identity(values: Values, origins: Origins, said: Said, now: datetime) -> None:
-    claimant = said.claimant
+def _add_identity(
+    values: Values, origins: Origins, claimant: Claimant, *, observed_at: datetime, now: datetime
+) -> None:
     identity: Values = {"kind": claimant.kind, "key_thumbprint": claimant.thumbprint, "verified": True}
     if claimant.anchor is not None:
         identity["anchor"] = claimant.anchor
     values["identity"] = identity
     source = _SOURCES.get(claimant.kind, Source.OBSERVED)
-    origins["identity"] = Provenance(source=source, observed_at=said.issued_at, received_at=now, complete=True)
+    origins["identity"] = Provenance(source=source, observed_at=observed_at, received_at=now, complete=True)
 
 
 def _add_known(values: Values, origins: Origins, context: Context) -> None:

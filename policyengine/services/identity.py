@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
+from pki.certificates import thumbprint
 from pki.keys import subject_key
 from policyengine.attestation.anchors import EvidenceKey, TrustAnchors
 from policyengine.attestation.formats import KeyBinding, Verified
@@ -30,7 +31,7 @@ from policyengine.services.errors import ConflictError, InvalidRequestError, Ref
 from policyengine.services.nonces import Nonce
 from policyengine.services.policies import Entitlement, Policies
 from policyengine.services.ports import CheckInReads
-from policyengine.services.records import DeviceView, Lifecycle
+from policyengine.services.records import DeviceView, EnrolmentToken, Lifecycle
 from policyengine.services.requests import CheckInRequest, EvidenceItem
 
 MAX_EVIDENCE = 8  # items in one check-in: a proof of possession, a token, a log or two
@@ -146,7 +147,7 @@ def _by_pinned_key(question: Question, view: DeviceView) -> Claimant:
 
 def _by_idevid(question: Question, bound: DeviceView | None, reads: CheckInReads) -> Claimant:
     proof, binding = _possession(question)
-    view = _registered(question, binding.chain, bound, reads)
+    view = _registered(question.policies, binding.chain, bound, reads)
     if view.state is not None and view.state.key_thumbprint != binding.thumbprint:
         raise _held_by_other_key(view)
     _demand_in_service(view)
@@ -164,6 +165,32 @@ def _by_idevid(question: Question, bound: DeviceView | None, reads: CheckInReads
     )
 
 
+def device_of_idevid(chain: tuple[x509.Certificate, ...], policies: Policies, reads: CheckInReads) -> DeviceView:
+    """Return the registered device of an IDevID whose path holds: `chain` is leaf first, trust anchor last.
+
+    Raises RefusedError, UnannouncedError, ConflictError: who may speak for whom is the same as at a check-in.
+    """
+    view = _registered(policies, chain, None, reads)
+    if view.state is not None and view.state.key_thumbprint != thumbprint(chain[0]):
+        raise _held_by_other_key(view)
+    _demand_in_service(view)
+    return view
+
+
+def device_of_token(token: str, *, reads: CheckInReads, now: datetime) -> tuple[DeviceView, EnrolmentToken]:
+    """Return the device that a one-time token enrols, and the token; raises RefusedError, ConflictError."""
+    record = reads.enrolment_token(token_digest(token))
+    if record is None or record.redeemed_at is not None or now >= record.expires_at:
+        raise _refused("the one-time token is unknown, used or expired", "enrolment.token")
+    view = reads.view(record.device_id)
+    if view is None:
+        raise _refused("the one-time token is for another device", "enrolment.token")
+    if view.state is not None:
+        raise _held_by_other_key(view)
+    _demand_in_service(view)
+    return view, record
+
+
 def _possession(question: Question) -> tuple[Verified, KeyBinding]:
     proofs = [item for item in question.request.evidence if _is_pop(item)]
     if len(proofs) > 1:
@@ -175,11 +202,11 @@ def _possession(question: Question) -> tuple[Verified, KeyBinding]:
 
 
 def _registered(
-    question: Question, chain: tuple[x509.Certificate, ...], bound: DeviceView | None, reads: CheckInReads
+    policies: Policies, chain: tuple[x509.Certificate, ...], bound: DeviceView | None, reads: CheckInReads
 ) -> DeviceView:
     """Return the device that the chain's anchor may speak for and the registry knows."""
     serial = _serial(chain[0])
-    entitled = [entry for entry in question.policies.entitlements if entry.certificate == chain[-1]]
+    entitled = [entry for entry in policies.entitlements if entry.certificate == chain[-1]]
     speaking = [entry for entry in entitled if entry.covers(serial)]
     if not speaking:
         raise _refused("the vendor's CA does not speak for this serial number", "identity.not-entitled")
@@ -187,7 +214,7 @@ def _registered(
     if not found:
         raise _unannounced(chain[0], speaking[0], serial)
     view = _one_of(found, bound)
-    _demand_agreement(view, chain[0], speaking, question.policies)
+    _demand_agreement(view, chain[0], speaking, policies)
     return view
 
 
@@ -244,15 +271,9 @@ def _serial(leaf: x509.Certificate) -> str:
 
 
 def _by_token(question: Question, token: str, bound: DeviceView | None, reads: CheckInReads) -> Claimant:
-    record = reads.enrolment_token(token_digest(token))
-    if record is None or record.redeemed_at is not None or question.now >= record.expires_at:
-        raise _refused("the one-time token is unknown, used or expired", "enrolment.token")
-    view = reads.view(record.device_id)
-    if view is None or (bound is not None and bound.device.id != view.device.id):
+    view, record = device_of_token(token, reads=reads, now=question.now)
+    if bound is not None and bound.device.id != view.device.id:
         raise _refused("the one-time token is for another device", "enrolment.token")
-    if view.state is not None:
-        raise _held_by_other_key(view)
-    _demand_in_service(view)
     if question.request.key is None:
         raise InvalidRequestError("a one-time token needs the key it enrols", code="request.key", field="key")
     key = subject_key(question.request.key)

@@ -2,72 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-
-from policyengine.services.appraisal import phase_after
-from policyengine.services.changes import SALT_SIZE, Act, RecordDecision
 from policyengine.services.errors import ConflictError
-from policyengine.services.gathering import Context, gather_again
-from policyengine.services.issuing import status_after
-from policyengine.services.judging import Memory, Standing, has_changed, judge, record_of, standing_of, state_after
-from policyengine.services.policies import ActivePolicies, PolicyShelf
-from policyengine.services.ports import CheckInReads, Clock, Entropy, Writer
-from policyengine.services.records import DeviceState, DeviceView
-
-
-class Redecider:
-    """Decides a device again from what it said last and what is known now; the same pure call as a check-in's."""
-
-    def __init__(
-        self, reads: CheckInReads, entropy: Entropy, shelf: PolicyShelf, memory: Memory, ca_facts: Mapping[str, object]
-    ) -> None:
-        self._reads = reads
-        self._entropy = entropy
-        self._shelf = shelf
-        self._memory = memory
-        self._ca_facts = ca_facts
-
-    def again(self, view: DeviceView, state: DeviceState, *, now: datetime) -> RecordDecision:
-        """Return the change that records the new decision on a device whose time has come."""
-        return self._change(view, state, standing_of(state), now=now, act=None)
-
-    def under(self, view: DeviceView, state: DeviceState, standing: Standing, act: Act) -> RecordDecision:
-        """Return the change that records a person's act together with the decision it leads to."""
-        return self._change(view, state, standing, now=act.at, act=act)
-
-    def _change(
-        self, view: DeviceView, state: DeviceState, standing: Standing, *, now: datetime, act: Act | None
-    ) -> RecordDecision:
-        active = self._shelf.active(at_least=state.generation)
-        policies = active.policies
-        last = self._memory.facts(state.facts_shared, state.facts_own, policies=self._shelf.by_digest(state.bundle))
-        facts = gather_again(last, self._context(view, state, active, now))
-        judged = judge(policies, facts, prior=self._memory.prior(state.prior), now=now, phase=phase_after(state))
-        after = state_after(judged, standing, generation=active.generation)
-        changed = has_changed(judged, state, tier=after.tier)
-        return RecordDecision(
-            state=after,
-            expected_version=state.version,
-            spends_nonce=False,
-            decision=record_of(judged, device_id=state.device_id) if changed else None,
-            verdicts=None if state.verdicts == judged.verdicts_digest else judged.verdicts(),
-            documents=judged.documents,
-            salt=self._entropy.draw(SALT_SIZE),
-            status=status_after(view, policies.profiles.get(view.device.model), after.tier, now=now),
-            act=act,
-        )
-
-    def _context(self, view: DeviceView, state: DeviceState, active: ActivePolicies, now: datetime) -> Context:
-        return Context(
-            view=view,
-            identity_kind=state.identity_kind,
-            key_reuse=view.key_reuse,
-            last_seen=state.last_seen,
-            bundle=active.policies.bundle,
-            ca=self._ca_facts,
-            now=now,
-        )
+from policyengine.services.ports import CheckInReads, Clock, Writer
+from policyengine.services.redeciding import Redecider
 
 
 class Sweep:

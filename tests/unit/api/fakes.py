@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
+from cryptography.hazmat.primitives.serialization import Encoding
 from fastapi import FastAPI
 
 from api.app import create_app
@@ -24,6 +25,8 @@ from policyengine.services.challenge import Challenge, Challenges
 from policyengine.services.checkin import CheckInReply, CheckInRequest, CheckIns
 from policyengine.services.devices import DeviceDetail, Devices, IssuedToken, NewDevice
 from policyengine.services.errors import ConflictError, MissingError, RefusedError, UnauthenticatedError
+from policyengine.services.est import Issued
+from policyengine.services.est_identity import Credentials
 from policyengine.services.health import Health, HealthCheck
 from policyengine.services.ports import DeviceFilter, PageRequest
 from policyengine.services.publish import Bundles
@@ -43,6 +46,7 @@ from policyengine.services.records import (
     TimelineEntry,
 )
 from policyengine.services.tokens import NewToken, Tokens
+from policyengine.simulation.fleet import found_vendor
 from policyengine.transparency.tiles import Tile
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -55,6 +59,7 @@ DECISION = (
     b'"failing_since":"2026-11-23T12:00:00Z","waiver":null}]}'
 )
 GOOD_CERTIFICATE = b"good"
+CERTIFICATE_DER = found_vendor("vendor-acme", now=NOW, entropy=bytes).root.public_bytes(Encoding.DER)
 
 DEVICE = Device(
     id=DeviceId("gw-0001"),
@@ -356,6 +361,28 @@ class FakeResults:
         return {"keys": [{"kty": "EC", "kid": "k"}]}
 
 
+class FakeEst:
+    """EST that knows one device, by the token `good`."""
+
+    chain = (CERTIFICATE_DER,)
+
+    def __init__(self) -> None:
+        self.answer: object = Issued(certificate=CERTIFICATE_DER, device_id=DeviceId("gw-0001"))
+        self.asked: list[tuple[bytes, Credentials, str | None]] = []
+
+    def profile_of(self, label: str | None, given: Credentials) -> object:
+        if label is not None:
+            raise MissingError("no profile of this device has that name", code="est.label")
+
+    async def enrol(self, csr: bytes, given: Credentials, *, label: str | None) -> object:
+        self.asked.append((csr, given, label))
+        if given.token is None and not given.certificates:
+            raise UnauthenticatedError("connect with the device's certificate, or send its one-time token")
+        return self.answer
+
+    reenrol = enrol
+
+
 class FakeLog:
     """A log of one leaf."""
 
@@ -390,6 +417,7 @@ def services() -> Services:
         health=FakeHealth(),
         results=FakeResults(),
         log=FakeLog(),
+        est=FakeEst(),
         ca_bundle=b"-----BEGIN CERTIFICATE-----\n",
     )
 

@@ -1,0 +1,317 @@
+"""EST (RFC 7030, RFC 8951): certificates for unmodified standard clients, by the same decision as at a check-in.
+
+1. The request proves possession of its key.
+2. TLS or a one-time token proves who asks (est_identity.py).
+3. The policies decide, from the evidence of the last check-in where there was one, and from what is known now.
+4. If the tier holds certificates, one is reserved (committed) and signed, then committed together with its decision.
+5. If it does not because something is unknown, the client is told to come back: evidence comes by a check-in.
+
+The key that attested and the key in the request are linked by the TLS connection: the identity pinned to the former
+asks, over a channel it authenticated, for a certificate of the latter (docs/adr).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from cryptography import x509
+
+from pki.certificates import alternative_names, load_certificate, name_text
+from pki.profile import Profile
+from pki.request import ProvenRequest, parse_request
+from policyengine.errors import quoted
+from policyengine.model.decision import Result, Tier
+from policyengine.model.ids import DeviceId, Digest
+from policyengine.model.policy import Mode, Phase
+from policyengine.services.admission import WAITS_FOR_A_PERSON, pending_device
+from policyengine.services.changes import SALT_SIZE, Enrolment, RecordDecision
+from policyengine.services.errors import ConflictError, MissingError, RefusedError, UnavailableError
+from policyengine.services.est_identity import Credentials, newcomer, renewer
+from policyengine.services.gathering import Context, gather_identified
+from policyengine.services.identity import Claimant, UnannouncedError
+from policyengine.services.issuing import Grant, Issuance, issues
+from policyengine.services.judging import Judged, Standing, judge, record_of, standing_of, state_after
+from policyengine.services.policies import ActivePolicies, PolicyShelf
+from policyengine.services.ports import Clock, Entropy, Store
+from policyengine.services.records import CertificateRecord, DeviceView, Lifecycle
+from policyengine.services.redeciding import Redecider
+from policyengine.services.refusals import security_event
+
+MAX_ATTEMPTS = 5  # times a request is decided again because its device changed meanwhile
+RETRY_SECONDS = 60  # a device checks in within a minute of being told to; more would delay a whole installation
+
+APPROVAL_SECONDS = 600  # a person has to act; asking every minute would only fill the log
+MAX_NAMED = 5  # rules named in a refusal; the decision has them all
+
+_MOVED = frozenset({"state.moved", "enrolment.token-spent"})
+
+Identify = Callable[[ProvenRequest, Credentials, ActivePolicies, datetime], Claimant]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """A certificate, DER."""
+
+    certificate: bytes
+    device_id: DeviceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """No certificate yet, and not never: `missing` are the rules that wait for evidence or approval."""
+
+    retry_after: int
+    missing: tuple[str, ...]
+    decision_id: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decided:
+    """A decision on a request, and how it is recorded with or without a certificate."""
+
+    view: DeviceView
+    active: ActivePolicies
+    judged: Judged
+    tier: Tier
+    now: datetime
+    record: Callable[[CertificateRecord | None], RecordDecision]
+
+    @property
+    def profile(self) -> Profile | None:
+        """The certificate profile of the device's model."""
+        return self.active.policies.profiles.get(self.view.device.model)
+
+
+class Est:
+    """Enrolment and re-enrolment over EST."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        entropy: Entropy,
+        *,
+        shelf: PolicyShelf,
+        redecider: Redecider,
+        issuance: Issuance,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._entropy = entropy
+        self._shelf = shelf
+        self._redecider = redecider
+        self._issuance = issuance
+
+    @property
+    def chain(self) -> tuple[bytes, ...]:
+        """The CAs a client must know, DER: issuing CA first, root last (RFC 7030 section 4.1)."""
+        return self._issuance.chain
+
+    async def enrol(self, csr: bytes, given: Credentials, *, label: str | None) -> Issued | Pending:
+        """Return the certificate that `csr` (DER) asks for, or that it is too early (RFC 7030 section 4.2.1).
+
+        Raises RequestError, KeyRefusedError, UnauthenticatedError, RefusedError, ConflictError, MissingError for a
+        label that is not the device's profile, UnavailableError.
+        """
+        asked = parse_request(csr)
+        return await self._answered(asked, given, label, self._as_newcomer)
+
+    async def reenrol(self, csr: bytes, given: Credentials, *, label: str | None) -> Issued | Pending:
+        """Return the renewal of the certificate shown in TLS (RFC 7030 section 4.2.2).
+
+        Raises as `enrol`; RefusedError `est.names` when subject or alternative names differ from the certificate's.
+        """
+        asked = parse_request(csr)
+        return await self._answered(asked, given, label, self._as_renewer)
+
+    def profile_of(self, label: str | None, given: Credentials) -> Profile | None:
+        """Return the profile that `label` names, or that of the device in TLS; None when neither says one.
+
+        Raises MissingError for a label that no profile has.
+        """
+        policies = self._shelf.active().policies
+        if label is not None:
+            found = [profile for profile in policies.profiles.values() if profile.name == label]
+            if not found:
+                raise _no_label(label)
+            return found[0]
+        if not given.certificates:
+            return None
+        record = self._store.certificate(f"{load_certificate(given.certificates[0]).serial_number:x}")
+        view = None if record is None else self._store.view(record.device_id)
+        return None if view is None else policies.profiles.get(view.device.model)
+
+    def _as_newcomer(self, asked: ProvenRequest, given: Credentials, active: ActivePolicies, now: datetime) -> Claimant:
+        return newcomer(asked, given, policies=active.policies, store=self._store, now=now)
+
+    def _as_renewer(self, asked: ProvenRequest, given: Credentials, _active: ActivePolicies, now: datetime) -> Claimant:
+        claimant, current = renewer(given, store=self._store, now=now)
+        _demand_same_names(asked, load_certificate(current.certificate))
+        return claimant
+
+    async def _answered(
+        self, asked: ProvenRequest, given: Credentials, label: str | None, identify: Identify
+    ) -> Issued | Pending:
+        try:
+            return await self._attempts(asked, given, label, identify)
+        except UnannouncedError as stranger:
+            await self._keep_stranger(stranger)
+            return _WAITS
+        except (RefusedError, ConflictError) as refusal:
+            if refusal.code == WAITS_FOR_A_PERSON:
+                return _WAITS
+            event = security_event(refusal, device_id=None, now=self._clock.now(), salt=self._entropy.draw(SALT_SIZE))
+            await self._store.submit(event)
+            raise
+
+    async def _attempts(
+        self, asked: ProvenRequest, given: Credentials, label: str | None, identify: Identify
+    ) -> Issued | Pending:
+        for _ in range(MAX_ATTEMPTS):
+            now, active = self._clock.now(), self._shelf.active()
+            claimant = identify(asked, given, active, now)
+            _demand_label(label, active, claimant.view)
+            try:
+                return await self._settled(asked, self._decided(asked, claimant, active, now))
+            except ConflictError as conflict:
+                if conflict.code not in _MOVED:
+                    raise
+        raise UnavailableError("the device is changing too fast", code="state.contended", retry_after=1)
+
+    def _decided(self, asked: ProvenRequest, claimant: Claimant, active: ActivePolicies, now: datetime) -> _Decided:
+        view = claimant.view
+        if view.state is None:
+            return self._first(asked, claimant, active, now)
+        again = self._redecider.decide(view, view.state, now=now, request=asked)
+        standing = standing_of(view.state)
+        return _Decided(
+            view=view,
+            active=again.active,
+            judged=again.judged,
+            tier=again.tier,
+            now=now,
+            record=lambda certificate: self._redecider.change(again, standing, certificate=certificate),
+        )
+
+    def _first(self, asked: ProvenRequest, claimant: Claimant, active: ActivePolicies, now: datetime) -> _Decided:
+        view = claimant.view
+        key_reuse = self._store.key_reuse(claimant.thumbprint, beside=view.device.id)
+        context = Context(
+            view=view,
+            identity_kind=claimant.kind,
+            key_reuse=key_reuse + 1,
+            last_seen=now,
+            bundle=active.policies.bundle,
+            ca=self._issuance.facts,
+            now=now,
+        )
+        facts = gather_identified(claimant, context, asked)
+        judged = judge(active.policies, facts, prior=None, now=now, phase=Phase.ENROLL)
+        enrolment = Enrolment(
+            device=replace(view.device, lifecycle=Lifecycle.OPERATIONAL, enrolled_at=now, updated_at=now),
+            token_hash=claimant.token_hash,
+            key_reuse=key_reuse,
+        )
+        return _Decided(
+            view=view,
+            active=active,
+            judged=judged,
+            tier=judged.decision.tier,
+            now=now,
+            record=lambda certificate: RecordDecision(
+                state=state_after(judged, _standing(claimant, now), generation=active.generation),
+                expected_version=None,
+                spends_nonce=False,
+                decision=record_of(judged, device_id=view.device.id),
+                verdicts=judged.verdicts(),
+                documents=judged.documents,
+                salt=self._entropy.draw(SALT_SIZE),
+                enrolment=enrolment,
+                certificate=certificate,
+                recheck_peers=key_reuse > 0,
+            ),
+        )
+
+    async def _settled(self, asked: ProvenRequest, decided: _Decided) -> Issued | Pending:
+        """Return what `decided` comes to, recorded; a first contact that gets nothing leaves nothing."""
+        profile, device = decided.profile, decided.view.device
+        if profile is None or not issues(profile, decided.tier):
+            if decided.view.state is not None:
+                await self._store.submit(decided.record(None))
+            return _not_yet(decided)
+        grant = Grant(
+            view=decided.view,
+            request=asked,
+            profile=profile,
+            tier=decided.tier,
+            decision_id=decided.judged.id,
+            fleet=decided.active.policies.bundle.fleet.name,
+            now=decided.now,
+        )
+        certificate = await self._issuance.issue(grant)
+        try:
+            await self._store.submit(decided.record(certificate))
+        except (ConflictError, UnavailableError) as failure:
+            await self._issuance.abandon(certificate, reason=failure.code, now=decided.now)
+            raise
+        return Issued(certificate=certificate.certificate, device_id=device.id)
+
+    async def _keep_stranger(self, stranger: UnannouncedError) -> None:
+        now, salt = self._clock.now(), self._entropy.draw(SALT_SIZE)
+        change = pending_device(stranger, self._shelf.active().policies.bundle, now=now, salt=salt)
+        if change is None:
+            await self._store.submit(security_event(stranger, device_id=None, now=now, salt=salt))
+            raise stranger
+        await self._store.submit(change)
+
+
+_WAITS = Pending(retry_after=APPROVAL_SECONDS, missing=(WAITS_FOR_A_PERSON,))
+
+
+def _not_yet(decided: _Decided) -> Pending:
+    """Return that the client should come back; raises RefusedError when waiting would change nothing."""
+    acting = [found for found in decided.judged.decision.findings if found.terms.mode is Mode.ENFORCE]
+    failed = [found.rule for found in acting if found.result is Result.FAIL]
+    unknown = tuple(found.rule for found in acting if found.result is Result.UNKNOWN)
+    if failed or not unknown:
+        because = ", ".join(failed[:MAX_NAMED]) or "the device's tier holds no certificate"
+        raise RefusedError(f"the policies refuse a certificate: {because}", code="est.denied", check="est.denied")
+    return Pending(retry_after=RETRY_SECONDS, missing=unknown, decision_id=decided.judged.id)
+
+
+def _standing(claimant: Claimant, now: datetime) -> Standing:
+    return Standing(
+        device_id=claimant.view.device.id,
+        version=0,
+        floor=0,
+        key_spki=claimant.spki,
+        key_thumbprint=claimant.thumbprint,
+        identity_kind=claimant.kind,
+        anchor=claimant.anchor,
+        last_seen=now,
+        restriction=None,
+        request_digest=None,
+        reply=None,
+    )
+
+
+def _demand_label(label: str | None, active: ActivePolicies, view: DeviceView) -> None:
+    profile = active.policies.profiles.get(view.device.model)
+    if label is not None and (profile is None or profile.name != label):
+        raise _no_label(label)
+
+
+def _demand_same_names(asked: ProvenRequest, current: x509.Certificate) -> None:
+    """RFC 7030 section 4.2.2: subject and alternative names are those of the certificate that is renewed."""
+    if asked.subject != name_text(current.subject) or set(asked.san) != set(alternative_names(current.extensions)):
+        raise RefusedError(
+            "subject or alternative names are not those of the certificate that is to be renewed",
+            code="est.names",
+            check="est.names",
+        )
+
+
+def _no_label(label: str) -> MissingError:
+    return MissingError(f"no profile of this device is called {quoted(label)}", code="est.label")

@@ -1,0 +1,160 @@
+"""EST by curl and openssl against a running server over real TLS (RFC 7030): the policies decide, as at a check-in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from policyengine.adapters.demo_site import DemoSite
+from policyengine.model.base64url import base64url
+from policyengine.simulation.device import POP_TYPE, SimulatedDevice, check_in, enrolment
+from policyengine.simulation.pop import make_pop
+from tests.integration.est_client import EstClient
+from tests.integration.real_site import Running, expect, publish, running
+from tests.support.site import plain
+
+DEVICES = 9
+
+
+class Fleet:
+    """A server with the starter pack enforced, and devices that nobody has met yet."""
+
+    def __init__(self, server: Running, devices: tuple[SimulatedDevice, ...]) -> None:
+        self.server = server
+        self.people = server.connection(token=server.token)
+        self._fresh = iter(devices)
+
+    def newcomer(self, folder: Path) -> tuple[SimulatedDevice, EstClient]:
+        """Return a device nobody has met, and its client showing its IDevID."""
+        device = next(self._fresh)
+        client = EstClient(url=self.server.url, ca=self.server.data / "ca.pem", folder=folder)
+        client.idevid(device)
+        return device, client
+
+    def attested(self, folder: Path) -> tuple[SimulatedDevice, EstClient]:
+        """Return a device that has checked in with evidence and asked for nothing."""
+        device, client = self.newcomer(folder)
+        wire = self.server.connection()
+        nonce = plain(str(expect(wire.post("/v1/challenges", {}), 200).document["nonce"]))
+        body = {**enrolment(device, nonce)}
+        del body["csr"]
+        body["evidence"] = unbound(device, nonce)
+        expect(wire.post("/v1/checkins", body), 200)
+        wire.close()
+        return device, client
+
+    def enrolled(self, folder: Path) -> tuple[SimulatedDevice, EstClient, x509.Certificate]:
+        """Return a device with a certificate from EST, and its client showing that certificate."""
+        device, client = self.attested(folder)
+        answer = client.post("simpleenroll", client.request(f"/CN={device.planned.device_id}"))
+        assert answer.status == 200, answer.body
+        certificate = answer.certificates()[0]
+        client.show([certificate], folder / "new.key")
+        return device, client, certificate
+
+
+def names_of(certificate: x509.Certificate) -> str:
+    """Return the alternative names as openssl wants to be told them."""
+    san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return ",".join(f"DNS:{name}" for name in san.get_values_for_type(x509.DNSName))
+
+
+def unbound(device: SimulatedDevice, nonce: bytes) -> object:
+    """Return evidence over the bare nonce: there is no certificate request to bind it to."""
+    token = check_in(device, nonce)["evidence"]
+    pop = {"type": POP_TYPE, "value": base64url(make_pop(device.identity_key, device.chain, nonce))}
+    return [pop, *token]  # type: ignore[misc]
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    if shutil.which("curl") is None or shutil.which("openssl") is None:
+        pytest.skip("curl or openssl is not installed")
+    site = DemoSite(directory=tmp_path_factory.mktemp("site"))
+    with running(site.data) as server:
+        found = Fleet(server, publish(site, server, count=DEVICES))
+        yield found
+        found.people.close()
+
+
+def test_cacerts_hold_the_chain_up_to_the_root(fleet: Fleet, tmp_path: Path) -> None:
+    """RFC 7030 section 4.1.3, without any credential."""
+    client = EstClient(url=fleet.server.url, ca=fleet.server.data / "ca.pem", folder=tmp_path)
+    found = client.get("cacerts").certificates()
+    assert {each.subject == each.issuer for each in found} == {True, False}
+
+
+def test_a_genuine_device_without_evidence_is_told_to_come_back(fleet: Fleet, tmp_path: Path) -> None:
+    """RFC 7030 section 4.2.3: 202 with Retry-After while evidence is pending."""
+    device, client = fleet.newcomer(tmp_path)
+    answer = client.post("simpleenroll", client.request(f"/CN={device.planned.device_id}"))
+    assert answer.status == 202, answer.body
+    assert "retry-after: 60" in answer.headers.lower()
+
+
+def test_an_attested_device_gets_a_certificate_that_openssl_verifies(fleet: Fleet, tmp_path: Path) -> None:
+    device, _, certificate = fleet.enrolled(tmp_path)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName)[0].startswith(f"{device.planned.device_id}.")
+    lineage = expect(fleet.people.get(f"/v1/certificates?device={device.planned.device_id}"), 200).document["items"]
+    assert [each["serial"] for each in lineage] == [f"{certificate.serial_number:x}"]
+
+
+def test_names_that_a_request_smuggles_in_never_reach_a_certificate(fleet: Fleet, tmp_path: Path) -> None:
+    """Service ceilings class 8: the certificate equals the profile, never the request."""
+    _, client = fleet.attested(tmp_path)
+    asked = client.request("/CN=admin/O=evil", san="DNS:evil.example,IP:127.0.0.1")
+    certificate = client.post("simpleenroll", asked).certificates()[0]
+    shown = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "evil" not in f"{certificate.subject} {list(shown)}"
+
+
+def test_a_renewal_keeps_subject_and_names_and_the_new_one_is_next_in_the_lineage(fleet: Fleet, tmp_path: Path) -> None:
+    """RFC 7030 section 4.2.2."""
+    _, client, first = fleet.enrolled(tmp_path)
+    names = names_of(first)
+    asked = client.request(f"/{first.subject.rfc4514_string()}", san=names, key="second.key")
+    answer = client.post("simplereenroll", asked)
+    assert answer.status == 200, answer.body
+    second = answer.certificates()[0]
+    assert (second.subject, second.serial_number != first.serial_number) == (first.subject, True)
+
+
+def test_a_renewal_under_another_name_is_refused(fleet: Fleet, tmp_path: Path) -> None:
+    """RFC 7030 section 4.2.2: subject and alternative names must be the certificate's."""
+    _, client, _ = fleet.enrolled(tmp_path)
+    answer = client.post("simplereenroll", client.request("/CN=somebody-else", key="second.key"))
+    assert answer.status == 403
+    assert b"est.names" in answer.body
+
+
+def test_the_older_of_two_certificates_renews_nothing(fleet: Fleet, tmp_path: Path) -> None:
+    """Research: renewal only for the newest member of a lineage."""
+    _, client, first = fleet.enrolled(tmp_path)
+    names = names_of(first)
+    subject = f"/{first.subject.rfc4514_string()}"
+    assert client.post("simplereenroll", client.request(subject, san=names, key="second.key")).status == 200
+    refused = client.post("simplereenroll", client.request(subject, san=names, key="third.key"))
+    assert refused.status == 403
+    assert b"certificate.superseded" in refused.body
+
+
+def test_a_quarantined_device_is_refused_on_a_connection_that_still_works(fleet: Fleet, tmp_path: Path) -> None:
+    """The state is looked up on every request, never taken from TLS."""
+    device, client, first = fleet.enrolled(tmp_path)
+    body = {"reason": "seen where it should not be"}
+    expect(fleet.people.post(f"/v1/devices/{device.planned.device_id}/quarantine", body), 204)
+    names = names_of(first)
+    asked = client.request(f"/{first.subject.rfc4514_string()}", san=names, key="second.key")
+    assert client.post("simplereenroll", asked).status == 403
+
+
+def test_without_a_certificate_or_token_nobody_enrols(fleet: Fleet, tmp_path: Path) -> None:
+    client = EstClient(url=fleet.server.url, ca=fleet.server.data / "ca.pem", folder=tmp_path)
+    answer = client.post("simpleenroll", client.request("/CN=x"))
+    assert answer.status == 401
+    assert "www-authenticate: basic" in answer.headers.lower()
