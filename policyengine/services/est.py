@@ -7,7 +7,7 @@
 5. If it does not because something is unknown, the client is told to come back: evidence comes by a check-in.
 
 The key that attested and the key in the request are linked by the TLS connection: the identity pinned to the former
-asks, over a channel it authenticated, for a certificate of the latter (docs/adr).
+asks, over a channel it authenticated, for a certificate of the latter (docs/adr/0013-est.md).
 """
 
 from __future__ import annotations
