@@ -20,6 +20,7 @@ from api.options import Options
 from api.pages import page_routes
 from api.problems import answer_for_code, problem, problem_of
 from api.routes import audit, bundles, certificates, decisions, devices, operation, policies, tokens
+from pki.errors import PkiError
 from policyengine.errors import PolicyEngineError
 from policyengine.services.catalogue import Services
 
@@ -97,6 +98,7 @@ class _Named:
 
 def _answer_errors_as_problems(app: FastAPI) -> None:
     app.add_exception_handler(PolicyEngineError, _refused)
+    app.add_exception_handler(PkiError, _refused)
     app.add_exception_handler(HTTPException, _not_served)
     app.add_exception_handler(RequestValidationError, _misshapen)
 

@@ -16,6 +16,7 @@ from api.errors import BadHeaderError, BodyTooLargeError, OverloadedError
 from api.metrics import Metrics
 from api.options import Options
 from api.problems import problem_of
+from pki.errors import PkiError
 from policyengine.errors import PolicyEngineError
 
 UPLOAD_PATHS = frozenset({"/v1/bundles"})
@@ -97,7 +98,7 @@ class _Exchange:
         try:
             self._check_length()
             await self.edge.app(self.scope, self.receive, self.send)
-        except (BadHeaderError, BodyTooLargeError, PolicyEngineError) as refusal:
+        except (BadHeaderError, BodyTooLargeError, PolicyEngineError, PkiError) as refusal:
             await self.fail(refusal)
         except ClientDisconnect:
             self.status = CLIENT_GONE

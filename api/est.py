@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
+from starlette.types import Receive, Scope, Send
 
 from api.auth import DeviceRoute, PublicRoute
 from api.client_certificate import peer_chain
@@ -67,10 +68,23 @@ def est_routes(services: Services, *, options: Options) -> list[BaseRoute]:
         found += [
             PublicRoute(f"{prefix}/cacerts", cacerts, methods=["GET"], name=f"est_cacerts{suffix}"),
             PublicRoute(f"{prefix}/csrattrs", csrattrs, methods=["GET"], name=f"est_csrattrs{suffix}"),
-            DeviceRoute(f"{prefix}/simpleenroll", enrol, methods=["POST"], name=f"est_enrol{suffix}"),
-            DeviceRoute(f"{prefix}/simplereenroll", reenrol, methods=["POST"], name=f"est_reenrol{suffix}"),
+            DeviceRoute(f"{prefix}/simpleenroll", Endpoint(enrol), methods=["POST"], name=f"est_enrol{suffix}"),
+            DeviceRoute(f"{prefix}/simplereenroll", Endpoint(reenrol), methods=["POST"], name=f"est_reenrol{suffix}"),
         ]
     return found
+
+
+class Endpoint:
+    """A function of a request as a plain ASGI endpoint, which device protocols are."""
+
+    def __init__(self, answer: Callable[[Request], Awaitable[Response]]) -> None:
+        self.__name__ = answer.__name__
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        response = await self._answer(Request(scope, receive, send))
+        await response(scope, receive, send)
 
 
 async def _asked(request: Request, options: Options, ask: Ask) -> Response:

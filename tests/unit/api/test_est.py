@@ -93,6 +93,13 @@ def test_authorization_that_is_no_basic_password_is_refused(authorization: str) 
     assert answer.status_code in {400, 401}
 
 
+def test_a_label_is_handed_to_the_use_case() -> None:
+    wire, est = client()
+    path = PATH.replace("simpleenroll", "gateway/simpleenroll")
+    wire.post(path, content=base64.b64encode(CSR), headers={"Content-Type": "application/pkcs10", **basic("good")})
+    assert est.asked[0][2] == "gateway"
+
+
 def test_a_label_nobody_has_is_missing() -> None:
     assert client()[0].get("/.well-known/est/nobody/csrattrs").status_code == 404
 
