@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from policyengine.decision.errors import CelError, no_overload
 from policyengine.model.version import MAX_VERSION, Key, VersionError, semver_key
 
+_INT_MAX = 2**63 - 1
 _LOOSE = re.compile(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?=[-+]|\Z)(.*)", re.ASCII | re.DOTALL)
 
 
@@ -19,9 +20,11 @@ class Semver:
     text: str = field(compare=False)
 
     def number(self, at: int) -> int:
-        """Return the major (0), minor (1) or patch number (2)."""
+        """Return the major (0), minor (1) or patch number (2); raises CelError for one that is no int64."""
         found = self.key[at]
         assert isinstance(found, int)  # noqa: S101 - INVARIANT: semver_key starts with three numbers
+        if found > _INT_MAX:
+            raise CelError("cel.overflow", "the number in the version is beyond int64")
         return found
 
 

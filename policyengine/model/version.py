@@ -9,23 +9,28 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
+from urllib.parse import unquote
 
 from policyengine.errors import PolicyEngineError
 
 MAX_VERSION = 128  # characters; package managers accept fewer
+CACHED_RANGES = 4096  # ranges whose bounds are remembered; policies name a few each
 CACHED_KEYS = 65_536  # texts per scheme whose key is remembered; a fleet runs a few thousand distinct versions
 
 Key = tuple[object, ...]
 
 _SEMVER = re.compile(
-    r"(0|[1-9]\d{0,17})\.(0|[1-9]\d{0,17})\.(0|[1-9]\d{0,17})"
+    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
     r"(?:-((?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)(?:\.(?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*))*))?"
     r"(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?",
     re.ASCII,
 )
 _DOTTED = re.compile(r"\d{1,18}(?:\.\d{1,18}){0,15}", re.ASCII)
 _INTEGER = re.compile(r"\d{1,18}", re.ASCII)
-_DEB = re.compile(r"(?:(\d{1,9}):)?(\d[A-Za-z0-9.+~-]*?)(?:-([A-Za-z0-9.+~]+))?", re.ASCII)
+_DEB = re.compile(  # a colon needs an epoch before it, and a hyphen a revision behind the last one
+    r"(?:(\d{1,9}):(?=\d)|(?!.*:))(\d[A-Za-z0-9.+~:-]*(?=-)|\d[A-Za-z0-9.+~:]*\Z)(?:-([A-Za-z0-9.+~]+))?", re.ASCII
+)
 _RPM = re.compile(r"(?:(\d{1,9}):)?([A-Za-z0-9._+~^]+)(?:-([A-Za-z0-9._+~^]+))?", re.ASCII)
 _RPM_PART = re.compile(r"~|\^|\d+|[A-Za-z]+", re.ASCII)
 _BOUND = re.compile(r"(>=|<=|>|<|!=|=)?(.+)")
@@ -162,38 +167,51 @@ def _bounded(parse: Callable[[str], Key]) -> Callable[[str], Key]:
 def within(text: str, limits: str, key: Callable[[str], Key]) -> bool:
     """Return whether version `text` lies in `limits`: `vers:semver/>=1.0.0|<2.0.0|!=1.3.7` (ECMA-427, vers).
 
-    Bounds joined by `|` come in pairs of lower and upper in rising order; the scheme named in `limits` is for the
-    reader, `key` decides. Raises VersionError.
+    The scheme named in `limits` is for the reader, `key` decides. Raises VersionError.
+    """
+    seen, ranges = key(text), read_range(limits, key)
+    return any(single in _TOUCHING for single, edge in ranges if edge == seen) or (
+        all(edge != seen for _, edge in ranges) and _between(seen, ranges)
+    )
+
+
+Bound = tuple[str, Key]
+_TOUCHING = frozenset({"=", "<=", ">="})
+
+
+@lru_cache(maxsize=CACHED_RANGES)
+def read_range(limits: str, key: Callable[[str], Key]) -> tuple[Bound, ...]:
+    """Return the bounds of a version range in rising order, without those that another one makes idle.
+
+    Raises VersionError for another form, for a version that `key` cannot read, and for one that occurs twice.
     """
     form, _, bounds = limits.partition("/")
     if not form.startswith("vers:") or not bounds:
         raise VersionError("not a version range such as `vers:semver/>=1.0.0|<2.0.0`")
     if bounds == "*":
-        key(text)
-        return True
-    return _inside(key(text), [_bound(part, key) for part in bounds.split("|")])
+        return ()
+    found = sorted((_bound(part, key) for part in bounds.split("|")), key=lambda bound: bound[1])
+    if any(one[1] == other[1] for one, other in pairwise(found)):
+        raise VersionError("a version occurs twice in the version range")
+    return tuple(found)
 
 
-def _bound(part: str, key: Callable[[str], Key]) -> tuple[str, Key]:
+def _bound(part: str, key: Callable[[str], Key]) -> Bound:
     match = _BOUND.fullmatch(part)
     if match is None:
         raise VersionError("a bound of the version range is empty")
-    return (match[1] or "=", key(match[2]))
+    return (match[1] or "=", key(unquote(match[2])))
 
 
-def _inside(seen: Key, bounds: list[tuple[str, Key]]) -> bool:
-    at_edge = {operator for operator, edge in bounds if seen == edge}
-    if at_edge:
-        return at_edge <= {"=", "<=", ">="}
-    edges = [(operator, edge) for operator, edge in bounds if operator not in ("=", "!=")]
+def _between(seen: Key, bounds: tuple[Bound, ...]) -> bool:
+    """Return whether `seen`, which no bound names, lies where the next bound below or above opens towards it.
+
+    Of two bounds that open upwards in a row the lower one decides, of two that open downwards the higher one (vers,
+    "version ranges: simplification"); so either neighbour that opens towards `seen` lets it in.
+    """
+    edges = [(single, edge) for single, edge in bounds if single not in ("=", "!=")]
     if not edges:
-        return all(operator == "!=" for operator, _ in bounds)
-    return _between(seen, edges)
-
-
-def _between(seen: Key, edges: list[tuple[str, Key]]) -> bool:
-    """Return whether `seen` lies in the gap that its neighbouring edges open; edges are in rising order."""
-    below = [operator for operator, edge in edges if edge < seen]
-    above = [operator for operator, edge in edges if edge > seen]
-    opened = bool(below) and below[-1].startswith(">")
-    return opened if below else bool(above) and above[0].startswith("<")
+        return all(single == "!=" for single, _ in bounds)
+    below = [single for single, edge in edges if edge < seen]
+    above = [single for single, edge in edges if edge > seen]
+    return below[-1:] in ([">"], [">="]) or above[:1] in (["<"], ["<="])

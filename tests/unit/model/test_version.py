@@ -48,6 +48,10 @@ def test_different_texts_of_one_version_are_equal(name: str, one: str, other: st
         ("dotted", "1.x"),
         ("integer", "-1"),
         ("deb", "abc"),
+        ("deb", "1.0-"),
+        ("deb", "1:"),
+        ("deb", "a:1.0"),
+        ("deb", "1.0_1"),
         ("rpm", "a b"),
         ("ordered", "iron"),
         ("semver", "1.0.0\n"),
@@ -78,13 +82,28 @@ def test_an_unknown_scheme_is_refused() -> None:
         ("1.2.5", "1.2.3|1.2.4", False),
         ("9.9.9", "*", True),
         ("9.9.9", "!=1.0.0", True),
+        ("1.5.0", "<2.0.0|>=1.0.0", True),
+        ("2.5.0", "<2.0.0|<3.0.0", True),
+        ("1.5.0", ">1.0.0|>2.0.0|<3.0.0", True),
+        ("3.5.0", ">1.0.0|>2.0.0|<3.0.0", False),
+        ("1.0.0-rc.1", ">=1.0.0|<2.0.0", False),
+        ("1.0.0+b", "1.0.0%2Ba", True),
     ],
 )
 def test_a_range_says_which_versions_lie_in_it(text: str, limits: str, inside: bool) -> None:
     assert within(text, f"vers:semver/{limits}", scheme("semver")) is inside
 
 
-@pytest.mark.parametrize("limits", ["1.0.0", "vers:semver", "vers:semver/", "vers:semver/>=x", "vers:semver/>=1.0.0||"])
+@pytest.mark.parametrize(
+    "limits",
+    ["1.0.0", "vers:semver", "vers:semver/", "vers:semver/>=x", "vers:semver/>=1.0.0||", "vers:semver/>=1.0.0|<1.0.0"],
+)
 def test_what_is_no_range_is_refused(limits: str) -> None:
     with pytest.raises(VersionError):
         within("1.0.0", limits, scheme("semver"))
+
+
+def test_a_semver_number_may_be_of_any_size() -> None:
+    """SemVer 2.0.0 clause 2 sets no limit."""
+    key = scheme("semver")
+    assert key("99999999999999999999999.999999999999999999.99999999999999999") > key("1.0.0")
