@@ -12,7 +12,7 @@ from policyengine.language.patterns import refusal
 from policyengine.model.expression import Call, Conditional, ListOf, Literal, MapOf, Node, children, walk
 from policyengine.model.network import InvalidAddressError, read_address, read_block
 from policyengine.model.types import Kind, Type
-from policyengine.model.version import MAX_VERSION, VersionError, semver_key
+from policyengine.model.version import MAX_VERSION, SCHEMES, VersionError, key_function, read_range, semver_key
 
 # A version compares only under its model's scheme, and a fact group may be known in part: neither has an equality.
 # These calls pass such values on without looking at them; every other call on them is refused.
@@ -25,7 +25,7 @@ _VERSION_HELP = 'use `.atLeast("1.2.3")`, `.below("2.0.0")` or `.within("vers:..
 
 _DURATION = re.compile(r"[-+]?(?:0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:h|ms|us|µs|μs|ns|m|s))+)")
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
-_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~:_^-]*")
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~:_^%-]*")
 _VERSION_RANGE = re.compile(
     r"vers:[a-z][a-z0-9.+-]*/(?:\*|(?:[<>!]=|[<>=])?{v}(?:\|(?:[<>!]=|[<>=])?{v})*)".replace("{v}", _VERSION.pattern)
 )
@@ -90,10 +90,10 @@ def _problem(node: Node, code: str, message: str, advice: str) -> CelProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Constant:
-    """A function whose argument number `index`, where it is a constant, must pass `is_good`."""
+    """A function whose argument number `index`, where it is a constant, `refusal` must have nothing against."""
 
     index: int
-    is_good: Callable[[str], bool]
+    refusal: Callable[[str], str | None]
     code: str
     what: str
     advice: str
@@ -122,47 +122,56 @@ def _is_range(text: str) -> bool:
     return len(text) <= MAX_VERSION * 8 and _VERSION_RANGE.fullmatch(text) is not None
 
 
-def _is_read(read: Callable[[str], object]) -> Callable[[str], bool]:
-    """Return whether `read` takes a text without raising."""
+def _unless_read(read: Callable[[str], object]) -> Callable[[str], str | None]:
+    """Return what `read` raises against a text."""
 
-    def is_good(text: str) -> bool:
+    def against(text: str) -> str | None:
         try:
             read(text)
-        except (InvalidAddressError, VersionError):
-            return False
-        return True
+        except (InvalidAddressError, VersionError) as error:
+            return error.message
+        return None
 
-    return is_good
+    return against
 
 
-def _is_regex(text: str) -> bool:
-    return refusal(text) is None
+def _unless(is_good: Callable[[str], bool]) -> Callable[[str], str | None]:
+    """Return a refusal without a reason of what is not `is_good`."""
+    return lambda text: None if is_good(text) else ""
+
+
+def _against_range(text: str) -> str | None:
+    """Return why `text` is no version range, also where a version in it is none under the scheme that it names."""
+    if not _is_range(text):
+        return ""
+    name = text.removeprefix("vers:").partition("/")[0]
+    return _unless_read(lambda limits: read_range(limits, key_function(name)))(text) if name in SCHEMES else None
 
 
 _FLOOR = _Constant(
     index=1,
-    is_good=_is_version,
+    refusal=_unless(_is_version),
     code="cel.version",
     what="version",
     advice='write it as the vendor does, such as `"4.2.1"`',
 )
 _PATTERN = _Constant(
     index=1,
-    is_good=_is_regex,
+    refusal=refusal,
     code="cel.regex",
-    what="RE2 regular expression",
-    advice="RE2 has no look-around and no back-references; double each backslash or write `r'...'`",
+    what="regular expression that all engines read alike",
+    advice="there is no look-around and no back-reference; double each backslash or write `r'...'`",
 )
 _ADDRESS = _Constant(
     index=0,
-    is_good=_is_read(read_address),
+    refusal=_unless_read(read_address),
     code="cel.address",
     what="IP address",
     advice='write it as `"192.0.2.1"` or `"2001:db8::1"`, without a zone',
 )
 _BLOCK = _Constant(
     index=0,
-    is_good=_is_read(read_block),
+    refusal=_unless_read(read_block),
     code="cel.address",
     what="address block",
     advice='write it as `"192.0.2.0/24"`',
@@ -172,21 +181,21 @@ _CONSTANTS: Mapping[str, _Constant] = {
     "below": _FLOOR,
     "within": _Constant(
         index=1,
-        is_good=_is_range,
+        refusal=_against_range,
         code="cel.version",
         what="version range",
         advice='write it as `"vers:semver/>=1.2.0|<2.0.0"`',
     ),
     "duration": _Constant(
         index=0,
-        is_good=_is_duration,
+        refusal=_unless(_is_duration),
         code="cel.duration",
         what="duration",
         advice='write it as `"90s"`, `"15m"`, `"24h"`; there are no days: 7 days are `"168h"`',
     ),
     "timestamp": _Constant(
         index=0,
-        is_good=_is_timestamp,
+        refusal=_unless(_is_timestamp),
         code="cel.timestamp",
         what="time",
         advice='write it with zone as in RFC 3339, such as `"2026-11-23T00:00:00Z"`',
@@ -197,7 +206,7 @@ _CONSTANTS: Mapping[str, _Constant] = {
     "containsCIDR": replace(_BLOCK, index=1),
     "semver": _Constant(
         index=0,
-        is_good=_is_read(semver_key),
+        refusal=_unless_read(semver_key),
         code="cel.version",
         what="SemVer version",
         advice='write all three numbers, such as `"1.4.0"`, or give `true` as second argument',
@@ -218,5 +227,8 @@ def _bad_constants(call: Call) -> Iterator[CelProblem]:
     if rule is None or len(call.arguments) <= rule.index or _mends(call):
         return
     argument = call.arguments[rule.index]
-    if isinstance(argument, Literal) and isinstance(argument.value, str) and not rule.is_good(argument.value):
-        yield _problem(argument, rule.code, f"{quoted(argument.value)} is no {rule.what}", rule.advice)
+    if isinstance(argument, Literal) and isinstance(argument.value, str):
+        reason = rule.refusal(argument.value)
+        if reason is not None:
+            message = f"{quoted(argument.value)} is no {rule.what}"
+            yield _problem(argument, rule.code, f"{message}: {reason}" if reason else message, rule.advice)

@@ -6,8 +6,6 @@ generated condition takes some tens of nanoseconds for each.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from policyengine.language.cel_problems import CelProblem
 from policyengine.model.expression import (
     Bind,
@@ -31,7 +29,11 @@ MAX_COST = 2_500_000  # software x vuln fits, software x components and vuln x c
 MAX_RANGE = 65_536  # what `lists.range` gives at most; the engine refuses more
 REGEX_COST = 20  # a match took four to ten times as long as other calls (measured)
 
-_Bounds = Mapping[str, int]  # variable -> most elements of its value
+MAX_PLAIN = 100  # steps that no message takes apart
+MAX_SHARES = 3  # parts of about the same cost that a message names
+
+_Bounds = dict[str, int]  # variable -> most elements of its value
+_Part = tuple[Node, _Bounds, int]
 _LOOKING_THROUGH = frozenset({"@in", "_==_", "_!=_"})
 _COMPARING_PAIRS = frozenset({"sets.contains", "sets.intersects", "sets.equivalent", "distinct"})
 _SAME_SIZE = frozenset(
@@ -48,13 +50,15 @@ def worst_cost(node: Node, schema: FactSchema) -> int:
 
 
 def cost_problem(node: Node, schema: FactSchema) -> CelProblem | None:
-    """Return the problem of a condition whose worst cost is over MAX_COST, if so."""
-    cost = worst_cost(node, schema)
+    """Return the problem of a condition whose worst cost is over MAX_COST, if so: at and about its dearest part."""
+    costs = _Costs(schema)
+    cost = costs.cost(node, {})
     if cost <= MAX_COST:
         return None
-    message = f"condition can take {cost} steps on one device, the limit is {MAX_COST}"
+    offset, because = costs.dearest(node)
+    message = f"condition can take {cost} steps on one device, the limit is {MAX_COST}: {because}"
     advice = "nest fewer lists, or filter the inner list by something of its own first"
-    return CelProblem(offset=node.offset, code="cel.cost", message=message, help=advice)
+    return CelProblem(offset=offset, code="cel.cost", message=message, help=advice)
 
 
 class _Costs:
@@ -64,22 +68,46 @@ class _Costs:
         self._schema = schema
 
     def cost(self, node: Node, bounds: _Bounds) -> int:
+        below = sum(times * self.cost(part, inner) for part, inner, times in self._parts(node, bounds))
+        return self._own(node, bounds) + below
+
+    def dearest(self, node: Node) -> tuple[int, str]:
+        """Return where most of the cost of `node` arises, and the loops that lead there in words."""
+        words, offset, bounds = list[str](), node.offset, _Bounds()
+        while True:
+            own, parts = self._own(node, bounds), self._parts(node, bounds)
+            if isinstance(node, Comprehension):
+                words.append(f"`{node.macro.value}` over {_title(node.range)} goes round {own - 1} times")
+                offset = node.offset if len(words) == 1 else offset
+            costs = [times * self.cost(part, inner) for part, inner, times in parts]
+            if own + sum(costs) < MAX_PLAIN:
+                return offset, ", each time ".join([*words, f"{own + sum(costs)} steps"])
+            if own >= sum(costs) or max(costs) * 2 < sum(costs):
+                return offset, ", each time ".join([*words, _shares(node, own, parts, costs)])
+            node, bounds, _ = parts[costs.index(max(costs))]
+
+    def _parts(self, node: Node, bounds: _Bounds) -> list[_Part]:
+        """Return the parts of `node`, the bounds of the names in them, and how often each is visited."""
         match node:
             case Comprehension():
-                return self._loop(node, bounds)
+                inner = {name: size for name, size in bounds.items() if name not in node.variables}
+                bodies = [node.body] if node.condition is None else [node.condition, node.body]
+                times = self._size(node.range, bounds)
+                return [(node.range, bounds, 1), *((body, inner, times) for body in bodies)]
             case Bind():
                 inner = {**bounds, node.name: self._size(node.value, bounds)}
-                return 1 + self.cost(node.value, bounds) + self.cost(node.body, inner)
-            case Call():
-                return self._call(node, bounds) + sum(self.cost(part, bounds) for part in node.arguments)
+                return [(node.value, bounds, 1), (node.body, inner, 1)]
             case _:
-                return 1 + sum(self.cost(part, bounds) for part in children(node))
+                return [(part, bounds, 1) for part in children(node)]
 
-    def _loop(self, node: Comprehension, bounds: _Bounds) -> int:
-        times = self._size(node.range, bounds)
-        inner = {name: size for name, size in bounds.items() if name not in node.variables}
-        parts = [node.body] if node.condition is None else [node.condition, node.body]
-        return 1 + self.cost(node.range, bounds) + times * (1 + sum(self.cost(part, inner) for part in parts))
+    def _own(self, node: Node, bounds: _Bounds) -> int:
+        match node:
+            case Comprehension():
+                return 1 + self._size(node.range, bounds)
+            case Call():
+                return self._call(node, bounds)
+            case _:
+                return 1
 
     def _call(self, node: Call, bounds: _Bounds) -> int:
         if node.function == "matches" or node.function.startswith("regex."):
@@ -133,3 +161,28 @@ class _Costs:
 
 def _is_collection(node: Node) -> bool:
     return node.type.kind in (Kind.LIST, Kind.MAP)
+
+
+def _title(node: Node) -> str:
+    """Return what a reader calls the list or map that `node` is."""
+    match node:
+        case Fact():
+            return f"`{'.'.join(node.path)}`"
+        case Variable():
+            return f"`{node.name}`"
+        case Select():
+            return f"`{_title(node.operand).strip('`')}.{node.name}`"
+        case Call():
+            return f"what `{node.function.strip('_@')}` gives"
+        case Comprehension():
+            return f"what `{node.macro.value}` gives"
+        case _:
+            return "a list"
+
+
+def _shares(node: Node, own: int, parts: list[_Part], costs: list[int]) -> str:
+    """Return in words what the steps of `node` itself are."""
+    if isinstance(node, Call) and own >= sum(costs):
+        return f"`{node.function.strip('_@')}` takes {own} steps"
+    dear = sorted(zip(costs, parts, strict=True), key=lambda pair: -pair[0])[:MAX_SHARES]
+    return ", ".join(f"{_title(part)} takes {cost} steps" for cost, (part, _, _) in dear)

@@ -21,7 +21,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "cel.message": "A condition uses a message that is no fact structure.",
         "cel.message-construction": "A condition builds a message; conditions only read.",
         "cel.not-bool": "A condition is not true or false.",
-        "cel.regex": "A regular expression is not RE2.",
+        "cel.regex": "A regular expression is not of the kind that all engines read alike.",
         "cel.syntax": "A condition is not CEL.",
         "cel.timestamp": "The text in `timestamp(...)` is not a timestamp.",
         "cel.too-deep": "A condition nests too deeply.",

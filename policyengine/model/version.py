@@ -120,7 +120,7 @@ def _rpm_segment(part: str) -> tuple[int, int, str]:
     return (4, int(part), "") if part.isdigit() else (3, 0, part)
 
 
-_SCHEMES: Mapping[str, Callable[[str], Key]] = {
+SCHEMES: Mapping[str, Callable[[str], Key]] = {
     "semver": semver_key,
     "dotted": dotted_key,
     "calver": dotted_key,
@@ -137,7 +137,7 @@ def key_function(scheme: str, versions: Sequence[str] = ()) -> Callable[[str], K
     """
     if scheme == "ordered":
         return _bounded(_ordered(versions))
-    parse = _SCHEMES.get(scheme)
+    parse = SCHEMES.get(scheme)
     if parse is None:
         raise VersionError(f"no version scheme is called `{scheme[:32]}`")
     return _bounded(parse)

@@ -66,3 +66,30 @@ def test_two_large_lists_of_facts_may_not_be_nested() -> None:
     with pytest.raises(ConditionError) as caught:
         ENVIRONMENT.condition("vuln.all(v, sbom.components.exists(c, c.name == v.component))")
     assert [problem.code for problem in caught.value.problems] == ["cel.cost"]
+
+
+@pytest.mark.parametrize(
+    ("marked", "because"),
+    [
+        (
+            "boot.secure && vuln.^all(v, sbom.components.exists(c, c.name == v.component))",
+            "`all` over `vuln` goes round 1024 times, each time `exists` over `sbom.components` goes round 4096 times, "
+            "each time 6 steps",
+        ),
+        (
+            "sets.^contains(sbom.components.map(c, c.name), sbom.components.map(c, c.license))",
+            "`sets.contains` takes 16777217 steps",
+        ),
+        (
+            "lists.range(60000).^all(i, vuln.exists(v, v.kev))",
+            "`all` over what `lists.range` gives goes round 60000 times, each time "
+            "`exists` over `vuln` goes round 1024 times, each time 2 steps",
+        ),
+    ],
+)
+def test_a_condition_that_is_too_dear_is_told_which_part_costs_what_at_its_place(marked: str, because: str) -> None:
+    with pytest.raises(ConditionError) as caught:
+        ENVIRONMENT.condition(marked.replace("^", ""))
+    (problem,) = caught.value.problems
+    assert problem.offset == marked.index("^")
+    assert problem.message.endswith(f"the limit is {MAX_COST}: {because}")
