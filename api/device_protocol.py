@@ -17,7 +17,7 @@ from api.client_certificate import peer_certificate
 from api.errors import UnsupportedContentTypeError
 from api.metrics import Metrics
 from api.options import Options
-from api.wire import read_challenge, read_checkin
+from api.wire import read_activation, read_challenge, read_checkin
 from policyengine.model.base64url import base64url
 from policyengine.model.times import format_timestamp
 from policyengine.services.catalogue import Services
@@ -35,6 +35,7 @@ def device_routes(services: Services, *, options: Options, metrics: Metrics) -> 
     return [
         DeviceRoute("/v1/checkins", CheckInEndpoint(services, metrics), methods=["POST"], name="check_in"),
         DeviceRoute("/v1/challenges", ChallengeEndpoint(services), methods=["POST"], name="challenge"),
+        DeviceRoute("/v1/tpm/activations", ActivationEndpoint(services), methods=["POST"], name="tpm_activation"),
         DeviceRoute("/v1/self", SelfEndpoint(services, options), methods=["GET"], name="self"),
         PublicRoute("/pki/ca-bundle", Document(services.ca_bundle, PEM_CHAIN), methods=["GET"], name="ca_bundle"),
         PublicRoute(
@@ -71,6 +72,23 @@ class ChallengeEndpoint:
         challenge = self._challenges.issue(read_challenge(await _body(scope, receive)))
         expires_at = format_timestamp(challenge.expires_at.replace(microsecond=0))
         answer = {"nonce": base64url(challenge.nonce), "expires_at": expires_at}
+        await _send_json(send, json.dumps(answer).encode())
+
+
+class ActivationEndpoint:
+    """`POST /v1/tpm/activations`."""
+
+    def __init__(self, services: Services) -> None:
+        self._activations = services.activations
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 200 with a credential for the TPM; whether the device is known is not told."""
+        made = self._activations.activate(read_activation(await _json_body(scope, receive)))
+        answer = {
+            "id_object": base64url(made.id_object),
+            "encrypted_secret": base64url(made.encrypted_secret),
+            "expires_at": format_timestamp(made.expires_at.replace(microsecond=0)),
+        }
         await _send_json(send, json.dumps(answer).encode())
 
 

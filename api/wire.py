@@ -7,8 +7,10 @@ import hashlib
 import re
 from collections.abc import Mapping
 
+from policyengine.attestation.tpm_evidence import MAX_CHAIN
 from policyengine.model.ids import DeviceId, device_id
 from policyengine.model.strict_json import read_json
+from policyengine.services.activation import ActivationRequest
 from policyengine.services.checkin import CheckInRequest, EvidenceItem
 from policyengine.services.errors import InvalidRequestError
 from policyengine.services.identity import MAX_EVIDENCE
@@ -17,7 +19,8 @@ MAX_MEDIA_TYPE = 256  # type, subtype and one `eat_profile` URI
 
 _TEXT = re.compile(r"[A-Za-z0-9_-]+")
 _LAST_OF = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}  # RFC 4648 section 3.5: unused bits are zero
-_CHECKIN_KEYS = frozenset({"nonce", "evidence", "csr", "reported", "token", "key"})
+_CHECKIN_KEYS = frozenset({"nonce", "evidence", "csr", "reported", "token", "key", "activation"})
+_ACTIVATION_KEYS = frozenset({"nonce", "ek", "ak", "ek_chain"})
 
 
 def read_challenge(body: bytes) -> DeviceId | None:
@@ -41,6 +44,24 @@ def read_checkin(body: bytes) -> CheckInRequest:
         reported=_object(document["reported"], "reported") if "reported" in document else None,
         token=_string(document["token"], "token") if "token" in document else None,
         key=_bytes(document["key"], "key") if "key" in document else None,
+        activation=_bytes(document["activation"], "activation") if "activation" in document else None,
+    )
+
+
+def read_activation(body: bytes) -> ActivationRequest:
+    """Return the TPM's request for a credential; raises InvalidJsonError and InvalidRequestError."""
+    document = _object(read_json(body), "")
+    _only(document, _ACTIVATION_KEYS, "")
+    for missing in sorted(_ACTIVATION_KEYS - document.keys()):
+        raise _invalid(missing, "is missing")
+    chain = document["ek_chain"]
+    if not isinstance(chain, list) or not 0 < len(chain) <= MAX_CHAIN:
+        raise _invalid("ek_chain", f"is not a list of 1 to {MAX_CHAIN} certificates")
+    return ActivationRequest(
+        nonce=_bytes(document["nonce"], "nonce"),
+        ek=_bytes(document["ek"], "ek"),
+        ak=_bytes(document["ak"], "ak"),
+        ek_chain=tuple(_bytes(each, f"ek_chain[{at}]") for at, each in enumerate(chain)),
     )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from policyengine.attestation import eventlog_replay
@@ -94,7 +95,13 @@ def judge(
         )
         facts["identity"] = _identity(quote, quote.signer, endorsement)
         thumbprint = quote.signer.thumbprint
-        binding = KeyBinding(key=key, thumbprint=thumbprint, proof="tpm.ak-signature", certified=certified)
+        binding = KeyBinding(
+            key=key,
+            thumbprint=thumbprint,
+            proof="tpm.ak-signature",
+            chain=_vouching(quote, endorsement),
+            certified=certified,
+        )
     return Verified(
         media_type=media_type,
         facts=facts,
@@ -137,6 +144,11 @@ def _certified(parts: TpmEvidence, quote: JudgedQuote, nonce: bytes) -> tuple[st
         parts.certification, nonce=nonce, ak=parts.ak, ek=parts.ek, candidates=quote.candidates
     )
     return certified, checks
+
+
+def _vouching(quote: JudgedQuote, endorsement: JudgedEndorsement) -> tuple[x509.Certificate, ...]:
+    """Return the EK's path, which vouches for an AK that stands below that EK and for no other."""
+    return endorsement.path.chain if quote.standing is Standing.BELOW_EK and endorsement.path is not None else ()
 
 
 def _envelope_facts(parts: TpmEvidence, digest: Digest) -> dict[str, object]:

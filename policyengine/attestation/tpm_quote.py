@@ -100,6 +100,11 @@ def judge_quote(evidence: TpmEvidence, *, nonce: bytes, signers: tpm_statement.S
     )
 
 
+def judge_ak(ak: PublicArea) -> tuple[Check, Check]:
+    """Return checks `tpm.ak-attributes` and `tpm.name-alg` of an attestation key that has signed nothing yet."""
+    return _attributes(ak), _name_hash(ak)
+
+
 def _attributes(ak: PublicArea | None) -> Check:
     if ak is None:
         return ATTRIBUTES.absent

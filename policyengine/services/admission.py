@@ -9,8 +9,8 @@ from policyengine.model.ids import MAX_DEVICE_ID, device_id
 from policyengine.model.policy import Bundle, UnknownDevices
 from policyengine.services.actors import SYSTEM
 from policyengine.services.changes import Act, AnnouncePending
+from policyengine.services.claimants import UnannouncedError
 from policyengine.services.errors import RefusedError
-from policyengine.services.identity import UnannouncedError
 from policyengine.services.records import Device, Lifecycle
 
 WAITS_FOR_A_PERSON = "enrolment.pending"  # the code of what a person's admission ends

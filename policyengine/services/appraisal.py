@@ -14,10 +14,11 @@ from policyengine.model.facts import Facts
 from policyengine.model.ids import DeviceId
 from policyengine.model.policy import Phase
 from policyengine.services.attestation_result import Audience, claims
+from policyengine.services.claimants import Claimant, Question
 from policyengine.services.gathering import Context, Said, gather
-from policyengine.services.identity import Claimant, Question, identify, plausible_device
+from policyengine.services.identity import identify, plausible_device
 from policyengine.services.judging import Judged, Memory, Standing, effective_tier, judge
-from policyengine.services.nonces import Nonce
+from policyengine.services.nonces import Nonce, NonceKey
 from policyengine.services.policies import ActivePolicies
 from policyengine.services.ports import CheckInReads, ResultSigner
 from policyengine.services.records import Device, DeviceState, DeviceView, Lifecycle, Restriction
@@ -87,19 +88,21 @@ class Appraiser:
         *,
         audience: Audience,
         ca_facts: Mapping[str, object],
+        nonce_key: NonceKey,
     ) -> None:
         self._reads = reads
         self._memory = memory
         self._signer = signer
         self._audience = audience
         self._ca_facts = ca_facts
+        self._nonce_key = nonce_key
 
     def appraise(
         self, request: CheckInRequest, nonce: Nonce, *, bound: DeviceView | None, active: ActivePolicies, now: datetime
     ) -> Appraised:
         """Return what the policies make of `request`. Raises what identity.identify and gathering.gather raise."""
         asked = None if request.csr is None else parse_request(request.csr)
-        question = _question(request, nonce, asked, active=active, now=now)
+        question = self._question(request, nonce, asked, active=active, now=now)
         claimant = identify(question, bound=bound, reads=self._reads)
         key_reuse = self._key_reuse(claimant)
         context = Context(
@@ -127,7 +130,7 @@ class Appraiser:
         self, request: CheckInRequest, nonce: Nonce, *, active: ActivePolicies, now: datetime
     ) -> DeviceId | None:
         """Return whom a refused check-in seems to come from; raises what malformed evidence raises."""
-        return plausible_device(_question(request, nonce, None, active=active, now=now), self._reads)
+        return plausible_device(self._question(request, nonce, None, active=active, now=now), self._reads)
 
     def result(self, found: Appraised) -> str:
         """Return the signed attestation result (EAR) of a decision."""
@@ -141,6 +144,25 @@ class Appraiser:
             )
         )
 
+    def _question(
+        self,
+        request: CheckInRequest,
+        nonce: Nonce,
+        asked: ProvenRequest | None,
+        *,
+        active: ActivePolicies,
+        now: datetime,
+    ) -> Question:
+        return Question(
+            request=request,
+            nonce=nonce,
+            challenge=nonce.raw if asked is None else bound_nonce(nonce.raw, asked.key.spki),
+            policies=active.policies,
+            nonce_key=self._nonce_key,
+            now=now,
+            requested=None if asked is None else asked.key.thumbprint,
+        )
+
     def _key_reuse(self, claimant: Claimant) -> int:
         view = claimant.view
         if view.state is not None:
@@ -150,18 +172,6 @@ class Appraiser:
     def _judged(self, state: DeviceState | None, facts: Facts, active: ActivePolicies, now: datetime) -> Judged:
         prior = None if state is None else self._memory.prior(state.prior)
         return judge(active.policies, facts, prior=prior, now=now, phase=phase_after(state))
-
-
-def _question(
-    request: CheckInRequest, nonce: Nonce, asked: ProvenRequest | None, *, active: ActivePolicies, now: datetime
-) -> Question:
-    return Question(
-        request=request,
-        nonce=nonce,
-        challenge=nonce.raw if asked is None else bound_nonce(nonce.raw, asked.key.spki),
-        policies=active.policies,
-        now=now,
-    )
 
 
 def phase_after(state: DeviceState | None) -> Phase:

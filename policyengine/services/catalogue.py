@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from pki.authority import Authority
+from policyengine.services.activation import Activations
 from policyengine.services.appraisal import Appraiser
 from policyengine.services.attestation_result import Audience
 from policyengine.services.audit import Audit
@@ -34,6 +35,7 @@ class Services:
     """One of each. `ca_bundle` is PEM: issuing CA first, root last."""
 
     challenges: Challenges
+    activations: Activations
     checkins: CheckIns
     devices: Devices
     bundles: Bundles
@@ -82,6 +84,7 @@ def assemble(outside: Outside) -> Services:
     redecider = Redecider(store, entropy, shelf, memory, issuance.facts)
     return Services(
         challenges=Challenges(clock, entropy, outside.nonce_key),
+        activations=Activations(clock, entropy, outside.nonce_key, shelf),
         checkins=_checkins(outside, shelf, memory, issuance),
         devices=Devices(store, clock, entropy, shelf=shelf, memory=memory, redecider=redecider),
         bundles=Bundles(store, clock, entropy),
@@ -98,7 +101,14 @@ def assemble(outside: Outside) -> Services:
 
 
 def _checkins(outside: Outside, shelf: PolicyShelf, memory: Memory, issuance: Issuance) -> CheckIns:
-    appraiser = Appraiser(outside.store, memory, outside.results, audience=outside.audience, ca_facts=issuance.facts)
+    appraiser = Appraiser(
+        outside.store,
+        memory,
+        outside.results,
+        audience=outside.audience,
+        ca_facts=issuance.facts,
+        nonce_key=outside.nonce_key,
+    )
     return CheckIns(
         Equipment(
             reads=outside.store,

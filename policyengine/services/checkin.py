@@ -20,8 +20,9 @@ from policyengine.model.ids import DeviceId
 from policyengine.services.admission import pending_device, waits
 from policyengine.services.appraisal import Appraised, Appraiser
 from policyengine.services.changes import Enrolment, RecordDecision, SpentNonce
+from policyengine.services.claimants import UnannouncedError
 from policyengine.services.errors import ConflictError, RefusedError, ServiceError, UnavailableError
-from policyengine.services.identity import UnannouncedError, check_bounds
+from policyengine.services.identity import check_bounds
 from policyengine.services.issuing import Grant, Issuance, issues, status_after
 from policyengine.services.judging import Memory, has_changed, record_of, state_after
 from policyengine.services.nonces import (

@@ -12,8 +12,8 @@ from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId
 from policyengine.services.actors import PersonRole, Principal, demand
 from policyengine.services.changes import SALT_SIZE, Act, ChangeLifecycle, CreateEnrolmentToken, ImportDevices
+from policyengine.services.enrolment_tokens import token_digest
 from policyengine.services.errors import ConflictError, ForbiddenError, InvalidRequestError
-from policyengine.services.identity import token_digest
 from policyengine.services.judging import Memory, standing_of
 from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import Clock, DeviceFilter, Entropy, PageRequest, Store

@@ -27,10 +27,10 @@ from policyengine.model.ids import DeviceId, Digest
 from policyengine.model.policy import Mode, Phase
 from policyengine.services.admission import WAITS_FOR_A_PERSON, pending_device
 from policyengine.services.changes import SALT_SIZE, Enrolment, RecordDecision
+from policyengine.services.claimants import Claimant, UnannouncedError
 from policyengine.services.errors import ConflictError, MissingError, RefusedError, UnavailableError
 from policyengine.services.est_identity import Credentials, newcomer, renewer
 from policyengine.services.gathering import Context, gather_identified
-from policyengine.services.identity import Claimant, UnannouncedError
 from policyengine.services.issuing import Grant, Issuance, issues
 from policyengine.services.judging import Judged, Standing, judge, record_of, standing_of, state_after
 from policyengine.services.policies import ActivePolicies, PolicyShelf

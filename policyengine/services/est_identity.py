@@ -15,8 +15,10 @@ from pki.chain import validate_path
 from pki.errors import PathError
 from pki.keys import thumbprint
 from pki.request import ProvenRequest
+from policyengine.services.claimants import Claimant
+from policyengine.services.enrolment_tokens import device_of_token
 from policyengine.services.errors import ConflictError, RefusedError, UnauthenticatedError
-from policyengine.services.identity import Claimant, device_of_idevid, device_of_token
+from policyengine.services.identity import device_of_idevid
 from policyengine.services.issuing import HELD_BY_TIER
 from policyengine.services.policies import Policies
 from policyengine.services.ports import Store

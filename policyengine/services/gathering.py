@@ -19,7 +19,7 @@ from policyengine.decision.ingest import read_groups
 from policyengine.model.facts import Facts, Provenance, Source
 from policyengine.model.policy import Bundle
 from policyengine.model.schema import FactSchema
-from policyengine.services.identity import Claimant
+from policyengine.services.claimants import Claimant
 from policyengine.services.records import Device, DeviceView
 
 # What a device may say of itself; everything else is ours, its vendor's or its evidence's to say.

@@ -52,6 +52,8 @@ class Policies:
     schema: FactSchema
     entitlements: tuple[Entitlement, ...]
     anchors: TrustAnchors
+    ek_entitlements: tuple[Entitlement, ...]  # TPM vendors, and the devices their TPMs are built into
+    ek_anchors: tuple[x509.Certificate, ...]
     endorsements: Mapping[str, ReferenceValues]
     profiles: Mapping[str, Profile]
 
@@ -68,6 +70,7 @@ def compiled(bundle: Bundle, *, digest: Digest, commit: str | None) -> Policies:
     """Return `bundle` ready to decide with."""
     entitlements = tuple(_entitlement(anchor) for anchor in bundle.anchors if "idevid" in anchor.use)
     certificates = {entitlement.certificate: None for entitlement in entitlements}
+    tpm_vendors = tuple(_entitlement(anchor) for anchor in bundle.anchors if "ek" in anchor.use)
     models = bundle.fleet.models
     return Policies(
         digest=digest,
@@ -77,6 +80,8 @@ def compiled(bundle: Bundle, *, digest: Digest, commit: str | None) -> Policies:
         schema=CORE_SCHEMA.with_org(bundle.org_facts),
         entitlements=entitlements,
         anchors=TrustAnchors(certificates=tuple(certificates)),
+        ek_entitlements=tpm_vendors,
+        ek_anchors=tuple(dict.fromkeys(entitlement.certificate for entitlement in tpm_vendors)),
         endorsements={
             model: merged(values for values in bundle.reference_values if model in values.models)
             for model in models

@@ -21,9 +21,9 @@ class EvidenceItem:
 class CheckInRequest:
     """A check-in after JSON and base64url are undone.
 
-    `csr` is PKCS#10 DER. `token` and `key` (SPKI DER) are for enrolment by one-time token. `reported` are fact groups
-    as in a facts file (`{"net": {"open_ports": [22]}}`). `digest` is SHA-256 of the request body as received: a
-    byte-identical retry gets the stored reply.
+    `csr` is PKCS#10 DER. `token` and `key` (SPKI DER) are for enrolment by one-time token, `activation` is the secret
+    of a TPM credential. `reported` are fact groups as in a facts file (`{"net": {"open_ports": [22]}}`). `digest` is
+    SHA-256 of the request body as received: a byte-identical retry gets the stored reply.
     """
 
     nonce: bytes
@@ -33,6 +33,7 @@ class CheckInRequest:
     reported: Mapping[str, object] | None = None
     token: str | None = None
     key: bytes | None = None
+    activation: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

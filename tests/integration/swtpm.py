@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from cryptography import x509
+
+from pki import der
+from policyengine.attestation.tpm_keys import spki_of
+from policyengine.attestation.tpm_structures import read_public
 
 PROGRAMS = ("swtpm", "swtpm_setup", "tpm2_quote", "tpm2_activatecredential")
 EK_HANDLE, EK_CERTIFICATE = "0x81010001", "0x1c00002"
@@ -103,6 +110,46 @@ class SoftwareTpm:
         files = ("-o", "certify.msg", "-s", "certify.sig", "-f", "tss")
         self.run("tpm2_certify", "-c", str(key), "-C", str(ak.context), "-g", "sha256", *files)
         return self.read("certify.msg"), self.read("certify.sig")
+
+    def persist(self, context: Path, handle: str) -> None:
+        """Keep the key of `context` under a persistent handle."""
+        self.run("tpm2_evictcontrol", "-C", "o", "-c", str(context), handle)
+
+    def certify_over(self, key: str, ak: str, nonce: bytes) -> tuple[bytes, bytes]:
+        """Return TPMS_ATTEST and TPMT_SIGNATURE of TPM2_Certify over `nonce`, for two persistent handles.
+
+        tpm2-tools cannot say what is certified over, so this command is written by hand (Part 3 section 18.2).
+        """
+        password = bytes.fromhex("40000009" + "0000" + "00" + "0000")  # TPM_RS_PW with an empty password
+        sessions = len(2 * password).to_bytes(4, "big") + 2 * password
+        handles = bytes.fromhex(key[2:] + ak[2:])
+        scheme = bytes.fromhex("0010")  # TPM_ALG_NULL: the key's own
+        body = handles + sessions + len(nonce).to_bytes(2, "big") + nonce + scheme
+        head = bytes.fromhex("8002") + (10 + len(body)).to_bytes(4, "big") + bytes.fromhex("00000148")
+        answer = self.command(head + body)
+        assert answer[6:10] == bytes(4), answer.hex()
+        size = int.from_bytes(answer[14:16], "big")
+        end = 14 + int.from_bytes(answer[10:14], "big")
+        return answer[16 : 16 + size], answer[16 + size : end]
+
+    def command(self, sent: bytes) -> bytes:
+        """Return the TPM's answer to a command as it goes over the wire."""
+        with socket.socket(socket.AF_UNIX) as wire:
+            wire.connect(str(self.folder / "socket"))
+            wire.sendall(sent)
+            return wire.recv(4096)
+
+    def request(self, context: Path, public: bytes, name: str) -> tuple[bytes, bytes]:
+        """Return a certificate request (PKCS#10) that the key of `context` signs, and its SubjectPublicKeyInfo."""
+        spki = spki_of(read_public(public))
+        assert spki is not None
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]).public_bytes()
+        info = der.sequence(der.integer(0), subject, spki, der.context(0, b""))
+        (self.folder / "csr.info").write_bytes(info)
+        files = ("-o", "csr.sig", "-f", "plain", "csr.info")
+        self.run("tpm2_sign", "-c", str(context), "-g", "sha256", "-s", "ecdsa", *files)
+        algorithm = der.sequence(der.oid("1.2.840.10045.4.3.2"))  # ecdsa-with-SHA256
+        return der.sequence(info, algorithm, der.bit_string(self.read("csr.sig"))), spki
 
 
 def finished(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:

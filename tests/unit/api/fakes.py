@@ -17,6 +17,7 @@ from pki.revocation import Reason
 from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId, Digest, PartyName
 from policyengine.model.policy import Phase
+from policyengine.services.activation import ActivationRequest, Activations, WrappedSecret
 from policyengine.services.actors import PersonRole, Principal
 from policyengine.services.audit import Audit, ControlStatus, Explanation
 from policyengine.services.catalogue import Services
@@ -248,6 +249,15 @@ class FakeChallenges(Challenges):
         return Challenge(nonce=b"\xff" * 48, expires_at=NOW + timedelta(minutes=5))
 
 
+class FakeActivations(Activations):
+    def __init__(self) -> None:
+        self.asked: list[ActivationRequest] = []
+
+    def activate(self, request: ActivationRequest) -> WrappedSecret:
+        self.asked.append(request)
+        return WrappedSecret(id_object=b"\x01", encrypted_secret=b"\x02", expires_at=NOW + timedelta(minutes=5))
+
+
 class FakeCertificates(Certificates):
     def __init__(self) -> None:
         self.acts: list[tuple[str, str]] = []
@@ -407,6 +417,7 @@ def services() -> Services:
     """Return a fresh set of use cases."""
     return Services(
         challenges=FakeChallenges(),
+        activations=FakeActivations(),
         checkins=FakeCheckIns(),
         devices=FakeDevices(),
         bundles=FakeBundles(),

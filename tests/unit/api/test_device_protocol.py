@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from api.wire import read_checkin
 from policyengine.errors import PolicyEngineError
 from policyengine.model.base64url import base64url
+from policyengine.services.activation import ActivationRequest
 from policyengine.services.catalogue import Services
 from policyengine.services.errors import ConflictError, InvalidRequestError, RefusedError, UnavailableError
 from tests.unit.api import fakes
@@ -137,3 +138,38 @@ def test_a_challenge_for_an_ill_formed_id_is_refused(client: fakes.Client) -> No
 def test_public_documents_need_no_credential(client: fakes.Client) -> None:
     assert client.get("/pki/ca-bundle").headers["content-type"].startswith("application/pem-certificate-chain")
     assert client.get("/.well-known/jwks.json").json() == {"keys": [{"kty": "EC", "kid": "k"}]}
+
+
+ACTIVATION = {"nonce": "AA", "ek": "AQ", "ak": "Ag", "ek_chain": ["Aw", "BA"]}
+
+
+def test_a_tpm_gets_a_credential(client: fakes.Client, services: Services) -> None:
+    """TPM 2.0 Part 1 section 24."""
+    answer = client.post("/v1/tpm/activations", json=ACTIVATION)
+    assert answer.json() == {"id_object": "AQ", "encrypted_secret": "Ag", "expires_at": "2026-11-23T12:05:00Z"}
+    assert services.activations.asked == [
+        ActivationRequest(nonce=b"\x00", ek=b"\x01", ak=b"\x02", ek_chain=(b"\x03", b"\x04"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"ek_chain": []}, "ek_chain"),
+        ({"ek_chain": ["AA"] * 9}, "ek_chain"),
+        ({"ek_chain": [1]}, "ek_chain[0]"),
+        ({"ak": "!"}, "ak"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_a_request_for_a_credential_is_read_strictly(
+    client: fakes.Client, change: dict[str, object], path: str
+) -> None:
+    answer = client.post("/v1/tpm/activations", json=ACTIVATION | change)
+    assert (answer.status_code, answer.json()["path"]) == (400, path)
+
+
+@pytest.mark.parametrize("missing", sorted(ACTIVATION))
+def test_a_request_for_a_credential_is_whole(client: fakes.Client, missing: str) -> None:
+    answer = client.post("/v1/tpm/activations", json={k: v for k, v in ACTIVATION.items() if k != missing})
+    assert (answer.status_code, answer.json()["path"]) == (400, missing)
