@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 
-from policyengine.decision.facts_json import json_value, quick_canonical
+from policyengine.decision.facts_json import SOURCE_NAMES, json_value, quick_canonical
 from policyengine.model.canonical import canonical
 from policyengine.model.decision import Decision, FactSeen, Finding, Sight
 from policyengine.model.ids import BindingName, Digest, RuleName, digest_of
@@ -87,7 +87,7 @@ def _finding(found: Finding, sight: Sight, commit: str | None) -> dict[str, obje
 def _seen(seen: FactSeen) -> dict[str, object]:
     document = {
         "value": _shown(seen.value),
-        "source": seen.source.name.lower(),
+        "source": SOURCE_NAMES[seen.source],
         "observed_at": format_timestamp(seen.observed_at),
     }
     return document if seen.evidence_digest is None else {**document, "evidence_digest": seen.evidence_digest}

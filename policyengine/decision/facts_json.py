@@ -9,8 +9,10 @@ from typing import Any
 import orjson
 
 from policyengine.model.canonical import canonical
-from policyengine.model.facts import Facts, Provenance
+from policyengine.model.facts import Facts, Provenance, Source
 from policyengine.model.times import format_duration, format_timestamp
+
+SOURCE_NAMES = tuple(source.name.lower() for source in Source)  # by its number: the name of a member is slow to ask for
 
 
 def json_value(value: object) -> object:
@@ -45,7 +47,7 @@ def provenance_documents(provenance: Mapping[str, Provenance]) -> dict[str, dict
 def provenance_document(kept: Provenance) -> dict[str, object]:
     """Return one provenance entry; keys without meaning are left out."""
     document: dict[str, object] = {
-        "source": kept.source.name.lower(),
+        "source": SOURCE_NAMES[kept.source],
         "observed_at": format_timestamp(kept.observed_at),
     }
     if kept.received_at is not None:

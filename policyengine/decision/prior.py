@@ -58,7 +58,11 @@ def carries_on(decision: Decision, before: Prior) -> bool:
 def _carries_on(found: Finding, history: RuleHistory | None) -> bool:
     if history is PASSED:
         return found.result is Result.PASS
-    return history is not None and (PASSED if found.result is Result.PASS else _history(found)) == history
+    return history is not None and (
+        found.decisive is history.decisive
+        and found.failing_since == history.failing_since
+        and found.unknown_since == history.unknown_since
+    )
 
 
 def prior_document(prior: Prior) -> dict[str, object]:

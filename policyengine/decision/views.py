@@ -114,7 +114,17 @@ class Views:
 
     def _view(self, need: Need) -> View:
         """Return the view that `need` makes; needs that refuse the same share one."""
-        reasons = tuple([self._refusal(kept, need) for kept, _ in self._origins])
+        minimum, fresh, now = need.minimum, need.fresh, self._now
+        reasons = tuple(
+            [
+                "fact.weak"
+                if minimum is not None and kept.source < minimum
+                else "fact.stale"  # half-open; observed in the future counts as too old
+                if fresh is not None and not (_NOTHING <= now - kept.observed_at < fresh)
+                else None
+                for kept, _ in self._origins
+            ]
+        )
         found = self._alike.get(reasons)
         if found is None:
             pairs = zip(self._origins, reasons, strict=True)
@@ -124,14 +134,6 @@ class Views:
             found = View(values=values, complete=complete, refused=refused, shown=Shown(values))
             self._alike[reasons] = found
         return found
-
-    def _refusal(self, kept: Provenance, need: Need) -> str | None:
-        fresh = need.fresh
-        if need.minimum is not None and kept.source < need.minimum:
-            return "fact.weak"
-        if fresh is not None and not (_NOTHING <= self._now - kept.observed_at < fresh):
-            return "fact.stale"  # half-open; observed in the future counts as too old
-        return None
 
     def _below(self, above: str, found: Mapping[str, object], refused: Mapping[str, str]) -> dict[str, object]:
         branches, prefix = self._layout.branches, self.prefix

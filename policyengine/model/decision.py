@@ -99,7 +99,7 @@ class Finding:
 
     def __post_init__(self) -> None:
         """Make `line`: a finding that passes is shared by all decisions, so most of them find theirs made."""
-        object.__setattr__(self, "line", f"{self.terms.heading}{self.result.value}\n{self.reason}")
+        object.__setattr__(self, "line", f"{self.terms.heading}{self.result._value_}\n{self.reason}")
 
     @property
     def rule(self) -> RuleName:

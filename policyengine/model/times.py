@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 from policyengine.errors import PolicyEngineError
 
 MAX_DURATION = timedelta(seconds=315_576_000_000)  # google.protobuf.Duration: 10,000 years either way
 
+KEPT_TIMES = 4096  # one check-in writes the same few moments some thirty times
 _TIMESTAMP = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d{2}):(\d{2}))",
     re.ASCII,
@@ -71,6 +73,7 @@ def _zone(match: re.Match[str]) -> timezone:
     return timezone(-offset if match[9] == "-" else offset)
 
 
+@lru_cache(maxsize=KEPT_TIMES)
 def format_timestamp(moment: datetime) -> str:
     """Return aware `moment` as RFC 3339 in UTC with `Z`; six digits of fraction where it has one."""
     text = (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat()
