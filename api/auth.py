@@ -11,43 +11,45 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Mount, Route
 
-from policyengine.services.actors import PersonRole, Principal
+from policyengine.services.actors import PersonRole, Principal, Right, demand
 from policyengine.services.catalogue import Services
-from policyengine.services.errors import ForbiddenError, UnauthenticatedError
+from policyengine.services.errors import UnauthenticatedError
 
 BEARER = "bearer "
 
 MAX_TOKEN = 256  # ours have about 70 characters; more is not a token
 
-_EVERYONE = frozenset(PersonRole)
-_STAFF = frozenset({PersonRole.SECURITY, PersonRole.ENGINEERING, PersonRole.OPERATIONS})
-
 
 class Permission(Enum):
-    """What a route asks of its caller, and the roles that have it (an admin has all)."""
+    """What a route asks of its caller: nothing, a proof of another kind, or a right of people (services.actors)."""
 
-    PUBLIC = ("public", frozenset[PersonRole]())  # anyone: it tells nothing that is not public
-    DEVICE = ("device", frozenset[PersonRole]())  # a device, which proves itself to the use case and not by a token
-    PAGE = ("page", _EVERYONE)  # a person with a session cookie, read only
-    READ = ("read", _EVERYONE)
-    OPERATE = ("operate", frozenset({PersonRole.OPERATIONS, PersonRole.SECURITY}))
-    PUBLISH = ("publish", _STAFF)
-    ACTIVATE = ("activate", frozenset({PersonRole.SECURITY}))
-    CERTIFY = ("certify", frozenset({PersonRole.SECURITY, PersonRole.OPERATIONS}))
-    REVOKE = ("revoke", frozenset({PersonRole.SECURITY}))
-    AUDIT = ("audit", _STAFF | {PersonRole.AUDITOR})
-    MEASURE = ("measure", _STAFF | {PersonRole.AUDITOR})
-    INSPECT = ("inspect", frozenset({PersonRole.AUDITOR}))  # who holds tokens
-    ADMINISTER = ("administer", frozenset[PersonRole]())
+    PUBLIC = ("public", None)  # anyone: it tells nothing that is not public
+    DEVICE = ("device", None)  # a device, which proves itself to the use case and not by a token
+    PAGE = ("page", Right.READ)  # a person with a session cookie, read only
+    READ = ("read", Right.READ)
+    OPERATE = ("operate", Right.OPERATE)
+    PUBLISH = ("publish", Right.PUBLISH)
+    ACTIVATE = ("activate", Right.ACTIVATE)
+    CERTIFY = ("certify", Right.CERTIFY)
+    REVOKE = ("revoke", Right.REVOKE)
+    AUDIT = ("audit", Right.AUDIT)
+    MEASURE = ("measure", Right.MEASURE)
+    INSPECT = ("inspect", Right.INSPECT)
+    ADMINISTER = ("administer", Right.ADMINISTER)
 
-    def __init__(self, label: str, roles: frozenset[PersonRole]) -> None:
+    def __init__(self, label: str, right: Right | None) -> None:
         self.label = label
-        self.roles = roles
+        self.right = right
+
+    @property
+    def roles(self) -> frozenset[PersonRole]:
+        """The roles that have it beside admin; none where no token is asked for."""
+        return frozenset() if self.right is None else self.right.roles
 
     def check(self, actor: Principal) -> Principal:
         """Return `actor`; raises ForbiddenError when its role does not have this permission."""
-        if actor.role is not PersonRole.ADMIN and actor.role not in self.roles:
-            raise ForbiddenError(f"role `{actor.role.value}` lacks permission `{self.label}`", permission=self.label)
+        if self.right is not None:
+            demand(actor, self.right)
         return actor
 
 

@@ -30,13 +30,36 @@ class Principal:
     models: frozenset[str] | None = None
 
 
+_EVERYONE = frozenset(PersonRole)
+_STAFF = frozenset({PersonRole.SECURITY, PersonRole.ENGINEERING, PersonRole.OPERATIONS})
+
+
+class Right(Enum):
+    """What a use case asks of its actor, and the roles that have it (an admin has all); stated nowhere else."""
+
+    READ = ("read", _EVERYONE)
+    OPERATE = ("operate", frozenset({PersonRole.OPERATIONS, PersonRole.SECURITY}))
+    PUBLISH = ("publish", _STAFF)
+    ACTIVATE = ("activate", frozenset({PersonRole.SECURITY}))  # changes what the whole fleet is judged by
+    CERTIFY = ("certify", frozenset({PersonRole.SECURITY, PersonRole.OPERATIONS}))  # hold and release
+    REVOKE = ("revoke", frozenset({PersonRole.SECURITY}))  # cannot be taken back
+    AUDIT = ("audit", _STAFF | {PersonRole.AUDITOR})
+    MEASURE = ("measure", _STAFF | {PersonRole.AUDITOR})
+    INSPECT = ("inspect", frozenset({PersonRole.AUDITOR}))  # who holds tokens
+    ADMINISTER = ("administer", frozenset[PersonRole]())
+
+    def __init__(self, label: str, roles: frozenset[PersonRole]) -> None:
+        self.label = label
+        self.roles = roles
+
+
 SYSTEM = Principal(name="system", role=PersonRole.ADMIN)  # sweeps and start-up repairs; no token ever yields it
 
 
-def demand(actor: Principal, *roles: PersonRole) -> None:
-    """Raise ForbiddenError unless `actor` is an admin or has one of `roles`."""
-    if actor.role is not PersonRole.ADMIN and actor.role not in roles:
-        raise ForbiddenError(f"role `{actor.role.value}` may not do that", needed=[role.value for role in roles])
+def demand(actor: Principal, right: Right) -> None:
+    """Raise ForbiddenError unless `actor` has `right`."""
+    if actor.role is not PersonRole.ADMIN and actor.role not in right.roles:
+        raise ForbiddenError(f"role `{actor.role.value}` lacks permission `{right.label}`", permission=right.label)
 
 
 def demand_whole_fleet(actor: Principal) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from policyengine.model.ids import DeviceId, Digest
-from policyengine.services.actors import PersonRole, Principal, demand, demand_whole_fleet
+from policyengine.services.actors import Principal, Right, demand, demand_whole_fleet
 from policyengine.services.explanation import Explanation, explain
 from policyengine.services.judging import Memory
 from policyengine.services.policies import PolicyShelf
@@ -19,8 +19,6 @@ from policyengine.services.replaying import ReplayReport, replay
 from policyengine.services.scope import missing, visible_view
 
 __all__ = ["Audit", "ControlStatus", "Explanation", "ReplayReport"]
-
-_READERS = (PersonRole.SECURITY, PersonRole.OPERATIONS, PersonRole.ENGINEERING, PersonRole.AUDITOR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +106,7 @@ class Audit:
     ) -> Page[SecurityEvent]:
         """Return what was not believed, newest first. A viewer of some models must name a device of theirs."""
         if viewer.models is None:
-            demand(viewer, *_READERS)
+            demand(viewer, Right.AUDIT)
         elif device_id is None:
             raise missing("name a device of yours", "device.missing")
         if device_id is not None:
@@ -117,7 +115,7 @@ class Audit:
 
     def events(self, viewer: Principal, page: PageRequest) -> Page[AuditEvent]:
         """Return administrative acts, newest first. Raises ForbiddenError."""
-        demand(viewer, *_READERS)
+        demand(viewer, Right.AUDIT)
         demand_whole_fleet(viewer)
         return self._store.audit_events(page)
 

@@ -7,7 +7,7 @@ import re
 from pki.certificates import load_certificate
 from pki.revocation import Reason
 from policyengine.model.ids import DeviceId
-from policyengine.services.actors import PersonRole, Principal, demand
+from policyengine.services.actors import Principal, Right, demand
 from policyengine.services.changes import SALT_SIZE, Act, SetCertificateStatus, StatusChange
 from policyengine.services.errors import ConflictError, MissingError, RefusedError
 from policyengine.services.issuing import HELD_BY_TIER, issues
@@ -16,7 +16,6 @@ from policyengine.services.ports import Clock, Entropy, PageRequest, Store
 from policyengine.services.records import CertificateRecord, CertificateStatus, DeviceView, Lifecycle, Page
 
 MAX_REASON = 200
-_REVOKERS = (PersonRole.SECURITY, PersonRole.OPERATIONS)
 _SERIAL = re.compile(r"[0-9a-f]{1,40}")
 
 
@@ -51,14 +50,16 @@ class Certificates:
 
     def revoke(self, actor: Principal, serial: str, *, reason: Reason) -> None:
         """Revoke for good. Raises MissingError, ConflictError when it is revoked already."""
-        record = self._changeable(actor, serial)
+        demand(actor, Right.REVOKE)
+        record = self.show(actor, serial)
         if record.status is CertificateStatus.REVOKED:
             raise ConflictError("the certificate is revoked already", code="certificate.revoked")
         self._set(actor, record, CertificateStatus.REVOKED, reason.value)
 
     def hold(self, actor: Principal, serial: str, *, reason: str) -> None:
         """Put on hold until a person releases it. Raises MissingError, ConflictError unless it is good."""
-        record = self._changeable(actor, serial)
+        demand(actor, Right.CERTIFY)
+        record = self.show(actor, serial)
         if record.status is not CertificateStatus.GOOD:
             raise ConflictError("the certificate is not good", code="certificate.status")
         self._set(actor, record, CertificateStatus.HOLD, f"person: {reason[:MAX_REASON]}")
@@ -68,7 +69,8 @@ class Certificates:
 
         Raises MissingError, ConflictError; a tier's hold ends with the tier.
         """
-        record = self._changeable(actor, serial)
+        demand(actor, Right.CERTIFY)
+        record = self.show(actor, serial)
         if record.status is not CertificateStatus.HOLD:
             raise ConflictError("the certificate is not on hold", code="certificate.status")
         if record.status_reason == HELD_BY_TIER:
@@ -103,10 +105,6 @@ class Certificates:
     def _is_admitted(self, view: DeviceView) -> bool:
         profile = self._shelf.active().policies.profiles.get(view.device.model)
         return view.state is not None and issues(profile, view.state.tier)
-
-    def _changeable(self, actor: Principal, serial: str) -> CertificateRecord:
-        demand(actor, *_REVOKERS)
-        return self.show(actor, serial)
 
     def _set(self, actor: Principal, record: CertificateRecord, status: CertificateStatus, reason: str) -> None:
         now = self._clock.now()

@@ -10,7 +10,7 @@ from policyengine.decision.facts_parts import join_document
 from policyengine.model.base64url import base64url
 from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId
-from policyengine.services.actors import PersonRole, Principal, demand
+from policyengine.services.actors import Principal, Right, demand
 from policyengine.services.changes import SALT_SIZE, Act, ChangeLifecycle, CreateEnrolmentToken, ImportDevices
 from policyengine.services.enrolment_tokens import token_digest
 from policyengine.services.errors import ConflictError, ForbiddenError, InvalidRequestError
@@ -36,7 +36,6 @@ from policyengine.services.scope import filtered, missing, visible_view
 MAX_IMPORT = 10_000  # devices in one request: one transaction of about a second
 MAX_TOKEN_LIFETIME = timedelta(days=90)  # from the factory to the site; longer, and nobody knows where the token went
 MAX_REASON = 500
-_OPERATORS = (PersonRole.OPERATIONS, PersonRole.SECURITY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +135,7 @@ class Devices:
         Raises ConflictError when an id is held by another serial, InvalidRequestError for a model that the policies in
         force do not have, or have from another vendor, ForbiddenError for a model that the actor may not see.
         """
-        demand(actor, *_OPERATORS)
+        demand(actor, Right.OPERATE)
         now = self._clock.now()
         announced = tuple(_expected(device, now) for device in devices)
         if not 1 <= len(announced) <= MAX_IMPORT:
@@ -222,7 +221,7 @@ class Devices:
         return visible_view(self._store, viewer, device_id)
 
     def _changeable(self, actor: Principal, device_id: DeviceId) -> DeviceView:
-        demand(actor, *_OPERATORS)
+        demand(actor, Right.OPERATE)
         return visible_view(self._store, actor, device_id)
 
     def _restrict(self, actor: Principal, view: DeviceView, restriction: Restriction | None, act: Act) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from policyengine.language.bundle import BundleFile, decode_file, encode
 from policyengine.model.ids import Digest
-from policyengine.services.actors import PersonRole, Principal, demand, demand_whole_fleet
+from policyengine.services.actors import Principal, Right, demand, demand_whole_fleet
 from policyengine.services.changes import SALT_SIZE, Act, ActivateBundle, Document, StoreBundle
 from policyengine.services.errors import ConflictError, MissingError
 from policyengine.services.policies import compiled
 from policyengine.services.ports import Clock, Entropy, PageRequest, Store
 from policyengine.services.records import Activation, BundleRecord, Page
-
-_PUBLISHERS = (PersonRole.SECURITY, PersonRole.ENGINEERING, PersonRole.OPERATIONS)
 
 
 class Bundles:
@@ -28,7 +26,7 @@ class Bundles:
         Raises CorruptBundleError, BundleDigestError, BundleShapeError (`bundle.*`), UntranslatableError and
         ProfileError for what cannot be put in force, ForbiddenError.
         """
-        demand(actor, *_PUBLISHERS)
+        demand(actor, Right.PUBLISH)
         file = decode_file(content)
         self._store_bundle(actor, file)
         return file.digest
@@ -39,7 +37,7 @@ class Bundles:
         Raises MissingError; ConflictError when someone activated in between (`bundle.generation`) or the bundle was
         published before the one in force (`bundle.older`): to go back, publish the older one again.
         """
-        demand(actor, *_PUBLISHERS)
+        demand(actor, Right.ACTIVATE)
         demand_whole_fleet(actor)
         record = self._record(digest)
         current = self._store.activation()

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from policyengine.model.base64url import base64url
 from policyengine.model.ids import PartyName
-from policyengine.services.actors import PersonRole, Principal, demand
+from policyengine.services.actors import PersonRole, Principal, Right, demand
 from policyengine.services.changes import SALT_SIZE, Act, CreateApiToken, RevokeApiToken, TouchApiToken
 from policyengine.services.errors import InvalidRequestError, MissingError, UnauthenticatedError
 from policyengine.services.ports import Clock, Entropy, Store
@@ -53,7 +53,7 @@ class Tokens:
 
         Raises ForbiddenError, InvalidRequestError.
         """
-        demand(actor)
+        demand(actor, Right.ADMINISTER)
         if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
             raise InvalidRequestError(f"name is not 1 to {MAX_NAME} printable characters", field="name")
         if not timedelta(0) < lifetime <= MAX_LIFETIME:
@@ -101,12 +101,12 @@ class Tokens:
 
     def list(self, viewer: Principal) -> tuple[ApiToken, ...]:
         """Return all tokens, newest first. Raises ForbiddenError."""
-        demand(viewer, PersonRole.AUDITOR)
+        demand(viewer, Right.INSPECT)
         return self._store.api_tokens()
 
     def revoke(self, actor: Principal, token_id: str) -> None:
         """End a token now. Raises ForbiddenError, MissingError, ConflictError when it is revoked already."""
-        demand(actor)
+        demand(actor, Right.ADMINISTER)
         if self._store.api_token(token_id) is None:
             raise MissingError("no token has that id", code="token.missing")
         now = self._clock.now()
