@@ -7,6 +7,7 @@ for commands that run beside it.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,13 @@ from policyengine.adapters.authority import (
 from policyengine.adapters.clock import SystemClock
 from policyengine.adapters.entropy import SystemEntropy
 from policyengine.adapters.jws import ResultKey
-from policyengine.adapters.keyfile import read_or_create_passphrase, read_passphrase, read_private, write_private
+from policyengine.adapters.keyfile import (
+    read_or_create_passphrase,
+    read_passphrase,
+    read_private,
+    sync_directory,
+    write_private,
+)
 from policyengine.adapters.log_files import CheckpointFile, found_log, open_log_key
 from policyengine.adapters.sql.ledger import SqlLedger
 from policyengine.adapters.sql.migration import upgrade
@@ -47,6 +54,12 @@ class ResultKeyError(PolicyEngineError):
     """The key of attestation results is of a kind they cannot be signed with."""
 
     code = "fault.result-key"
+
+
+class ServingError(PolicyEngineError):
+    """Something that needs the server stopped, while it runs."""
+
+    code = "serve.running"
 
 
 class NoInstallationError(PolicyEngineError):
@@ -115,6 +128,32 @@ def opened(settings: Settings) -> Iterator[Installation]:
         yield installation
     finally:
         installation.close()
+
+
+def end_nonces(settings: Settings) -> None:
+    """End every nonce issued so far by a new epoch, durably; the servers must be stopped, for each keeps its epoch.
+
+    Raises ServingError while the server of this data directory runs, NoInstallationError.
+    """
+    demand_installation(settings)
+    _demand_stopped(settings)
+    key, file = _nonce_key(settings), _nonce_file(settings)
+    fresh = file.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    write_private(fresh, json.dumps({"epoch": key.epoch + 1, "secret": key.secret.hex()}).encode())
+    fresh.replace(file)
+    sync_directory(file.parent)
+
+
+def _demand_stopped(settings: Settings) -> None:
+    try:
+        announced = json.loads(settings.layout.server.read_text(encoding="utf-8"))
+        os.kill(announced["pid"], 0)
+    except (FileNotFoundError, ProcessLookupError):
+        return  # never announced, or killed and gone
+    except PermissionError:
+        pass  # it lives, as another user's
+    raise ServingError("the server runs; stop it first", pid=announced["pid"])
 
 
 def demand_installation(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""What the server does beside answering: deciding again about devices whose decision has ended."""
+"""What the server does beside answering: decides again about devices whose decision has ended, forgets old nonces."""
 
 from __future__ import annotations
 
@@ -36,12 +36,14 @@ def _loop(sweep: Sweep, stop: threading.Event) -> None:
 
 
 def _round(sweep: Sweep, stop: threading.Event) -> None:
-    """Sweep until nothing is due. A refusal (storage away, no bundle yet) is tried again in the next second."""
+    """Sweep and prune until nothing is due. A refusal (storage away, no bundle yet) is tried again a second later."""
     try:
         while not stop.is_set():
             count = sweep.run(limit=SWEEP_BATCH)
             if count == 0:
-                return
+                break
             log.info("devices were decided again", extra={"count": count})
+        while not stop.is_set() and sweep.prune():
+            pass
     except PolicyEngineError as refusal:
         log.warning("the sweep waits", extra={"code": refusal.code})

@@ -152,6 +152,17 @@ def retire(device: Id, reason: Reason, data: Data = None) -> None:
         services.devices.retire(actor, device_id(device), reason=reason)
 
 
+@app.command("reset-floors")
+def reset_floors(reason: Reason, data: Data = None) -> None:
+    """Let devices that checked in while the clock was ahead check in again; only with the server stopped."""
+    from policyengine.wiring import end_nonces
+
+    end_nonces(settings_at(data))  # first: what is above a lowered floor must not be spent again
+    with _services(data) as (services, actor):
+        count = services.devices.lower_floors(actor, reason=reason)
+    typer.echo(f"{count} devices may check in again, each with a new challenge")
+
+
 @contextmanager
 def _services(data: Path | None) -> Iterator[tuple[Services, Principal]]:
     """Yield the installation's services and the person at this machine, who may do everything."""

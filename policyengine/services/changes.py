@@ -238,6 +238,26 @@ class TouchApiToken:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneNonces:
+    """Forget spent nonces by hash; one that did not expire before `expired_before` stays."""
+
+    hashes: tuple[bytes, ...]
+    expired_before: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LowerFloors:
+    """Bring the floors of devices that lie ahead of `ahead_of` back to `floor`, after a clock was wrong.
+
+    Only once every nonce issued before has ended by a new epoch: a nonce above the new floor could be spent again.
+    """
+
+    ahead_of: datetime
+    floor: datetime
+    act: Act
+
+
 Change = (
     RecordDecision
     | ReserveCertificate
@@ -254,4 +274,6 @@ Change = (
     | CreateApiToken
     | RevokeApiToken
     | TouchApiToken
+    | PruneNonces
+    | LowerFloors
 )

@@ -11,10 +11,18 @@ from policyengine.model.base64url import base64url
 from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId
 from policyengine.services.actors import Principal, Right, demand
-from policyengine.services.changes import SALT_SIZE, Act, ChangeLifecycle, CreateEnrolmentToken, ImportDevices
+from policyengine.services.changes import (
+    SALT_SIZE,
+    Act,
+    ChangeLifecycle,
+    CreateEnrolmentToken,
+    ImportDevices,
+    LowerFloors,
+)
 from policyengine.services.enrolment_tokens import token_digest
 from policyengine.services.errors import ConflictError, ForbiddenError, InvalidRequestError
 from policyengine.services.judging import Memory, standing_of
+from policyengine.services.nonces import CLOCK_SKEW
 from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import Clock, DeviceFilter, Entropy, PageRequest, Store
 from policyengine.services.records import (
@@ -207,6 +215,19 @@ class Devices:
             raise ConflictError("the device is retired already", code="device.retired")
         self._move(actor, view, view.device.lifecycle, Lifecycle.RETIRED, action="device.retire", reason=reason)
 
+    def lower_floors(self, actor: Principal, *, reason: str) -> int:
+        """Return how many devices that checked in while a clock was ahead may do so again.
+
+        Only once a new epoch has ended every nonce issued so far (wiring.end_nonces). Raises ForbiddenError.
+        """
+        demand(actor, Right.ADMINISTER)
+        now = self._clock.now()
+        ahead = now + CLOCK_SKEW
+        count = self._store.floors_ahead(ahead)
+        act = self._act(actor, "device.lower-floors", "fleet", now, reason=_bounded(reason))
+        self._store.apply(LowerFloors(ahead_of=ahead, floor=now, act=act))
+        return count
+
     def _current(self, viewer: Principal, device_id: DeviceId) -> DeviceView:
         view = visible_view(self._store, viewer, device_id)
         now = self._clock.now()
@@ -255,7 +276,7 @@ class Devices:
                     device_id=device.id,
                 )
 
-    def _act(self, actor: Principal, action: str, subject: DeviceId, now: datetime, **detail: object) -> Act:
+    def _act(self, actor: Principal, action: str, subject: str, now: datetime, **detail: object) -> Act:
         salt = self._entropy.draw(SALT_SIZE)
         return Act(actor=actor.name, at=now, action=action, subject=subject, detail=detail, salt=salt)
 

@@ -171,6 +171,14 @@ class CheckInReads(Protocol):
         """Return the device that spent an unbound nonce."""
         ...
 
+    def spent_before(self, moment: datetime, limit: int) -> tuple[bytes, ...]:
+        """Return hashes of spent unbound nonces that expired before `moment`, longest ago first."""
+        ...
+
+    def floors_ahead(self, moment: datetime) -> int:
+        """Return how many devices spent a nonce that was issued after `moment`."""
+        ...
+
     def enrolment_token(self, token_hash: bytes) -> EnrolmentToken | None:
         """Return the one-time token with that hash."""
         ...

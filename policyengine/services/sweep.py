@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from policyengine.services.changes import PruneNonces
 from policyengine.services.errors import ConflictError
 from policyengine.services.ports import CheckInReads, Clock, Writer
 from policyengine.services.redeciding import Redecider
+
+PRUNED_AT_ONCE = 512  # a delete of some milliseconds, which check-ins may wait behind
+SPENT_KEPT = timedelta(days=1)  # after a spent nonce expired: a clock put back by less cannot bring it back to life
 
 
 class Sweep:
@@ -15,6 +21,17 @@ class Sweep:
         self._writer = writer
         self._clock = clock
         self._redecider = redecider
+
+    def prune(self, *, limit: int = PRUNED_AT_ONCE) -> int:
+        """Return how many spent nonces were forgotten, at most `limit`; call until 0. Raises UnavailableError.
+
+        These are of enrolments: later nonces are bound to their device, whose floor is all that need be kept of them.
+        """
+        before = self._clock.now() - SPENT_KEPT
+        hashes = self._reads.spent_before(before, limit)
+        if hashes:
+            self._writer.apply(PruneNonces(hashes=hashes, expired_before=before))
+        return len(hashes)
 
     def run(self, *, limit: int = 256) -> int:
         """Return how many devices were decided again, at most `limit`; call until 0.

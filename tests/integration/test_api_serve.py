@@ -171,6 +171,23 @@ def test_a_second_start_keeps_authority_and_admin_token(tmp_path: Path) -> None:
         assert (second.ca_pem, second.token, status) == (*before, 200)
 
 
+def test_floors_are_reset_only_while_no_server_runs(tmp_path: Path) -> None:
+    """A running server keeps its epoch in memory: under it, a nonce above a lowered floor could be spent again."""
+    command = [sys.executable, "-m", "policyengine", "device", "reset-floors", "--reason", "clock", "--data"]
+    data = tmp_path / "data"
+    with running(data):
+        key = (data / "keys" / "nonce.json").read_bytes()
+        refused = subprocess.run([*command, str(data)], capture_output=True, text=True, check=False)
+        assert (refused.returncode, (data / "keys" / "nonce.json").read_bytes()) == (2, key)
+        assert refused.stderr.startswith("error[serve.running]")
+    done = subprocess.run([*command, str(data)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "0 devices may check in again, each with a new challenge\n")
+    before, after = json.loads(key), json.loads((data / "keys" / "nonce.json").read_bytes())
+    assert after == {"epoch": before["epoch"] + 1, "secret": before["secret"]}
+    with running(data):
+        pass  # it opens what the command left
+
+
 def test_a_second_start_on_a_port_in_use_leaves_the_running_server_alone(fleet: Fleet) -> None:
     where = (fleet.server.data / "server.json").read_bytes()
     command = [sys.executable, "-m", "policyengine", "serve", "--data", str(fleet.server.data)]

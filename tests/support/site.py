@@ -210,7 +210,9 @@ def log_key(seed: bytes, name: str) -> LogKeyFile:
 LOG_KEY = log_key(b"l" * 32, "log.example/kestrel")
 
 
-def open_site(url: str, *, count: int = 30, clock: FakeClock | None = None, seed: int = 7) -> Site:
+def open_site(
+    url: str, *, count: int = 30, clock: FakeClock | None = None, seed: int = 7, nonce_key: NonceKey = NONCE_KEY
+) -> Site:
     """Return the site on the database at `url`, migrated; nothing is published or announced yet."""
     clock = clock or FakeClock()
     registrar = Registrar()
@@ -222,7 +224,7 @@ def open_site(url: str, *, count: int = 30, clock: FakeClock | None = None, seed
             store=store,
             clock=clock,
             entropy=FakeEntropy(seed=seed),
-            nonce_key=NONCE_KEY,
+            nonce_key=nonce_key,
             authority=stored.authority,
             ledger=SqlLedger(store, registrar),
             chain=stored.chain,

@@ -106,6 +106,8 @@ class SqlCheckInReads:
         self._by_id = Reading(view_select().where(_device.id == bindparam("by_id")), engine, kept)
         self._reuse = Reading(_key_reuse(), engine, kept)
         self._spent = Reading(_one(tables.spent_nonce.c.device_id, tables.spent_nonce.c.nonce_hash), engine, kept)
+        self._spent_before = Reading(_spent_before(), engine, kept)
+        self._ahead = Reading(select(func.count()).where(_state.floor > bindparam("moment")), engine, kept)
         self._token = Reading(_token_select(), engine, kept)
         self._expired = Reading(_expired(), engine, kept)
         self._document = Reading(_one(tables.document.c.body, tables.document.c.digest), engine, kept)
@@ -139,6 +141,15 @@ class SqlCheckInReads:
         """Return the device that spent an unbound nonce."""
         row = self._spent.first(key=nonce_hash)
         return None if row is None else DeviceId(row[0])
+
+    def spent_before(self, moment: datetime, limit: int) -> tuple[bytes, ...]:
+        """Return hashes of spent unbound nonces that expired before `moment`, longest ago first."""
+        return tuple(row[0] for row in self._spent_before.rows(moment=micros(moment), most=limit))
+
+    def floors_ahead(self, moment: datetime) -> int:
+        """Return how many devices spent a nonce that was issued after `moment`."""
+        row = self._ahead.first(moment=micros(moment))
+        return 0 if row is None else int(row[0])
 
     def enrolment_token(self, token_hash: bytes) -> EnrolmentToken | None:
         """Return the one-time token with that hash."""
@@ -211,6 +222,12 @@ def _key_reuse() -> Select[Any]:
 
 def _one(column: Any, key: Any) -> Select[Any]:
     return select(column).where(key == bindparam("key"))
+
+
+def _spent_before() -> Select[Any]:
+    spent = tables.spent_nonce.c
+    expired = select(spent.nonce_hash).where(spent.expires_at < bindparam("moment"))
+    return expired.order_by(spent.expires_at).limit(bindparam("most"))
 
 
 def _token_select() -> Select[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Dialect
 
 from policyengine.adapters.sql import administration as admin
+from policyengine.adapters.sql import upkeep
 from policyengine.adapters.sql.batch import MAX_KNOWN_DOCUMENTS, Batch, Statements
 from policyengine.adapters.sql.recording import enrol, read_guards, record_decision, reserve
 from policyengine.services import changes
@@ -33,6 +34,8 @@ _CARRIED_OUT: dict[type[Change], Callable[[Batch, Any], None]] = {
     changes.CreateApiToken: admin.create_api_token,
     changes.RevokeApiToken: admin.revoke_api_token,
     changes.TouchApiToken: admin.touch_api_token,
+    changes.PruneNonces: upkeep.prune_nonces,
+    changes.LowerFloors: upkeep.lower_floors,
 }
 
 
