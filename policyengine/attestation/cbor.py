@@ -13,7 +13,7 @@ to the same verdict on random input.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, NoReturn
 
 from cbor2 import CBORError, CBORTag, frozendict, loads
@@ -54,7 +54,11 @@ def reader(*tags: int) -> Reader:
     The function raises MalformedEvidenceError with a `cbor.*` code and the `offset` of the byte it does not accept.
     Work is bounded by MAX_BYTES and MAX_DEPTH.
     """
-    allowed = frozenset(tags)
+    return reader_of(frozenset(tags))
+
+
+def reader_of(allowed: Container[int]) -> Reader:
+    """Return the `reader` that lets the tags in `allowed` through."""
     interpreted = {tag: _inert(tag, allowed) for tag in _INTERPRETED_TAGS}
 
     def hook(tag: CBORTag, _immutable: bool) -> CBORTag:  # noqa: FBT001 - the signature cbor2 calls
@@ -90,7 +94,7 @@ def _mark(size: int) -> tuple[bytes, bytes]:
     return mark, _MARK_HEADER + size.to_bytes(4, "big") + mark
 
 
-def _inert(tag: int, allowed: frozenset[int]) -> Callable[[Any, bool], CBORTag]:
+def _inert(tag: int, allowed: Container[int]) -> Callable[[Any, bool], CBORTag]:
     def decode(value: Any, _immutable: bool) -> CBORTag:  # noqa: FBT001 - the signature cbor2 calls
         if tag not in allowed:
             raise _RefusedError
@@ -122,6 +126,6 @@ def _inside(value: Any) -> tuple[Any, ...]:
     raise _RefusedError
 
 
-def _refuse(data: bytes, tags: frozenset[int], cause: Exception | None = None) -> NoReturn:
+def _refuse(data: bytes, tags: Container[int], cause: Exception | None = None) -> NoReturn:
     code, offset, reason = refusal(data, tags)
     raise MalformedEvidenceError(code, f"{reason} (byte {offset})", offset=offset) from cause

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Container
 from dataclasses import dataclass
 
 MAX_BYTES = 64 * 1024  # the largest third-party PSA, CCA or DICE evidence we know has under 8 KiB
@@ -23,7 +24,7 @@ class _StopError(Exception):
         self.finding = (code, offset, reason)
 
 
-def refusal(data: bytes, tags: frozenset[int]) -> tuple[str, int, str]:
+def refusal(data: bytes, tags: Container[int]) -> tuple[str, int, str]:
     """Return (code, offset, reason) of the first thing in `data` that the door does not accept.
 
     `cbor.invalid` at 0 means that this reader found nothing: the door refused for a reason of its own.
@@ -35,12 +36,12 @@ def refusal(data: bytes, tags: frozenset[int]) -> tuple[str, int, str]:
     return ("cbor.invalid", 0, "the decoder refuses it")
 
 
-def acceptable(data: bytes, tags: frozenset[int]) -> bool:
+def acceptable(data: bytes, tags: Container[int]) -> bool:
     """Return whether this reader finds nothing to refuse."""
     return refusal(data, tags)[0] == "cbor.invalid"
 
 
-def _scan(data: bytes, tags: frozenset[int]) -> None:
+def _scan(data: bytes, tags: Container[int]) -> None:
     if not data:
         raise _StopError("cbor.empty", 0, "there are no bytes")
     if len(data) > MAX_BYTES:
@@ -54,7 +55,7 @@ def _scan(data: bytes, tags: frozenset[int]) -> None:
 @dataclass(slots=True, kw_only=True)
 class _Scanner:
     data: bytes
-    tags: frozenset[int]
+    tags: Container[int]
     at: int = 0
     items: int = 0
 

@@ -13,34 +13,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
-import cbor2
-
-from policyengine.attestation import cbor, cca_claims, eat_json, psa, psa_profiles
+from policyengine.attestation import cca_claims, psa, psa_profiles
 from policyengine.attestation import eat_claims as eat
-from policyengine.attestation import media_type as media_types
 from policyengine.attestation.anchors import SharedKey, TrustAnchors, TrustedKey
 from policyengine.attestation.checks import Check, Requirement, nothing_failed
-from policyengine.attestation.cose import SIGN1, ForeignEnvelope, Sign1, check_sign1, message_of, read_sign1
-from policyengine.attestation.cose_mac0 import MAC0, Authenticated, check_mac0
 from policyengine.attestation.ear_profiles import PROFILES as RESULT_PROFILES
+from policyengine.attestation.eat_envelope import CWT, JWT, Token, announced_by, read_cwt, read_jwt, read_token
 from policyengine.attestation.eat_facts import add_facts
-from policyengine.attestation.eat_submods import SUBMODS, Encoding, Kind, Submodule, submodules
+from policyengine.attestation.eat_submods import SUBMODS, Kind, Submodule, submodules
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.formats import Format, Freshness, KeyBinding, Verified
-from policyengine.attestation.jose import check_jws, json_object, read_jws
 from policyengine.attestation.media_type import MediaType
-from policyengine.attestation.signatures import BY_ID, BY_NAME, Algorithm, Signed
+from policyengine.attestation.signatures import Algorithm
 from policyengine.model.endorsements import ReferenceValues
 from policyengine.model.ids import digest_of
 
 NAME = "eat"
-CWT, JWT = "application/eat+cwt", "application/eat+jwt"
 UNSIGNED = ("application/eat-ucs+cbor", "application/eat-ucs+json")
-CWT_TAG = 61  # RFC 8392 section 6: around a COSE tag
-JWT_TYPES = frozenset({"jwt", "eat+jwt"})
 MAX_TOKENS = 8  # nested tokens judged in one piece of evidence, each at the cost of a signature
 MAX_LEVELS = 3  # tokens in tokens
 
@@ -51,19 +42,6 @@ NESTED = Requirement(
 )
 
 _ELSEWHERE = frozenset({*psa_profiles.PROFILES, *cca_claims.PROFILES, cca_claims.REALM_PROFILE, *RESULT_PROFILES})
-
-# Claims may hold times, URIs, UUIDs, OIDs and CoSWID tags; all stay inert.
-_read_claims = cbor.reader(0, 1, 32, 37, 111, 1398229316)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Token:
-    """One token read and its envelope judged: raw claims as sent, and the same in CBOR form; None if not reached."""
-
-    signed: Signed | Authenticated
-    raw: Mapping[Any, Any] | None
-    claims: eat.Claims
-    encoding: Encoding
 
 
 def appraise(
@@ -76,8 +54,8 @@ def appraise(
     now: datetime,
 ) -> Verified:
     """Return what can be believed of a token; raises MalformedEvidenceError if it does not parse."""
-    essence, announced = _announced(media_type)
-    token = _cwt(evidence, anchors) if essence == CWT else _jwt(evidence, anchors)
+    essence, announced = announced_by(media_type)
+    token = read_token(evidence, essence, anchors)
     if essence == CWT and token.raw is not None and psa_profiles.declared(token.raw):
         return psa.appraise(
             evidence, media_type=media_type, nonce=nonce, anchors=anchors, endorsements=endorsements, now=now
@@ -118,41 +96,6 @@ def appraise_unsigned(
     raise MalformedEvidenceError("eat.unsigned", "anybody on the way could have written claims without a signature")
 
 
-@lru_cache(maxsize=64)  # the spellings in use are a handful
-def _announced(media_type: str) -> tuple[str, str | None]:
-    parsed = media_types.parse(media_type)
-    return parsed.essence, parsed.parameters.get("eat_profile")
-
-
-def _cwt(evidence: bytes, anchors: TrustAnchors) -> _Token:
-    message = _without_cwt_tag(read_sign1(evidence))
-    if isinstance(message, Sign1) and message.tag == MAC0:
-        signed: Signed | Authenticated = check_mac0(message, secrets=anchors.secrets)
-    else:
-        signed = check_sign1(message, signers=anchors.signers, algorithms=BY_ID)
-    if isinstance(message, ForeignEnvelope):
-        return _Token(signed=signed, raw=None, claims={}, encoding=Encoding.CBOR)
-    claims = _read_claims(message.payload)
-    if not isinstance(claims, Mapping):
-        raise MalformedEvidenceError("eat.claims", "the payload is not a map of claims")
-    return _Token(signed=signed, raw=claims, claims=claims, encoding=Encoding.CBOR)
-
-
-def _without_cwt_tag(message: Sign1 | ForeignEnvelope) -> Sign1 | ForeignEnvelope:
-    """Return the COSE message, under tag 61 or bare; a CWT tag around anything but a COSE tag stays foreign."""
-    tag, content = (message.tag, message.content) if isinstance(message, ForeignEnvelope) else (None, None)
-    if tag == CWT_TAG and type(content) is cbor2.CBORTag:
-        tag, content = content.tag, content.value
-    return message_of(content, tag) if tag in {SIGN1, MAC0} else message
-
-
-def _jwt(evidence: bytes, anchors: TrustAnchors) -> _Token:
-    message = read_jws(evidence)
-    signed = check_jws(message, signers=anchors.signers, algorithms=BY_NAME, types=JWT_TYPES)
-    raw = json_object(message.payload, "the payload")
-    return _Token(signed=signed, raw=raw, claims=eat_json.canonical(raw), encoding=Encoding.JSON)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Judged:
     """All checks of one token, and the claims of its believed parts by path."""
@@ -170,7 +113,7 @@ class _Context:
     now: datetime
     announced: str | None = None
 
-    def judged(self, token: _Token, *, level: int) -> _Judged:
+    def judged(self, token: Token, *, level: int) -> _Judged:
         """Return what becomes of `token`, which lies `level` tokens deep."""
         if token.raw is None:
             return _Judged(checks=(*token.signed.checks, *_UNREACHED), parts=())
@@ -197,7 +140,7 @@ class _Context:
         believed: list[tuple[str, eat.Claims]] = []
         for each in tokens:
             try:
-                token = (_cwt if each.kind is Kind.CWT else _jwt)(each.content, self.anchors)
+                token = (read_cwt if each.kind is Kind.CWT else read_jwt)(each.content, self.anchors)
                 judged = self.judged(token, level=level + 1)
             except MalformedEvidenceError as error:
                 return NESTED.failed(f"{each.path}: {error.code}"), ()

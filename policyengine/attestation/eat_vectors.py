@@ -12,6 +12,7 @@ from typing import Any
 
 from policyengine.attestation import eat, eat_claims, eat_json
 from policyengine.attestation.anchors import TrustAnchors
+from policyengine.attestation.eat_envelope import CWT, JWT
 from policyengine.attestation.formats import Verified
 from policyengine.attestation.vector_case import EPOCH, Case, Files, Judged, nonce_of
 
@@ -21,9 +22,9 @@ _LATEST = 253402300799  # the end of the year 9999, the last that `datetime` kno
 def judge(case: Case, files: Files, anchors: TrustAnchors) -> Judged:
     """Return what became of `case`; claims are compared by their keys on the wire."""
     (name,) = case["files"]
-    media_type = eat.JWT if name.endswith(".jwt") else eat.CWT
+    media_type = JWT if name.endswith(".jwt") else CWT
     said = _appraised(files[name], media_type, b"", anchors, EPOCH)
-    claims = eat_json.canonical(said.decoded) if media_type == eat.JWT else said.decoded
+    claims = eat_json.canonical(said.decoded) if media_type == JWT else said.decoded
     nonce = nonce_of(case) if case.get("nonce") else own_nonce(claims)
     found = _appraised(files[name], media_type, nonce, anchors, moment_of(case, claims))
     shown = dict(found.decoded)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from policyengine.attestation import media_type as media_types
+from policyengine.attestation.cmw import wrapping
 from policyengine.attestation.errors import FormatConflictError, UnsupportedMediaTypeError
 from policyengine.attestation.formats import Format
 from policyengine.attestation.media_type import MediaType
@@ -15,14 +16,17 @@ _Key = tuple[str, frozenset[tuple[str, str]]]
 
 
 class Registry:
-    """Formats by media type, parameters included; raises FormatConflictError if two claim one type or one name."""
+    """Formats by media type, parameters included, and the wrapper around any of them (`cmw`).
+
+    Raises FormatConflictError if two claim one type or one name.
+    """
 
     def __init__(self, formats: Iterable[Format]) -> None:
         self.formats = tuple(formats)
         self._by_type: dict[_Key, Format] = {}
         self._by_spelling: dict[str, Format] = {}
         self._any_profile: dict[str, Format] = {}
-        for each in self.formats:
+        for each in (*self.formats, wrapping(self.format_for)):
             self._add(each)
 
     def extended(self, formats: Iterable[Format]) -> Registry:

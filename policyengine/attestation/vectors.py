@@ -13,9 +13,11 @@ from typing import Any
 from policyengine.attestation import (
     cbor,
     cca_vectors,
+    cmw_vectors,
     corim_vectors,
     cose_vectors,
     dice_vectors,
+    ear_vectors,
     eat_vectors,
     pop,
     psa,
@@ -57,9 +59,11 @@ def _hardening(case: Case, files: Files, _anchors: TrustAnchors) -> Judged:
 RUNNERS: Mapping[str, Runner] = {
     "cbor-hardening": _hardening,
     "cca": cca_vectors.judge,
+    "cmw": cmw_vectors.judge,
     "cose": cose_vectors.judge,
     "corim": corim_vectors.judge,
     "dice": dice_vectors.judge,
+    "ear": ear_vectors.judge,
     "eat": eat_vectors.judge,
     "pop": _evidence(pop.MEDIA_TYPE),
     "psa": _evidence(psa.MEDIA_TYPE),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from policyengine.attestation import cca, dice, eat, pop, psa, tpm
+from policyengine.attestation import cca, dice, ear, eat, pop, psa, tpm
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.formats import Format, Verified
 from policyengine.attestation.registry import Registry
@@ -20,6 +20,7 @@ FORMATS: tuple[Format, ...] = (
     dice.FORMAT,
 )
 BUILT_IN = Registry(FORMATS)
+READABLE = BUILT_IN.extended((ear.FORMAT,))  # results too, which people may read and no check-in takes for evidence
 
 
 def verify(

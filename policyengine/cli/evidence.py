@@ -52,6 +52,7 @@ def verify(
     """Judge one piece of evidence: exit 0 accepted, 1 refused, 2 usage."""
     from policyengine.attestation.documents import malformed_document, verdict_document
     from policyengine.attestation.errors import MalformedEvidenceError
+    from policyengine.attestation.verifier import READABLE
     from policyengine.attestation.verifier import verify as appraise
 
     challenge, moment = _nonce(nonce), moment_at(now)
@@ -65,6 +66,7 @@ def verify(
                 anchors=trusted,
                 endorsements=references,
                 now=moment,
+                registry=READABLE,
             )
         )
     except MalformedEvidenceError as error:

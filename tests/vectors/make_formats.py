@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.vectors import cca_cases, eat_cases, psa_cases
+from tests.vectors import cca_cases, cmw_cases, ear_cases, eat_cases, psa_cases
 from tests.vectors.format_case import KEYS, SECRET, Case
 
 HERE = Path(__file__).parent / "formats"
@@ -20,7 +20,7 @@ HERE = Path(__file__).parent / "formats"
 
 def cases() -> list[Case]:
     """Return every case, in the order of the index."""
-    return [*psa_cases.cases(), *eat_cases.cases(), *cca_cases.cases()]
+    return [each for made in (psa_cases, eat_cases, cca_cases, cmw_cases, ear_cases) for each in made.cases()]
 
 
 def files() -> dict[str, bytes]:

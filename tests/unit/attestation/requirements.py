@@ -7,8 +7,10 @@ from types import ModuleType
 from policyengine.attestation import (
     cca,
     cca_claims,
+    cmw,
     cose,
     cose_mac0,
+    ear_claims,
     eat,
     eat_claims,
     eat_submods,
@@ -21,6 +23,7 @@ from policyengine.attestation.checks import Requirement
 PAGES: dict[str, tuple[ModuleType, ...]] = {
     "evidence.md": (cose, cose_mac0, psa_claims, pop),
     "evidence-cca.md": (cca, cca_claims),
+    "evidence-wrappers.md": (cmw, ear_claims),
     "evidence-eat.md": (jose, eat, eat_claims, eat_submods),
 }
 _ELSEWHERE = (cose, psa_claims, pop)  # have vectors or tests of their own

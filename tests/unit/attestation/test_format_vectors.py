@@ -41,7 +41,7 @@ def test_the_vector_files_are_what_the_script_makes() -> None:
     assert stored == ours.files()
 
 
-@pytest.mark.parametrize("kind", ["cca", "cose", "eat", "psa"])
+@pytest.mark.parametrize("kind", ["cca", "cmw", "cose", "ear", "eat", "psa"])
 def test_third_party_cases_have_their_verdicts_and_claims(vectors: Path, kind: str) -> None:
     folder = vectors / "attestation"
     index = [case for case in json.loads((folder / "index.json").read_text()) if case["format"] == kind]
