@@ -85,15 +85,30 @@ def show(device: Id, data: Data = None) -> None:
 
 @app.command("import")
 def import_devices(
-    file: Annotated[Path, typer.Argument(help="JSON: a list of devices, or {devices: [...]}.", exists=True)],
+    file: Annotated[Path, typer.Argument(help="JSON (a list of devices), or CSV by its name.", exists=True)],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    output: Format = Output.TABLE,
     data: Data = None,
 ) -> None:
-    """Announce devices as expected, all or none."""
-    from policyengine.services.device_documents import read_devices
+    """Bring the registry in line with a list: new devices are expected, known ones say what the list says."""
+    from policyengine.cli.device_import import Progress, diff_document, diff_lines
+    from policyengine.cli.exits import Exit
+    from policyengine.services.device_documents import MAX_FILE, read_device_table, read_devices
 
-    devices = read_devices(file.read_bytes())
+    content = file.read_bytes()
+    is_table = file.suffix.lower() == ".csv"
+    devices = read_device_table(content) if is_table else read_devices(content, max_bytes=MAX_FILE)
     with _services(data) as (services, actor):
-        typer.echo(json.dumps({"added": services.devices.announce(actor, devices)}))
+        diff = services.registration.compare(actor, devices)
+        if not dry_run and not diff.conflicts:
+            with Progress(total=len(diff.new) + len(diff.changed)) as progress:
+                services.registration.carry_out(actor, diff, done=progress.reached)
+    if output is Output.JSON:
+        typer.echo(json.dumps(diff_document(diff)))
+    else:
+        typer.echo("\n".join(diff_lines(diff, dry_run=dry_run)))
+    if diff.conflicts:
+        raise typer.Exit(Exit.FINDINGS)
 
 
 @app.command()

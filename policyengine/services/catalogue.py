@@ -26,6 +26,7 @@ from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import CertificateLedger, Clock, Entropy, LogKey, LogMemory, ResultSigner, Store
 from policyengine.services.publish import Bundles
 from policyengine.services.redeciding import Redecider
+from policyengine.services.registration import Registration
 from policyengine.services.sweep import Sweep
 from policyengine.services.tokens import Tokens
 
@@ -38,6 +39,7 @@ class Services:
     activations: Activations
     checkins: CheckIns
     devices: Devices
+    registration: Registration
     bundles: Bundles
     certificates: Certificates
     audit: Audit
@@ -87,6 +89,7 @@ def assemble(outside: Outside) -> Services:
         activations=Activations(clock, entropy, outside.nonce_key, shelf),
         checkins=_checkins(outside, shelf, memory, issuance),
         devices=Devices(store, clock, entropy, shelf=shelf, memory=memory, redecider=redecider),
+        registration=Registration(store, clock, entropy, shelf),
         bundles=Bundles(store, clock, entropy),
         certificates=Certificates(store, clock, entropy, shelf=shelf),
         audit=Audit(store, shelf, memory),

@@ -157,10 +157,14 @@ class RecordSecurityEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportDevices:
-    """Announce devices; refused as a whole when one id is already held by another vendor, model or serial."""
+    """Announce devices, and say of registered ones what operators now say.
+
+    Refused as a whole when one id is held by another vendor, model or serial. What is said anew is decided anew.
+    """
 
     devices: tuple[Device, ...]
     act: Act
+    updated: tuple[Device, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

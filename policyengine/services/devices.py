@@ -145,7 +145,7 @@ class Devices:
         """
         demand(actor, Right.OPERATE)
         now = self._clock.now()
-        announced = tuple(_expected(device, now) for device in devices)
+        announced = tuple(expected_device(device, now) for device in devices)
         if not 1 <= len(announced) <= MAX_IMPORT:
             raise InvalidRequestError(f"devices are not 1 to {MAX_IMPORT}", code="request.devices", field="devices")
         self._demand_known_models(announced)
@@ -287,7 +287,8 @@ def _demand_visible_models(actor: Principal, devices: tuple[Device, ...]) -> Non
         raise ForbiddenError(f"the token is not for model `{min(foreign)}`", field="model")
 
 
-def _expected(device: NewDevice, now: datetime) -> Device:
+def expected_device(device: NewDevice, now: datetime) -> Device:
+    """Return the registry row of a device that is announced at `now`."""
     return Device(
         id=device.id,
         vendor=device.vendor,

@@ -207,6 +207,10 @@ class AuditReads(Protocol):
         """Return devices by id."""
         ...
 
+    def registered(self, ids: Sequence[DeviceId]) -> Mapping[DeviceId, Device]:
+        """Return the registry rows of those of `ids` that it has."""
+        ...
+
     def tiers(self, models: frozenset[str] | None) -> Mapping[str, Mapping[str, int]]:
         """Return how many operational devices of each model are in each tier."""
         ...

@@ -9,7 +9,8 @@ from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.batch import Batch
 from policyengine.adapters.sql.codec import raw
 from policyengine.adapters.sql.recording import demand_status, moved
-from policyengine.adapters.sql.rows import device_of, device_row
+from policyengine.adapters.sql.registry import is_new
+from policyengine.adapters.sql.rows import device_row
 from policyengine.services.changes import (
     AbortOrphans,
     AbortReservation,
@@ -18,7 +19,6 @@ from policyengine.services.changes import (
     ChangeLifecycle,
     CreateApiToken,
     CreateEnrolmentToken,
-    ImportDevices,
     RecordSecurityEvent,
     RevokeApiToken,
     SetCertificateStatus,
@@ -27,7 +27,6 @@ from policyengine.services.changes import (
 )
 from policyengine.services.errors import ConflictError
 from policyengine.services.moments import micros
-from policyengine.services.records import Device
 
 _device = tables.device.c
 _state = tables.device_state.c
@@ -35,31 +34,12 @@ _certificate = tables.certificate.c
 _event = tables.security_event.c
 
 
-def import_devices(batch: Batch, change: ImportDevices) -> None:
-    """Add devices that are new; raises ConflictError when an id stands for another device already."""
-    new = [device for device in change.devices if _is_new(batch, device)]
-    for device in new:
-        batch.connection.execute(insert_into(tables.device), device_row(device))
-    if new:
-        batch.act(change.act)
-
-
-def _is_new(batch: Batch, device: Device) -> bool:
-    row = batch.connection.execute(select(tables.device).where(_device.id == device.id)).first()
-    if row is None:
-        return True
-    held = device_of(row._mapping)
-    if (held.vendor, held.model, held.serial) != (device.vendor, device.model, device.serial):
-        raise ConflictError(f"device `{device.id}` is registered with other data", code="registry.conflict")
-    return False
-
-
 def announce_pending(batch: Batch, change: AnnouncePending) -> None:
     """Add a device that waits for a person; one that waits already stays as it is."""
     found = batch.connection.execute(
         select(_device.id).where(_device.vendor == change.device.vendor, _device.serial == change.device.serial)
     ).first()
-    if found is None and _is_new(batch, change.device):
+    if found is None and is_new(batch.connection, change.device):
         batch.connection.execute(insert_into(tables.device), device_row(change.device))
         batch.act(change.act)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.checkin_reads import view_of, view_select
 from policyengine.adapters.sql.codec import raw
 from policyengine.adapters.sql.paging import cursor_of, number, page_of, parts_of, raw_hex
+from policyengine.adapters.sql.registry import registered
 from policyengine.adapters.sql.rows import decision_of, state_of, verdict_of
 from policyengine.adapters.sql.timeline import read_timeline
 from policyengine.model.decision import Tier
@@ -49,6 +50,11 @@ class SqlAuditReads:
         rows = [view_of(row) for row in self._all(clause)]
         found = page_of(rows, page.limit, lambda view: cursor_of(view.device.id))
         return Page(items=tuple((view.device, view.state) for view in found.items), next=found.next)
+
+    def registered(self, ids: Sequence[DeviceId]) -> Mapping[DeviceId, Device]:
+        """Return the registry rows of those of `ids` that it has."""
+        with self._engine.connect() as connection:
+            return registered(connection, ids)
 
     def tiers(self, models: frozenset[str] | None) -> Mapping[str, Mapping[str, int]]:
         """Return how many operational devices of each model are in each tier."""

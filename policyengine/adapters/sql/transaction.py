@@ -12,6 +12,7 @@ from policyengine.adapters.sql import administration as admin
 from policyengine.adapters.sql import upkeep
 from policyengine.adapters.sql.batch import MAX_KNOWN_DOCUMENTS, Batch, Statements
 from policyengine.adapters.sql.recording import enrol, read_guards, record_decision, reserve
+from policyengine.adapters.sql.registry import import_devices
 from policyengine.services import changes
 from policyengine.services.changes import Change, RecordDecision
 from policyengine.services.errors import ConflictError
@@ -24,7 +25,7 @@ _CARRIED_OUT: dict[type[Change], Callable[[Batch, Any], None]] = {
     changes.AbortReservation: admin.abort_reservation,
     changes.AbortOrphans: admin.abort_orphans,
     changes.RecordSecurityEvent: admin.record_security_event,
-    changes.ImportDevices: admin.import_devices,
+    changes.ImportDevices: import_devices,
     changes.AnnouncePending: admin.announce_pending,
     changes.ChangeLifecycle: admin.change_lifecycle,
     changes.CreateEnrolmentToken: admin.create_enrolment_token,

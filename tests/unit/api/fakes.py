@@ -420,6 +420,7 @@ def services() -> Services:
         activations=FakeActivations(),
         checkins=FakeCheckIns(),
         devices=FakeDevices(),
+        registration=None,
         bundles=FakeBundles(),
         certificates=FakeCertificates(),
         audit=FakeAudit(),

@@ -1,0 +1,80 @@
+"""The device registry in bulk: reading many rows by id, and carrying out an import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import insert as insert_into
+
+from policyengine.adapters.sql import tables
+from policyengine.adapters.sql.batch import Batch
+from policyengine.adapters.sql.rows import device_of, device_row
+from policyengine.model.ids import DeviceId
+from policyengine.services.changes import ImportDevices
+from policyengine.services.errors import ConflictError
+from policyengine.services.moments import micros
+from policyengine.services.records import Device
+
+IDS_AT_ONCE = 500  # parameters of one statement; SQLite's oldest limit is 999
+
+_device = tables.device.c
+_state = tables.device_state.c
+_BY_IDS = select(tables.device).where(_device.id.in_(bindparam("ids", expanding=True)))
+_SAID = ("device_class", "hw_version", "site", "zone", "labels", "criticality", "updated_at")
+
+
+def registered(connection: Connection, ids: Sequence[DeviceId]) -> Mapping[DeviceId, Device]:
+    """Return the registry rows of those of `ids` that there are."""
+    found: dict[DeviceId, Device] = {}
+    for at in range(0, len(ids), IDS_AT_ONCE):
+        for row in connection.execute(_BY_IDS, {"ids": list(ids[at : at + IDS_AT_ONCE])}):
+            found[DeviceId(row.id)] = device_of(row._mapping)
+    return found
+
+
+def is_new(connection: Connection, device: Device) -> bool:
+    """Return whether nothing is registered by that id; raises ConflictError when another device is."""
+    return bool(_new(connection, (device,)))
+
+
+def import_devices(batch: Batch, change: ImportDevices) -> None:
+    """Add devices that are new, and write what is said of known ones; raises ConflictError, having written nothing."""
+    connection = batch.connection
+    new = _new(connection, change.devices)
+    known = _new(connection, change.updated)
+    if known:
+        raise ConflictError(f"device `{known[0].id}` is not registered", code="registry.conflict")
+    if new:
+        connection.execute(insert_into(tables.device), [device_row(device) for device in new])
+    if change.updated:
+        _say(connection, change.updated)
+    if new or change.updated:
+        batch.act(change.act)
+
+
+def _new(connection: Connection, devices: Sequence[Device]) -> list[Device]:
+    held = registered(connection, [device.id for device in devices])
+    new = []
+    for device in devices:
+        row = held.get(device.id)
+        if row is None:
+            new.append(device)
+        elif (row.vendor, row.model, row.serial) != (device.vendor, device.model, device.serial):
+            raise ConflictError(f"device `{device.id}` is registered with other data", code="registry.conflict")
+    return new
+
+
+def _say(connection: Connection, devices: Sequence[Device]) -> None:
+    """Write what operators say; check-ins in flight are sent back by the new version, and the sweep decides again."""
+    rows = [device_row(device) for device in devices]
+    said = update(tables.device).where(_device.id == bindparam("key_id"))
+    connection.execute(
+        said.values({name: bindparam(f"set_{name}") for name in _SAID}),
+        [{"key_id": row["id"], **{f"set_{name}": row[name] for name in _SAID}} for row in rows],
+    )
+    again = update(tables.device_state).where(_state.device_id == bindparam("key_id"))
+    connection.execute(
+        again.values(version=_state.version + 1, recheck_at=bindparam("at")),
+        [{"key_id": device.id, "at": micros(device.updated_at)} for device in devices],
+    )
