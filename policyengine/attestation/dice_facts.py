@@ -23,7 +23,7 @@ Layers = tuple[tuple[Layer, ...], ...]  # by certificate, root first
 class Component:
     """One measured thing: its name, its digests, at most one in an algorithm, and the facts that follow from it alone.
 
-    `measured` is its name and SHA-256, None where it has none in that algorithm.
+    `measured` is its name and digest, None where that is in no algorithm that reference values have.
     """
 
     name: str
@@ -65,11 +65,11 @@ def _component(name: str, number: int, source: Layer, fwids: tuple[Fwid, ...]) -
         "digest": None if shown is None else shown.digest.hex(),
         "digest_alg": None if shown is None else shown.algorithm,
     }
-    sha256 = by_name.get("sha-256")
+    comparable = shown is not None and shown.algorithm in {"sha-256", "sha-384", "sha-512"}
     return Component(
         name=name,
         fwids=fwids,
-        measured=None if sha256 is None else (name, sha256.digest.hex()),
+        measured=(name, shown.digest.hex()) if shown is not None and comparable else None,
         facts={key: value for key, value in facts.items() if value is not None},
     )
 
@@ -95,6 +95,8 @@ def add_facts(facts: dict[str, object], layers: Layers, *, endorsements: Referen
     number = comparison.svn if svn is None else svn
     if boot or number is not None:
         facts["boot"] = {**boot, **({} if number is None else {"svn": number})}
+    if comparison.endorsement:
+        facts["endorsement"] = comparison.endorsement
     facts["software"] = [
         _software(each, match, comparison.version) for each, match in zip(found, comparison.matches, strict=True)
     ]

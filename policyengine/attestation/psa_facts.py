@@ -44,6 +44,8 @@ def add_facts(
     boot = _boot(claims, comparison.svn)
     if boot:
         facts["boot"] = boot
+    if comparison.endorsement:
+        facts["endorsement"] = comparison.endorsement
     if components:
         facts["software"] = [
             _component(each, match, comparison) for each, match in zip(components, comparison.matches, strict=True)

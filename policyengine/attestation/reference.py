@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from policyengine.model.endorsements import Measured, ReferenceValues, Release
+from policyengine.model.endorsements import Endorser, Measured, ReferenceValues, Release
 
 
 class Match(Enum):
@@ -23,18 +23,36 @@ class Match(Enum):
 class Comparison:
     """One match a component, in order; `svn` and `version` of the release that the whole inventory is, if it is one.
 
-    They are None when no current release has exactly these components, and when several do and disagree.
+    They are None when no current release has exactly these components, and when several do and disagree; so is
+    `endorser`, which says who vouches for that release.
     """
 
     matches: tuple[Match, ...]
     svn: int | None = None
     version: str | None = None
+    endorser: Endorser | None = None
+    until: datetime | None = None
+
+    @property
+    def endorsement(self) -> dict[str, object]:
+        """The facts of group `endorsement`: what is known of the endorsement that the whole inventory matched."""
+        found = self.endorser
+        if found is None:
+            return {}
+        ends = [each for each in (self.until, found.valid_until) if each is not None]
+        facts: dict[str, object | None] = {
+            "corim_id": found.corim_id,
+            "signer": found.party,
+            "valid_until": min(ends, default=None),
+            "min_svn": found.min_svn,
+        }
+        return {name: value for name, value in facts.items() if value is not None}
 
 
 def compare(
     components: Sequence[Measured | None], *, endorsements: ReferenceValues | None, now: datetime
 ) -> Comparison:
-    """Return how `components` (name and SHA-256; None where the evidence gives no such pair) compare at `now`."""
+    """Return how `components` (name and digest; None where the evidence gives no such pair) compare at `now`."""
     if endorsements is None:
         return Comparison(matches=(Match.NONE,) * len(components))
     known = endorsements.by_inventory.get(frozenset(components), ())
@@ -42,7 +60,9 @@ def compare(
     if releases:  # all components are endorsed, being those of a current release
         matches = (Match.ENDORSED,) * len(components)
         svn, version = _agreed(releases)
-        return Comparison(matches=matches, svn=svn, version=version)
+        endorsers = {(release.endorser, release.until) for release in releases}
+        endorser, until = next(iter(endorsers)) if len(endorsers) == 1 else (None, None)
+        return Comparison(matches=matches, svn=svn, version=version, endorser=endorser, until=until)
     return Comparison(matches=tuple([_match(component, endorsements, now) for component in components]))
 
 

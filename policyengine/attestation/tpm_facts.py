@@ -7,7 +7,7 @@ from datetime import datetime
 
 from policyengine.attestation.ek import JudgedEndorsement, tpm_identity
 from policyengine.attestation.eventlog_facts import boot_facts, firmware_version
-from policyengine.attestation.reference import Match, compare
+from policyengine.attestation.reference import Comparison, Match, compare
 from policyengine.attestation.tpm_algorithms import SHA256, Hash
 from policyengine.attestation.tpm_evidence import TpmEvidence
 from policyengine.attestation.tpm_quote import Standing, selected_values
@@ -31,13 +31,14 @@ def facts_of(
     values = selected_values(evidence)
     pcrs = {f"{bank.bank}:{pcr}": value.hex() for bank, shown in values.items() for pcr, value in shown.items()}
     boot = _boot(evidence, values)
-    software, svn = _software(_rows(evidence, values, pcrs, endorsements), endorsements, now)
+    software, comparison = _software(_rows(evidence, values, pcrs, endorsements), endorsements, now)
     if standing is not Standing.UNPROVEN:
         boot["reset_count"] = evidence.quote.attest.reset_count
-    if svn is not None:
-        boot["svn"] = svn
+    if comparison.svn is not None:
+        boot["svn"] = comparison.svn
     groups: dict[str, object] = {
         "boot": boot,
+        "endorsement": comparison.endorsement,
         "pcrs": pcrs,
         "software": software,
         "tpm": _tpm(evidence.quote.attest, standing, endorsement),
@@ -75,12 +76,12 @@ def _named(endorsements: ReferenceValues | None) -> frozenset[str]:
 
 def _software(
     rows: list[dict[str, object]], endorsements: ReferenceValues | None, now: datetime
-) -> tuple[list[dict[str, object]], int | None]:
-    """Return `rows` compared with the reference values, and the svn of the release that they all belong to."""
+) -> tuple[list[dict[str, object]], Comparison]:
+    """Return `rows` compared with the reference values, and what came of comparing those that are known."""
     named = _named(endorsements)
     known = [row for row in rows if row["name"] in named and row["digest_alg"] == "sha-256"]
     if not known:
-        return rows, None
+        return rows, Comparison(matches=())
     comparison = compare([(str(row["name"]), str(row["digest"])) for row in known], endorsements=endorsements, now=now)
     for row, match in zip(known, comparison.matches, strict=True):
         row["match"] = match.value
@@ -88,7 +89,7 @@ def _software(
             row.setdefault("version", comparison.version)
         if comparison.svn is not None:
             row["svn"] = comparison.svn
-    return rows, comparison.svn
+    return rows, comparison
 
 
 def _row(name: str, digest: str) -> dict[str, object]:

@@ -72,10 +72,11 @@ def _from_here(directory: Path) -> str:
 def _compiled(directory: Path, now: str | None) -> tuple[Mapping[str, bytes], Compilation, tuple[Diagnostic, ...]]:
     """Return the files of `directory`, what the compiler says of them, and what could not be read at all."""
     from policyengine.adapters.tree import scan_tree
+    from policyengine.attestation.corim_states import read_endorsed
     from policyengine.language.compiler import compile_tree
 
     tree = scan_tree(directory)
-    return tree.files, compile_tree(tree.files, now=moment_at(now)), tuple(tree.refused)
+    return tree.files, compile_tree(tree.files, now=moment_at(now), corims=read_endorsed), tuple(tree.refused)
 
 
 def _bundle_file(directory: Path, files: Mapping[str, bytes], bundle: Bundle, created_at: datetime) -> bytes:

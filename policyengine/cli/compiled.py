@@ -31,10 +31,11 @@ def compiled_files(directory: Path) -> tuple[Mapping[str, bytes], Compilation]:
     """Return the files of `directory` and what the compiler says of them now; raises what reading the tree raises."""
     from policyengine.adapters.clock import SystemClock
     from policyengine.adapters.tree import read_tree
+    from policyengine.attestation.corim_states import read_endorsed
     from policyengine.language.compiler import compile_tree
 
     files = read_tree(directory)
-    return files, compile_tree(files, now=SystemClock().now())
+    return files, compile_tree(files, now=SystemClock().now(), corims=read_endorsed)
 
 
 def compiled_bundle(directory: Path) -> tuple[Bundle, Digest]:
@@ -47,9 +48,10 @@ def compiled_bundle(directory: Path) -> tuple[Bundle, Digest]:
 
 def judging_bundle(name: str, files: Mapping[str, bytes], now: datetime) -> Bundle:
     """Return what the `files` of `name` compile to, without waivers that are wrong; raises PoliciesInvalidError."""
+    from policyengine.attestation.corim_states import read_endorsed
     from policyengine.language.compiler import compile_tree
 
-    bundle = compile_tree(files, now=now).judging
+    bundle = compile_tree(files, now=now, corims=read_endorsed).judging
     if bundle is None:
         raise PoliciesInvalidError(f"`{name}` does not compile; run `policyengine check` on it")
     return bundle

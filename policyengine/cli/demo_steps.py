@@ -131,12 +131,13 @@ def publish(server: Server, policies: Path) -> Published:
     Raises DemoFailedError when the commit does not compile; the bundle before it then stays in force.
     """
     from policyengine.adapters.git import read_commit
+    from policyengine.attestation.corim_states import read_endorsed
     from policyengine.language.bundle import BundleFile, encode_file
     from policyengine.language.compiler import compile_tree
     from policyengine.language.diagnostics import as_text, errors
 
     tree, now = read_commit(policies), SystemClock().now()
-    compiled = compile_tree(tree.files, now=now)
+    compiled = compile_tree(tree.files, now=now, corims=read_endorsed)
     if compiled.bundle is None or compiled.digest is None:
         raise DemoFailedError(f"commit {tree.commit[:12]} does not compile: {as_text(errors(compiled.diagnostics)[0])}")
     file = BundleFile(bundle=compiled.bundle, digest=compiled.digest, commit=tree.commit, created_at=now)

@@ -77,14 +77,15 @@ def _compiled(files: Mapping[str, bytes], moments: tuple[datetime, ...]) -> Comp
 
     A bundle outlives the waivers in it: what a server made active before they ended is judged the same here.
     """
+    from policyengine.attestation.corim_states import read_endorsed
     from policyengine.language.bundle import encode
     from policyengine.language.compiler import compile_tree
     from policyengine.model.ids import digest_of
 
-    first = compilation = compile_tree(files, now=moments[0])
+    first = compilation = compile_tree(files, now=moments[0], corims=read_endorsed)
     for moment in moments[1:]:
         if compilation.bundle is None:
-            compilation = compile_tree(files, now=moment)
+            compilation = compile_tree(files, now=moment, corims=read_endorsed)
     if compilation.bundle is not None or first.judging is None:
         return compilation
     return replace(first, bundle=first.judging, digest=digest_of(encode(first.judging)))

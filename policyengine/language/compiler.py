@@ -9,7 +9,7 @@ A document that is refused in step 1 still lends its name, so that a reference t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from policyengine.language.bundle import encode
 from policyengine.language.catalog_documents import read_controls, read_facts
 from policyengine.language.cel import Environment
 from policyengine.language.codes import WAIVER_CODES
+from policyengine.language.corim_documents import check_tag_versions
 from policyengine.language.diagnostics import Report, errors, has_errors, in_order
 from policyengine.language.documents import Documents, read_documents
 from policyengine.language.fleet_documents import check_vendors, read_fleet, read_party
@@ -30,6 +31,7 @@ from policyengine.language.surroundings import Surroundings
 from policyengine.language.test_documents import read_policy_test
 from policyengine.language.trust_documents import read_anchors, read_profile, read_reference_values
 from policyengine.language.waiver_documents import read_waiver
+from policyengine.model.corim import CorimReader, no_reader
 from policyengine.model.diagnostic import Diagnostic
 from policyengine.model.ids import Digest, PartyName, PolicyName, digest_of
 from policyengine.model.policy import Bundle, Party
@@ -54,16 +56,17 @@ class Compilation:
     tests: tuple[PolicyTest, ...]
 
 
-def compile_tree(files: Mapping[str, bytes], *, now: datetime) -> Compilation:
+def compile_tree(files: Mapping[str, bytes], *, now: datetime, corims: CorimReader = no_reader) -> Compilation:
     """Return the bundle of `files` (path from the repository's root -> content), or all that is wrong with them.
 
-    `now` is aware UTC: waivers and trust anchors are judged by it. Never raises for what the files hold.
+    `now` is aware UTC: waivers, trust anchors and CoRIMs are judged by it. `corims` reads signed CoRIMs; without it
+    none is believed. Never raises for what the files hold.
     """
     report = Report()
     report.extend(missing_files(files))
     documents = read_documents(files, report)
     org_facts = read_facts(documents.of("FactSchema"))
-    around = _surroundings(documents, files, org_facts, now)
+    around = replace(_surroundings(documents, files, org_facts, now), corims=corims)
     policies = _policies(documents, around)
     known: Policies = {**{PolicyName(name): None for name in documents.refused_of("Policy")}, **policies}
     bundle = _bundle(documents, around, policies, known, org_facts)
@@ -120,7 +123,8 @@ def _bundle(
     profiles = tuple(read_profile(page, around) for page in documents.of("CertificateProfile"))
     _check_one_profile_each(documents)
     anchors = tuple(one for page in documents.of("TrustAnchors") for one in read_anchors(page, around))
-    references = tuple(read_reference_values(page, around) for page in documents.of("ReferenceValues"))
+    references = tuple(read_reference_values(page, around, anchors) for page in documents.of("ReferenceValues"))
+    check_tag_versions(documents.of("ReferenceValues"), references)
     if around.fleet is None:
         return None
     return Bundle(

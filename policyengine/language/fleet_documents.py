@@ -88,6 +88,7 @@ def read_party(page: Page, fleet: Fleet | None) -> Party:
         threshold=count,
         scope=selector_of(page, ("scope",), fleet),
         may=_rights(page, role),
+        endorses=tuple(sorted(texts(spec, "endorses"))),
     )
     _check_scope(page, party)
     return party

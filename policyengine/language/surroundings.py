@@ -10,6 +10,7 @@ from policyengine.language.cel import Environment
 from policyengine.language.diagnostics import did_you_mean
 from policyengine.language.nodes import YamlNode
 from policyengine.language.page import Page
+from policyengine.model.corim import CorimReader, no_reader
 from policyengine.model.ids import PartyName
 from policyengine.model.policy import Control, Fleet, Party, Right, Role
 from policyengine.model.schema import FactSchema
@@ -20,7 +21,7 @@ class Surroundings:
     """Everything that is known before the first policy is read.
 
     A party of None has a document that is itself wrong, and a fleet of None likewise: what refers to them is not
-    reported a second time. `files` are all files of the tree by path.
+    reported a second time. `files` are all files of the tree by path; `corims` reads those that are CoRIMs.
     """
 
     fleet: Fleet | None
@@ -30,6 +31,7 @@ class Surroundings:
     controls: Mapping[str, Control]
     now: datetime
     files: Mapping[str, bytes]
+    corims: CorimReader = no_reader
 
 
 def party_at(page: Page, node: YamlNode, name: str, around: Surroundings) -> Party | None:

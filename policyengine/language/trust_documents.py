@@ -8,6 +8,7 @@ from cryptography import x509
 
 from pki.certificates import is_ca, load_certificate, split_certificates
 from pki.errors import PathError
+from policyengine.language.corim_documents import with_corims
 from policyengine.language.diagnostics import did_you_mean
 from policyengine.language.layout import home_of
 from policyengine.language.nodes import Items, Scalar, YamlNode, at, fields, items, scalars, text, texts
@@ -16,7 +17,7 @@ from policyengine.language.patterns import refusal
 from policyengine.language.surroundings import Surroundings, needs_right, owner_of, party_at
 from policyengine.language.templates import check_device_template
 from policyengine.language.values import length_at, moment_at
-from policyengine.model.endorsements import ReferenceComponent, ReferenceValues, Release
+from policyengine.model.endorsements import Endorser, ReferenceComponent, ReferenceValues, Release
 from policyengine.model.policy import Anchor, CertificateProfile, Party, Right, Role, TierTerms
 from policyengine.model.version import VersionError, key_function
 
@@ -109,7 +110,7 @@ def _check_authority(page: Page, place: YamlNode, certificate: x509.Certificate,
         page.warning(place, "trust.expired", "the certificate has expired", "ask the vendor for its current root")
 
 
-def read_reference_values(page: Page, around: Surroundings) -> ReferenceValues:
+def read_reference_values(page: Page, around: Surroundings, anchors: tuple[Anchor, ...]) -> ReferenceValues:
     """Return the releases that the party of the document's directory vouches for."""
     home = home_of(page.file)
     party = party_at(page, page.node("metadata"), home.party or "", around) if home is not None else None
@@ -119,7 +120,8 @@ def read_reference_values(page: Page, around: Surroundings) -> ReferenceValues:
         _check_vendors_own(page, scalars(page.spec, "models"), party.name, around)
     _check_own(page, party)
     models = tuple(sorted(texts(page.spec, "models")))
-    return ReferenceValues(models=models, releases=tuple(_releases(page, models, around)))
+    written = tuple(_releases(page, models, around, "" if party is None else party.name))
+    return with_corims(page, ReferenceValues(models=models, releases=written), party, anchors, around)
 
 
 def _check_own(page: Page, party: Party | None) -> None:
@@ -129,7 +131,7 @@ def _check_own(page: Page, party: Party | None) -> None:
         page.error(node, "layout.wrong-owner", message, f"move the document below reference-values/{page.owner}/")
 
 
-def _releases(page: Page, models: tuple[str, ...], around: Surroundings) -> Iterator[Release]:
+def _releases(page: Page, models: tuple[str, ...], around: Surroundings, party: str) -> Iterator[Release]:
     seen: set[str] = set()
     for node in items(page.spec, "releases"):
         version = text(node, "version") or ""
@@ -139,7 +141,7 @@ def _releases(page: Page, models: tuple[str, ...], around: Surroundings) -> Iter
         seen.add(version)
         _check_version(page, place, version, models, around)
         _check_corim(page, node, around)
-        yield _release(page, node, version)
+        yield _release(page, node, version, party)
 
 
 def _check_version(page: Page, place: YamlNode, version: str, models: tuple[str, ...], around: Surroundings) -> None:
@@ -163,7 +165,7 @@ def _check_corim(page: Page, node: YamlNode, around: Surroundings) -> None:
         page.error(node, "reference.empty", "the release has neither `components` nor `corim`", "add one of them")
 
 
-def _release(page: Page, node: YamlNode, version: str) -> Release:
+def _release(page: Page, node: YamlNode, version: str, party: str) -> Release:
     svn = at(node, "svn")
     until = at(node, "until")
     components = (
@@ -176,6 +178,7 @@ def _release(page: Page, node: YamlNode, version: str) -> Release:
         components=tuple(components),
         corim=text(node, "corim"),
         until=None if until is None else moment_at(page, until),
+        endorser=Endorser(party=party) if party else None,
     )
 
 

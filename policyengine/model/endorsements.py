@@ -1,21 +1,50 @@
-"""Reference values that a party vouches for (RFC 9334 section 8.3), as plain digests per release."""
+"""Reference values that a party vouches for (RFC 9334 section 8.3), as digests per release; formats match on these.
+
+They come as plain digests in a ReferenceValues document, or from a signed CoRIM that such a document names; what is
+here is the same for both.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-# A component's name and its SHA-256 in lowercase hex. An inventory with None matches nothing.
+# A component's name and its digest in lowercase hex: SHA-256, or SHA-384 or SHA-512, which its length tells apart. An
+# inventory with None matches nothing.
 Measured = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceComponent:
-    """One software component of a release: its name and its SHA-256 in lowercase hex."""
+    """One software component of a release: its name and its SHA-256 in lowercase hex.
+
+    `other` are digests of the same bytes by SHA-384 and SHA-512; where only those are given, `sha256` is empty.
+    """
 
     name: str
     sha256: str
+    other: tuple[str, ...] = ()
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """All digests, at most one in each algorithm."""
+        return (self.sha256, *self.other) if self.sha256 else self.other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endorser:
+    """Who vouches for a release: the party, and where it signed a CoRIM, that CoRIM's id, digest and end of validity.
+
+    `min_svn` is the lowest security version number that the CoRIM endorses; `class_id` the implementation it is of.
+    """
+
+    party: str
+    corim_id: str | None = None
+    corim_digest: str | None = None
+    valid_until: datetime | None = None
+    min_svn: int | None = None
+    class_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,18 +56,38 @@ class Release:
     components: tuple[ReferenceComponent, ...]
     corim: str | None = None
     until: datetime | None = None
+    endorser: Endorser | None = None
 
     def is_current(self, now: datetime) -> bool:
-        """Return whether the release is still endorsed at `now`."""
-        return self.until is None or now < self.until
+        """Return whether the release is still endorsed at `now`: not ended, and its CoRIM, if any, still valid."""
+        ends = None if self.endorser is None else self.endorser.valid_until
+        return (self.until is None or now < self.until) and (ends is None or now <= ends)
+
+    def inventories(self) -> Iterator[frozenset[Measured]]:
+        """Yield what a device that runs it measures: once in each algorithm in which all components have a digest."""
+        for length in (64, 96, 128):
+            found = {
+                (each.name, digest) for each in self.components for digest in each.digests if len(digest) == length
+            }
+            if found and len({name for name, _ in found}) == len({each.name for each in self.components}):
+                yield frozenset(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagVersion:
+    """A tag of a CoRIM and its version, which never goes back (draft-ietf-rats-corim section 5.1.1.2)."""
+
+    tag: str
+    version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceValues:
-    """The releases known for some models, indexed by component and by whole inventory."""
+    """The releases known for some models, indexed by component and by whole inventory; `tags` of the CoRIMs used."""
 
     models: tuple[str, ...]
     releases: tuple[Release, ...]
+    tags: tuple[TagVersion, ...] = ()
     by_component: Mapping[Measured, tuple[Release, ...]] = field(init=False, repr=False, compare=False)
     by_inventory: Mapping[frozenset[Measured | None], tuple[Release, ...]] = field(
         init=False, repr=False, compare=False
@@ -49,10 +98,10 @@ class ReferenceValues:
         by_component: dict[Measured, tuple[Release, ...]] = {}
         by_inventory: dict[frozenset[Measured | None], tuple[Release, ...]] = {}
         for release in self.releases:
-            inventory = {(component.name, component.sha256) for component in release.components}
-            whole = frozenset[Measured | None](inventory)
-            by_inventory[whole] = (*by_inventory.get(whole, ()), release)
-            for measured in inventory:
+            for inventory in release.inventories():
+                whole = frozenset[Measured | None](inventory)
+                by_inventory[whole] = (*by_inventory.get(whole, ()), release)
+            for measured in {(each.name, digest) for each in release.components for digest in each.digests}:
                 by_component[measured] = (*by_component.get(measured, ()), release)
         object.__setattr__(self, "by_component", by_component)
         object.__setattr__(self, "by_inventory", by_inventory)
@@ -64,4 +113,5 @@ def merged(documents: Iterable[ReferenceValues]) -> ReferenceValues:
     return ReferenceValues(
         models=tuple(dict.fromkeys(model for each in known for model in each.models)),
         releases=tuple(dict.fromkeys(release for each in known for release in each.releases)),
+        tags=tuple(dict.fromkeys(tag for each in known for tag in each.tags)),
     )

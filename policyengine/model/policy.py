@@ -150,7 +150,7 @@ class PartyKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
-    """Someone with keys, a scope and rights."""
+    """Someone with keys, a scope and rights; `endorses` are names its CoRIMs may use beside its own and its models'."""
 
     name: PartyName
     role: Role
@@ -158,6 +158,7 @@ class Party:
     threshold: int
     scope: Selector
     may: frozenset[Right]
+    endorses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

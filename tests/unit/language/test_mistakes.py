@@ -168,7 +168,7 @@ FILES = [
     ("trust.not-a-certificate", {"trust-anchors/acme.pem": b"hello"}, ANCHORS, 6, 14),
 ]
 
-ELSEWHERE = {code for code in codes.MEANINGS if code.startswith(("cel.", "tree."))}
+ELSEWHERE = {code for code in codes.MEANINGS if code.startswith(("cel.", "tree.", "reference.corim-"))}
 
 
 @pytest.mark.parametrize(("code", "path", "old", "new"), EDITS, ids=[edit[0] for edit in EDITS])
