@@ -207,7 +207,10 @@ def _certificates(path: DicePath) -> tuple[x509.Certificate, ...]:
     """Return the path for those who ask whose it is, the anchor last; () when that is a bare key."""
     if path.authority_certificate is None:
         return ()
-    sent = tuple(x509.load_der_x509_certificate(each.encoded) for each in path.certificates)
+    try:
+        sent = tuple(x509.load_der_x509_certificate(each.encoded) for each in path.certificates)
+    except ValueError as cause:
+        raise MalformedEvidenceError("dice.certificate", "a certificate has a field that cannot be read") from cause
     return (*sent, path.authority_certificate)
 
 

@@ -66,7 +66,10 @@ def _subject(certificate: DiceCertificate | CdiCertificate) -> str:
 
 @lru_cache(maxsize=64)  # for people: no check-in asks
 def _name(encoded: bytes) -> str:
-    return x509.load_der_x509_certificate(encoded).subject.rfc4514_string()
+    try:
+        return x509.load_der_x509_certificate(encoded).subject.rfc4514_string()
+    except ValueError:  # read here by our own reader, which asks less of names: they decide nothing
+        return "a name that cannot be read"
 
 
 def _layer(layer: Layer) -> dict[str, object]:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from policyengine.attestation.errors import MalformedEvidenceError, UnsupportedMediaTypeError
 from policyengine.attestation.formats import Verified
+from policyengine.attestation.vector_case import Judged
 from tests.fuzz.edits import mutated
 from tests.fuzz.targets import Target
 
@@ -89,7 +90,7 @@ def judge(target: Target, evidence: bytes, summary: Summary) -> None:
 
 def _statements(found: object) -> Iterator[str]:
     """Yield every fact of a believed verdict but the digest of the evidence, which is to differ."""
-    facts = found.facts if isinstance(found, Verified) else {}
+    facts = found.facts if isinstance(found, Verified | Judged) else {}
     pending: list[tuple[str, object]] = [("", facts)]
     for path, value in pending:
         if isinstance(value, Mapping):
@@ -125,6 +126,6 @@ def _verdict(target: Target, evidence: bytes) -> str:
         return "malformed"
     except UnsupportedMediaTypeError:
         return "unsupported"
-    if isinstance(found, Verified):
+    if isinstance(found, Verified | Judged):
         return "accepted" if found.accepted else "refused"
     return "read"

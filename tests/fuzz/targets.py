@@ -7,16 +7,19 @@ signs the mutated claims, so that the code behind the signature meets them too.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import cbor2
 
-from policyengine.attestation import cbor, pop
+from policyengine.attestation import cbor, pop, vectors
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.eventlog import read_log
 from policyengine.attestation.formats import Verified
 from policyengine.attestation.tpm_structures import read_attest, read_public, read_signature
+from policyengine.attestation.vector_case import Case, Judged
 from policyengine.attestation.verifier import verify
 from policyengine.simulation import tpm
 from policyengine.simulation.cose import cose_sign1
@@ -72,6 +75,39 @@ def _certificate(leaf: bytes) -> object:
     return evidence(tpm_device.MEDIA_TYPE, tpm_device.ANCHORS)(tpm.make_tpm_evidence(parts))
 
 
+VECTORS = Path(__file__).parents[1] / "vectors"
+# Good evidence among our own vectors, by index and case: one or two of each form that a format has.
+_GOOD = {
+    "formats": (
+        *("psa/first-good", "psa/mac0-good", "cca/good"),
+        *(
+            "eat/good-full",
+            "eat/good-submodules",
+            "eat/good-nested-jwt",
+            "eat/jwt-good-full",
+            "eat/jwt-good-nested-cwt",
+        ),
+    ),
+    "dice": ("dice/good-tcg", "dice/good-open-dice-cbor", "dice/good-riot"),
+    "corim": ("corim/good-all-triples", "corim/good-coswid"),
+}
+
+
+def _of_vectors(folder: Path, wanted: tuple[str, ...]) -> Iterator[Target]:
+    cases = {case["id"]: case for case in json.loads((folder / "index.json").read_text())}
+    for name in wanted:
+        case = cases[name]
+        files = {file: (folder / name / file).read_bytes() for file in case["files"]}
+        key = case.get("key")
+        anchors = vectors.anchors_of(key, (folder / key).read_bytes()) if key else TrustAnchors()
+        judge = functools.partial(_vector, case, files, anchors)
+        yield Target(name=name, seeds=(files[case["files"][0]],), decode=judge)
+
+
+def _vector(case: Case, files: dict[str, bytes], anchors: TrustAnchors, evidence: bytes) -> Judged:
+    return vectors.RUNNERS[case["format"]](case, files | {case["files"][0]: evidence}, anchors)
+
+
 _POP_ANCHORS = TrustAnchors(certificates=(test_pop.ACME.root,))
 _CHECK_IN = tpm_device.parts()
 _QUOTE, _SIGNATURE = tpm.quote(tpm_device.AK, nonce=tpm_device.NONCE, values=tpm_device.VALUES)
@@ -103,4 +139,5 @@ TARGETS: tuple[Target, ...] = (
     Target(name="TPMT_PUBLIC", seeds=(tpm_device.AK.public, tpm_device.EK.public), decode=read_public),
     Target(name="TPMT_SIGNATURE", seeds=(_SIGNATURE,), decode=read_signature),
     Target(name="event log", seeds=(tpm_device.LOG,), decode=read_log),
+    *(target for name, wanted in _GOOD.items() for target in _of_vectors(VECTORS / name, wanted)),
 )

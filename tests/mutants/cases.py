@@ -19,7 +19,7 @@ from policyengine.attestation.checks import Outcome
 from policyengine.attestation.formats import Verified
 from tests.unit.attestation import test_pop, test_tpm_checks, tpm_device
 
-OWN = tuple(Path(__file__).parents[1] / "vectors" / name for name in ("attestation", "formats"))
+OWN = tuple(Path(__file__).parents[1] / "vectors" / name for name in ("attestation", "formats", "dice", "corim"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

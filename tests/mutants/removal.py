@@ -15,7 +15,18 @@ from unittest.mock import patch
 import cbor2
 
 from pki.chain import ValidatedPath
-from policyengine.attestation import cca, cose, cose_mac0, jose, pop, psa, psa_profiles, tpm_algorithms, tpm_statement
+from policyengine.attestation import (
+    cca,
+    corim,
+    cose,
+    cose_mac0,
+    jose,
+    pop,
+    psa,
+    psa_profiles,
+    tpm_algorithms,
+    tpm_statement,
+)
 from policyengine.attestation.anchors import TrustedKey
 from policyengine.attestation.checks import Check, Requirement
 from policyengine.attestation.tpm_keys import key_of
@@ -67,8 +78,15 @@ def _tokens_among_others(evidence: bytes) -> tuple[Any, Any]:
 
 
 _WITH_SHA1 = {**tpm_algorithms.BELIEVED, SHA1_BANK.id: SHA1_BANK}
+
+
+def _preimage_as_given(message: Any, preimage: bytes | None) -> tuple[bool, bytes | None, Check]:
+    return True, message.payload if preimage is None else preimage, corim.HASH_ENVELOPE.passed
+
+
 _INSTEAD: Mapping[str, tuple[Replacement, ...]] = {
     "cca.collection": ((cca, "_tokens", _tokens_among_others),),
+    "corim.hash-envelope": ((corim, "_payload", _preimage_as_given),),
     "cose.alg": ((cose, "_algorithm", _algorithm_of_the_key),),
     "cose.key-type": ((cose, "_algorithm", _algorithm_of_the_key),),
     "cose.signature": ((cose, "_signer", _first_candidate),),
@@ -78,6 +96,7 @@ _INSTEAD: Mapping[str, tuple[Replacement, ...]] = {
     "jose.signature": ((jose, "_signer", _first_candidate),),
     "psa.profile": ((psa, "_profile", _newest_profile),),
     "pop.chain": ((pop, "_path", _path_as_sent),),
+    "dice.possession": ((cose, "_signer", _first_candidate),),
     "pop.signature": ((cose, "_signer", _first_candidate),),
     "tpm.ak-trusted": ((tpm_statement, "trusted", _key_from_the_message),),
     "tpm.signature": ((tpm_statement, "_signer", _first_candidate),),

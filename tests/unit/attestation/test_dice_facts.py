@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from pki import der
 from policyengine.attestation.anchors import TrustAnchors, thumbprint
 from policyengine.attestation.dice import MEDIA_TYPE
 from policyengine.attestation.formats import Freshness, Verified
@@ -162,3 +163,23 @@ def test_a_chain_seen_before_is_not_believed_for_another_device_key() -> None:
     evidence = dice.make_dice_evidence(made.leaf_key, made.chain(), NONCE)
     found = verify(evidence, media_type=MEDIA_TYPE, nonce=NONCE, anchors=stranger, endorsements=None, now=NOW)
     assert found.failed == ("dice.chain",)
+
+
+def test_a_certificate_with_a_name_that_cannot_be_read_is_refused_and_shown_all_the_same() -> None:
+    """Found by tests/fuzz: showing what refused evidence claims must not fail."""
+    made = device()
+    leaf, *above = made.chain()
+    outer = der.children(der.whole(leaf, der.SEQUENCE).content)
+    fields = [each.encoded for each in der.children(outer[0].content)]
+    fields[3] = der.sequence(b"\x00\x00")  # the issuer
+    broken = der.sequence(der.sequence(*fields), outer[1].encoded, outer[2].encoded)
+    found = verify(
+        dice.make_dice_evidence(made.leaf_key, (broken, *above), NONCE),
+        media_type=MEDIA_TYPE,
+        nonce=NONCE,
+        anchors=TrustAnchors(certificates=(made.root(),)),
+        endorsements=None,
+        now=NOW,
+    )
+    assert not found.accepted
+    assert found.claims["subjects"][0] == "a name that cannot be read"
