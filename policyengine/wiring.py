@@ -26,6 +26,7 @@ from policyengine.adapters.authority import (
 )
 from policyengine.adapters.clock import SystemClock
 from policyengine.adapters.entropy import SystemEntropy
+from policyengine.adapters.evidence_plugins import installed_formats
 from policyengine.adapters.jws import ResultKey
 from policyengine.adapters.keyfile import (
     read_or_create_passphrase,
@@ -38,6 +39,7 @@ from policyengine.adapters.log_files import CheckpointFile, found_log, open_log_
 from policyengine.adapters.sql.ledger import SqlLedger
 from policyengine.adapters.sql.migration import upgrade
 from policyengine.adapters.sql.store import SqlStore, open_store
+from policyengine.attestation.verifier import BUILT_IN
 from policyengine.errors import PolicyEngineError
 from policyengine.language.bundle import decode
 from policyengine.services.actors import SYSTEM, PersonRole
@@ -180,6 +182,7 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
         audience=Audience(issuer=settings.issuer, audience=settings.audience),
         log_key=open_log_key(settings.layout.keys, passphrase=passphrase),
         log_memory=CheckpointFile(settings.layout.checkpoint),
+        formats=BUILT_IN.extended(installed_formats()),
     )
     return Installation(
         services=assemble(outside),

@@ -50,6 +50,7 @@ def verify(
     output: Annotated[Output, typer.Option(help="JSON or a table.")] = Output.JSON,
 ) -> None:
     """Judge one piece of evidence: exit 0 accepted, 1 refused, 2 usage."""
+    from policyengine.adapters.evidence_plugins import installed_formats
     from policyengine.attestation.documents import malformed_document, verdict_document
     from policyengine.attestation.errors import MalformedEvidenceError
     from policyengine.attestation.verifier import READABLE
@@ -66,7 +67,7 @@ def verify(
                 anchors=trusted,
                 endorsements=references,
                 now=moment,
-                registry=READABLE,
+                registry=READABLE.extended(installed_formats()),
             )
         )
     except MalformedEvidenceError as error:

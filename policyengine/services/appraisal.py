@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pki.profile import Profile
 from pki.request import ProvenRequest, parse_request
+from policyengine.attestation.registry import Registry
 from policyengine.model.challenge import bound_nonce
 from policyengine.model.decision import Tier
 from policyengine.model.facts import Facts
@@ -89,6 +90,7 @@ class Appraiser:
         audience: Audience,
         ca_facts: Mapping[str, object],
         nonce_key: NonceKey,
+        formats: Registry,
     ) -> None:
         self._reads = reads
         self._memory = memory
@@ -96,6 +98,7 @@ class Appraiser:
         self._audience = audience
         self._ca_facts = ca_facts
         self._nonce_key = nonce_key
+        self._formats = formats
 
     def appraise(
         self, request: CheckInRequest, nonce: Nonce, *, bound: DeviceView | None, active: ActivePolicies, now: datetime
@@ -156,6 +159,7 @@ class Appraiser:
         return Question(
             request=request,
             nonce=nonce,
+            formats=self._formats,
             challenge=nonce.raw if asked is None else bound_nonce(nonce.raw, asked.key.spki),
             policies=active.policies,
             nonce_key=self._nonce_key,

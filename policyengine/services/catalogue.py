@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from pki.authority import Authority
+from policyengine.attestation.registry import Registry
+from policyengine.attestation.verifier import BUILT_IN
 from policyengine.services.activation import Activations
 from policyengine.services.appraisal import Appraiser
 from policyengine.services.attestation_result import Audience
@@ -54,7 +56,10 @@ class Services:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """Everything that services need from outside. `chain` is the issuing CA's certificate, then the root's."""
+    """Everything that services need from outside. `chain` is the issuing CA's certificate, then the root's.
+
+    `formats` are those of evidence: ours, and those of installed plug-ins.
+    """
 
     store: Store
     clock: Clock
@@ -67,6 +72,7 @@ class Outside:
     audience: Audience
     log_key: LogKey
     log_memory: LogMemory
+    formats: Registry = BUILT_IN
 
 
 def recover(store: Store, clock: Clock) -> None:
@@ -111,6 +117,7 @@ def _checkins(outside: Outside, shelf: PolicyShelf, memory: Memory, issuance: Is
         audience=outside.audience,
         ca_facts=issuance.facts,
         nonce_key=outside.nonce_key,
+        formats=outside.formats,
     )
     return CheckIns(
         Equipment(

@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from policyengine.attestation.anchors import EvidenceKey, TrustAnchors
 from policyengine.attestation.checks import Outcome
 from policyengine.attestation.formats import KeyBinding, Verified
+from policyengine.attestation.registry import Registry
 from policyengine.attestation.tpm import MEDIA_TYPE as TPM
 from policyengine.attestation.tpm_certify import csr_key
 from policyengine.attestation.tpm_evidence import read_evidence
-from policyengine.attestation.verifier import verify
+from policyengine.attestation.verifier import BUILT_IN, verify
 from policyengine.model.endorsements import ReferenceValues
 from policyengine.model.ids import DeviceId
 from policyengine.services.errors import ConflictError, RefusedError
@@ -57,6 +58,7 @@ class Question:
     policies: Policies
     nonce_key: NonceKey
     now: datetime
+    formats: Registry = BUILT_IN
     requested: str | None = None  # the thumbprint of the key in the certificate request
 
 
@@ -133,6 +135,7 @@ def appraised(
         anchors=anchors,
         endorsements=endorsements,
         now=question.now,
+        registry=question.formats,
     )
     if certifies and found.key_binding is not None:
         _demand_certified(found.key_binding, question.requested or "")
