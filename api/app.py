@@ -19,6 +19,7 @@ from api.metrics import Metrics
 from api.options import Options
 from api.pages import page_routes
 from api.problems import answer_for_code, problem, problem_of
+from api.revocation import revocation_routes
 from api.routes import audit, bundles, certificates, decisions, devices, operation, policies, tokens
 from pki.errors import PkiError
 from policyengine.errors import PolicyEngineError
@@ -55,6 +56,7 @@ def create_app(services: Services, *, options: Options) -> FastAPI:
         *(route for module in ROUTERS for route in module.router.routes),
         *est_routes(services, options=options),
         *log_routes(services),
+        *revocation_routes(services),
         *page_routes(),
     ]
     _answer_errors_as_problems(app)

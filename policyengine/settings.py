@@ -86,6 +86,7 @@ class Settings:
     issuer: str = "policyengine"  # `iss` of attestation results
     audience: str = "policyengine"  # `aud` of attestation results: who relies on them
     log_name: str | None = None  # the transparency log's origin; None: the first public name. Read once, like the CA's
+    pki_url: str | None = None  # where relying parties reach `/pki`, e.g. http://pki.example/pki; in certificates
     trusted_proxies: tuple[Network, ...] = ()  # whose `Client-Cert` header is believed (RFC 9440)
     passphrase_file: Path | None = None  # None: a random one is kept beside the keys
     max_body_bytes: int = MAX_BODY_BYTES
@@ -189,6 +190,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "issuer": str,
     "audience": str,
     "log_name": str,
+    "pki_url": str,
     "trusted_proxies": _networks,
     "passphrase_file": Path,
     "max_body_bytes": _between(1024, 2**30),

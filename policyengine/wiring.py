@@ -168,7 +168,9 @@ def demand_installation(settings: Settings) -> None:
 
 def _open(settings: Settings, passphrase: bytes) -> Installation:
     clock, entropy, registrar = SystemClock(), SystemEntropy(), Registrar()
-    stored = open_authority(_authority_directory(settings), passphrase=passphrase, registrar=registrar)
+    stored = open_authority(
+        _authority_directory(settings), passphrase=passphrase, registrar=registrar, publish_at=settings.pki_url
+    )
     store = open_store(settings.storage_url)
     outside = Outside(
         store=store,
@@ -183,6 +185,8 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
         log_key=open_log_key(settings.layout.keys, passphrase=passphrase),
         log_memory=CheckpointFile(settings.layout.checkpoint),
         formats=BUILT_IN.extended(installed_formats()),
+        lists=stored.lists,
+        ocsp=stored.ocsp,
     )
     return Installation(
         services=assemble(outside),

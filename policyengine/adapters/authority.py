@@ -3,6 +3,7 @@
     root.key root.pem          move root.key to a safe after the ceremony: nothing opens it again
     issuing.key issuing.pem    the fleet's issuing CA: path length 0, bound to the fleet's domains
     results.key results.pem    signs attestation results (EAR); never a CA key
+    ocsp.key ocsp.pem          signs OCSP answers for the issuing CA
     tls.key tls.pem            the server's; the chain stands in the file, leaf first
     ceremony.jsonl             every reservation and signature of the above
 
@@ -21,10 +22,12 @@ from pathlib import Path
 from cryptography import x509
 
 from pki.authority import Authority, Order, issue, issuer_of
-from pki.builtin import result_signer_terms, tls_server_terms
+from pki.builtin import ocsp_signer_terms, result_signer_terms, tls_server_terms
 from pki.certificates import load_certificate, split_certificates
+from pki.crl_issuing import ListAuthority
 from pki.hierarchy import CEREMONY, Founding, found
 from pki.keys import KeyType
+from pki.ocsp_response import OcspSigner
 from pki.profile import Terms
 from pki.request import held_key
 from pki.reservation import Registrar
@@ -88,6 +91,8 @@ class StoredAuthority:
     issuing: x509.Certificate
     results_key: PrivateKey
     results_certificate: x509.Certificate
+    lists: ListAuthority
+    ocsp: OcspSigner | None  # None until a server's start has made its key
 
     @property
     def chain(self) -> tuple[x509.Certificate, ...]:
@@ -124,7 +129,7 @@ def _ceremony(work: Path, *, passphrase: bytes, names: FleetNames, now: datetime
     work.mkdir(mode=0o700)
     registrar = Registrar()
     ledger = CeremonyLog(work / "ceremony.jsonl", registrar, now=now)
-    keys = {name: generate(KeyType.P256) for name in ("root", "issuing", "results", "tls")}
+    keys = {name: generate(KeyType.P256) for name in ("root", "issuing", "results", "ocsp", "tls")}
     for name, key in keys.items():
         write_key(work / f"{name}.key", key, passphrase=passphrase, entropy=entropy)
     hierarchy = found(
@@ -144,6 +149,7 @@ def _ceremony(work: Path, *, passphrase: bytes, names: FleetNames, now: datetime
     (work / "issuing.pem").write_text(hierarchy.issuing.pem)
     services = _Services(authority=hierarchy.authority, ledger=ledger, now=now, entropy=entropy, by=CEREMONY)
     services.certify(work / "results.pem", keys["results"], result_signer_terms(), fleet=names.fleet)
+    services.certify(work / "ocsp.pem", keys["ocsp"], ocsp_signer_terms(), fleet=names.fleet)
     hosts = tls_server_terms(hosts=names.host_names, addresses=names.host_addresses)
     services.certify(work / "tls.pem", keys["tls"], hosts, fleet=names.fleet, chain=hierarchy.issuing.pem)
 
@@ -169,21 +175,34 @@ class _Services:
         fresh.replace(path)
 
 
-def open_authority(directory: Path, *, passphrase: bytes, registrar: Registrar) -> StoredAuthority:
+def open_authority(
+    directory: Path, *, passphrase: bytes, registrar: Registrar, publish_at: str | None = None
+) -> StoredAuthority:
     """Return the authority in `directory`; it signs only what `registrar` says is durable.
 
-    Raises AuthorityMissingError, KeyFileError, PassphraseError, PathError, IssuanceError `issue.signer`.
+    Its certificates name revocation list and OCSP responder below `publish_at`, if given.
+    Raises ProfileError, AuthorityMissingError, KeyFileError, PassphraseError, PathError, IssuanceError `issue.signer`.
     """
     issuing = _certificate(directory / "issuing.pem")
     signer = open_signer(directory / "issuing.key", passphrase=passphrase)
+    issuer = issuer_of(issuing, publish_at=publish_at)
     return StoredAuthority(
         directory=directory,
-        authority=Authority(issuer=issuer_of(issuing), signer=signer, registrar=registrar),
+        authority=Authority(issuer=issuer, signer=signer, registrar=registrar),
+        lists=ListAuthority(issuer=issuer, signer=signer),
+        ocsp=_responder(directory, issuing, passphrase),
         root=_certificate(directory / "root.pem"),
         issuing=issuing,
         results_key=open_key(directory / "results.key", passphrase=passphrase),
         results_certificate=_certificate(directory / "results.pem"),
     )
+
+
+def _responder(directory: Path, issuing: x509.Certificate, passphrase: bytes) -> OcspSigner | None:
+    if not (directory / "ocsp.pem").exists():
+        return None
+    signer = open_signer(directory / "ocsp.key", passphrase=passphrase)
+    return OcspSigner(certificate=_certificate(directory / "ocsp.pem"), issuer=issuing, signer=signer)
 
 
 def _certificate(path: Path) -> x509.Certificate:
@@ -196,8 +215,9 @@ def _certificate(path: Path) -> x509.Certificate:
 def renew_services(
     directory: Path, *, passphrase: bytes, names: FleetNames, now: datetime, entropy: Entropy
 ) -> tuple[str, ...]:
-    """Return which of `results` and `tls` had passed half of its life and was certified again; call it at start.
+    """Return which of `results`, `ocsp` and `tls` had passed half of its life and was certified again; call at start.
 
+    An authority from before there was OCSP gets its responder here.
     Only the issuing CA's key is opened. Raises what `open_authority` and issuing raise.
     """
     registrar = Registrar()
@@ -208,6 +228,10 @@ def renew_services(
     if _is_due(stored.results_certificate, now):
         services.certify(directory / "results.pem", stored.results_key, result_signer_terms(), fleet=names.fleet)
         renewed.append("results")
+    if stored.ocsp is None or _is_due(_certificate(directory / "ocsp.pem"), now):
+        key = _responder_key(directory / "ocsp.key", passphrase=passphrase, entropy=entropy)
+        services.certify(directory / "ocsp.pem", key, ocsp_signer_terms(), fleet=names.fleet)
+        renewed.append("ocsp")
     if _is_due(_certificate(stored.tls_chain), now):
         key = open_key(stored.tls_key, passphrase=passphrase)
         terms = tls_server_terms(hosts=names.host_names, addresses=names.host_addresses)
@@ -215,6 +239,12 @@ def renew_services(
         services.certify(stored.tls_chain, key, terms, fleet=names.fleet, chain=chain)
         renewed.append("tls")
     return tuple(renewed)
+
+
+def _responder_key(path: Path, *, passphrase: bytes, entropy: Entropy) -> PrivateKey:
+    if not path.exists():
+        write_key(path, generate(KeyType.P256), passphrase=passphrase, entropy=entropy)
+    return open_key(path, passphrase=passphrase)
 
 
 def _is_due(certificate: x509.Certificate, now: datetime) -> bool:

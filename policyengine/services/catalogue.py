@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from pki.authority import Authority
+from pki.crl_issuing import ListAuthority
+from pki.ocsp_response import OcspSigner
 from policyengine.attestation.registry import Registry
 from policyengine.attestation.verifier import BUILT_IN
 from policyengine.services.activation import Activations
@@ -29,6 +31,7 @@ from policyengine.services.ports import CertificateLedger, Clock, Entropy, LogKe
 from policyengine.services.publish import Bundles
 from policyengine.services.redeciding import Redecider
 from policyengine.services.registration import Registration
+from policyengine.services.revocation import OcspResponder, RevocationLists
 from policyengine.services.sweep import Sweep
 from policyengine.services.tokens import Tokens
 
@@ -51,6 +54,8 @@ class Services:
     results: ResultSigner
     log: TransparencyLog
     est: Est
+    lists: RevocationLists
+    responder: OcspResponder
     ca_bundle: bytes
 
 
@@ -73,6 +78,8 @@ class Outside:
     log_key: LogKey
     log_memory: LogMemory
     formats: Registry = BUILT_IN
+    lists: ListAuthority
+    ocsp: OcspSigner | None
 
 
 def recover(store: Store, clock: Clock) -> None:
@@ -105,6 +112,8 @@ def assemble(outside: Outside) -> Services:
         results=outside.results,
         log=TransparencyLog(store, clock, outside.log_key, outside.log_memory),
         est=Est(store, clock, entropy, shelf=shelf, redecider=redecider, issuance=issuance),
+        lists=RevocationLists(store, clock, outside.lists),
+        responder=OcspResponder(store, clock, outside.ocsp, issuer=outside.lists.issuer.thumbprint),
         ca_bundle=issuance.chain_pem.encode(),
     )
 

@@ -6,7 +6,7 @@ Reads are synchronous and see only committed rows. Writes go through one Writer:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -307,5 +307,27 @@ class AuditReads(Protocol):
         ...
 
 
-class Store(CheckInReads, AuditReads, Writer, Protocol):
+class RevocationReads(Protocol):
+    """What revocation lists and OCSP answers read. Serials are lowercase hex; ranges include both ends."""
+
+    def revocation_state(self, issuer: str, first: str, last: str) -> Hashable:
+        """Return a value that changes whenever an entry between the serials does."""
+        ...
+
+    def revocation_entries(self, issuer: str, first: str, last: str, *, alive_at: datetime) -> list[bytes]:
+        """Return the encoded entries of what is revoked or on hold and has not expired."""
+        ...
+
+    def revocation_changes(
+        self, issuer: str, first: str, last: str, *, since: datetime
+    ) -> list[tuple[str, bytes | None, datetime]]:
+        """Return (serial, entry, when) of what changed; entry None: released."""
+        ...
+
+    def certificate_status(self, issuer: str, serial: str) -> tuple[CertificateStatus, str | None, datetime] | None:
+        """Return what is said of an issued certificate: status, reason, since when."""
+        ...
+
+
+class Store(CheckInReads, AuditReads, RevocationReads, Writer, Protocol):
     """All of storage."""

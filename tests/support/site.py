@@ -232,6 +232,8 @@ def open_site(
             audience=Audience(issuer="policyengine", audience="kestrel"),
             log_key=LOG_KEY,
             log_memory=memory_of(url),
+            lists=stored.lists,
+            ocsp=stored.ocsp,
         )
     )
     devices = {device.planned.device_id: device for device in factory(count)}

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, Dialect, select
+from sqlalchemy import BigInteger, Connection, Dialect, Insert, LargeBinary, bindparam, cast, insert, select
 
+from pki.crl_encoding import encode_entry
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.codec import frontier_from, packed, raw
 from policyengine.adapters.sql.rows import CERTIFICATE_COLUMNS, STATE_COLUMNS, certificate_row
-from policyengine.adapters.sql.statements import Params, Statement, insert_new, insert_row, update_row
+from policyengine.adapters.sql.statements import Params, Statement, delete_row, insert_new, insert_row, update_row
 from policyengine.model.canonical import canonical
 from policyengine.services.changes import Act, Document, StatusChange
 from policyengine.services.errors import UnavailableError
 from policyengine.services.moments import micros
-from policyengine.services.records import CertificateRecord
+from policyengine.services.records import CertificateRecord, CertificateStatus
+from policyengine.services.revocation import entry_reason
 from policyengine.transparency.leaf import make_leaf
 from policyengine.transparency.merkle import TILE_HEIGHT, grown, tree_hash
 
@@ -41,6 +43,8 @@ class Statements:
         self.statuses = update_row(
             tables.certificate, dialect, keys=["issuer", "serial"], columns=["status", "status_reason", "status_at"]
         )
+        self.ended_revocations = delete_row(tables.revocation, dialect, keys=["issuer", "serial"])
+        self.revocations = Statement(_new_revocation(), dialect)
         self.decisions = insert_new(tables.decision, dialect)
         self.closed_verdicts = update_row(
             tables.verdict, dialect, keys=["device_id", "rule", "binding", "valid_from"], columns=["valid_to"]
@@ -52,6 +56,26 @@ class Statements:
         self.audit = insert_row(tables.audit_event, dialect)
 
 
+def _new_revocation() -> Insert:
+    """Return the INSERT of an entry; how long it is listed is the certificate's own to say."""
+    certificate = tables.certificate.c
+    values = select(
+        certificate.issuer,
+        certificate.serial,
+        cast(bindparam("entry"), LargeBinary),
+        cast(bindparam("changed_at"), BigInteger),
+        certificate.not_after,
+    ).where(certificate.issuer == bindparam("issuer"), certificate.serial == bindparam("serial"))
+    return insert(tables.revocation).from_select(["issuer", "serial", "entry", "changed_at", "not_after"], values)
+
+
+def _entry(change: StatusChange) -> bytes | None:
+    if change.status is CertificateStatus.GOOD:
+        return None
+    reason = entry_reason(change.status, change.reason)
+    return encode_entry(int(change.serial, 16), since=change.at.replace(microsecond=0), reason=reason)
+
+
 _ORDER = (
     "documents",
     "states",
@@ -59,6 +83,8 @@ _ORDER = (
     "certificates",
     "current_certificate",
     "statuses",
+    "ended_revocations",
+    "revocations",
     "decisions",
     "closed_verdicts",
     "verdicts",
@@ -148,6 +174,8 @@ class Batch:
         at_us = micros(change.at)
         row: Params = {"status": change.status.value, "status_reason": change.reason, "status_at": at_us}
         self.add("statuses", {**row, **keys})
+        self.add("ended_revocations", keys)
+        self.add("revocations", {"entry": _entry(change), "changed_at": at_us, **keys})
         fact = {**keys, "status": change.status.value, "reason": change.reason}
         self.leaf("certificate-status", at_us=at_us, record=fact, seed=seed)
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Engine, PoolProxiedConnection, Row, Table, bindparam, insert, update
+from sqlalchemy import Connection, Dialect, Engine, PoolProxiedConnection, Row, Table, bindparam, delete, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.elements import ClauseElement
@@ -127,6 +127,14 @@ def insert_new(table: Table, dialect: Dialect) -> Statement:
 def insert_row(table: Table, dialect: Dialect) -> Statement:
     """Return a plain INSERT of all columns."""
     return Statement(insert(table), dialect)
+
+
+def delete_row(table: Table, dialect: Dialect, *, keys: Sequence[str]) -> Statement:
+    """Return a DELETE where each of `keys` equals the parameter of its name."""
+    clause = delete(table)
+    for name in keys:
+        clause = clause.where(table.c[name] == bindparam(name))
+    return Statement(clause, dialect)
 
 
 def update_row(table: Table, dialect: Dialect, *, keys: Sequence[str], columns: Sequence[str]) -> Statement:

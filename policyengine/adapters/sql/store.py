@@ -10,17 +10,19 @@ from policyengine.adapters.sql.engine import Engines, open_engines
 from policyengine.adapters.sql.log_reads import SqlLogReads
 from policyengine.adapters.sql.migration import demand_current
 from policyengine.adapters.sql.record_reads import SqlRecordReads
+from policyengine.adapters.sql.revocation_reads import SqlRevocationReads
 from policyengine.adapters.sql.writer import GroupWriter
 from policyengine.errors import PolicyEngineError
 from policyengine.services.changes import Change
 from policyengine.services.errors import UnavailableError
 
 
-class SqlStore(SqlCheckInReads, SqlAuditReads, SqlRecordReads, SqlLogReads):
+class SqlStore(SqlCheckInReads, SqlAuditReads, SqlRecordReads, SqlLogReads, SqlRevocationReads):
     """Implements the Store port of services."""
 
     def __init__(self, engines: Engines) -> None:
         super().__init__(engines.read)
+        SqlRevocationReads.__init__(self, engines.read)
         self._engines = engines
         self._writer = GroupWriter(engines.write)
 
@@ -40,6 +42,7 @@ class SqlStore(SqlCheckInReads, SqlAuditReads, SqlRecordReads, SqlLogReads):
         """Commit what is queued and close every connection."""
         self._writer.close()
         self.close_reads()
+        self.close_list_reads()
         self._engines.dispose()
 
 

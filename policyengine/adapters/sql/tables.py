@@ -200,6 +200,17 @@ certificate = Table(
     Index(None, "serial"),
 )
 
+revocation = Table(
+    "revocation",
+    metadata,
+    Column("issuer", Text, nullable=False),
+    Column("serial", Text, nullable=False),
+    Column("entry", LargeBinary),  # as a revocation list holds it; null: released, for delta lists to say so
+    Column("changed_at", BigInteger, nullable=False),
+    Column("not_after", BigInteger, nullable=False),  # of the certificate: later lists leave it out
+    PrimaryKeyConstraint("issuer", "serial"),
+)
+
 security_event = Table(
     "security_event",
     metadata,

@@ -73,11 +73,12 @@ def test_results_are_signed_with_their_own_key(founded: Path) -> None:
 
 def test_every_signature_of_the_ceremony_was_reserved_before(founded: Path) -> None:
     lines = CeremonyLog(founded / "ceremony.jsonl", Registrar(), now=NOW).lines()
-    assert [line["step"] for line in lines] == ["reserved", "issued"] * 4
+    assert [line["step"] for line in lines] == ["reserved", "issued"] * 5
     assert [line["profile"] for line in lines if line["step"] == "reserved"] == [
         "builtin/root",
         "builtin/issuing",
         "builtin/result-signer",
+        "builtin/ocsp-signer",
         "builtin/tls-server",
     ]
 
@@ -139,6 +140,6 @@ def test_services_are_certified_again_at_half_life(tmp_path: Path) -> None:
             directory, passphrase=PASSPHRASE, names=NAMES, now=later, entropy=Entropy(f"renewal {days}")
         )
 
-    assert [renewed(days) for days in (1, 16, 17, 46)] == [(), ("tls",), (), ("results", "tls")]
+    assert [renewed(days) for days in (1, 16, 17, 46)] == [(), ("tls",), (), ("results", "ocsp", "tls")]
     leaf = load_certificate(split_certificates((directory / "tls.pem").read_bytes())[0])
     assert leaf.not_valid_after_utc == NOW + timedelta(days=46 + 30)

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.options import Options
+from pki.ocsp_response import Refusal
 from pki.revocation import Reason
 from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId, Digest, PartyName
@@ -46,6 +47,7 @@ from policyengine.services.records import (
     SecurityEvent,
     TimelineEntry,
 )
+from policyengine.services.revocation import Published
 from policyengine.services.tokens import NewToken, Tokens
 from policyengine.simulation.fleet import found_vendor
 from policyengine.transparency.tiles import Tile
@@ -413,6 +415,33 @@ class FakeLog:
         raise MissingError("no decision of that id has a leaf", code="proof.missing")
 
 
+PUBLISHED = Published(content=b"list", made=NOW, until=NOW + timedelta(hours=1))
+
+
+class FakeLists:
+    """Knows one issuer, `00aa`, and its first shard."""
+
+    def complete(self, issuer: str) -> Published:
+        if issuer != "00aa":
+            raise MissingError("no CA of that key identifier is served here", code="pki.issuer")
+        return PUBLISHED
+
+    def shard(self, issuer: str, shard: int) -> Published:
+        if shard:
+            raise MissingError("there is no such list", code="pki.list")
+        return self.complete(issuer)
+
+    def delta(self, issuer: str, shard: int) -> Published:
+        return self.shard(issuer, shard)
+
+
+class FakeResponder:
+    """Answers `question`, and finds everything else malformed."""
+
+    def answer(self, data: bytes) -> Published | Refusal:
+        return PUBLISHED if data == b"question" else Refusal.MALFORMED_REQUEST
+
+
 def services() -> Services:
     """Return a fresh set of use cases."""
     return Services(
@@ -430,6 +459,8 @@ def services() -> Services:
         results=FakeResults(),
         log=FakeLog(),
         est=FakeEst(),
+        lists=FakeLists(),
+        responder=FakeResponder(),
         ca_bundle=b"-----BEGIN CERTIFICATE-----\n",
     )
 

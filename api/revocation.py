@@ -1,0 +1,103 @@
+"""Revocation over HTTP, as relying parties expect it: lists (RFC 5280, RFC 2585) and OCSP (RFC 6960, RFC 5019)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import threading
+from datetime import datetime
+from email.utils import format_datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from api.auth import PublicRoute
+from api.errors import UnsupportedContentTypeError
+from pki.ocsp_request import MAX_REQUEST_BYTES
+from pki.ocsp_response import Refusal
+from policyengine.services.catalogue import Services
+from policyengine.services.errors import MissingError
+from policyengine.services.revocation import Published
+
+LIST = "application/pkix-crl"  # RFC 2585 section 4.2
+QUESTION, ANSWER = "application/ocsp-request", "application/ocsp-response"  # RFC 6960 appendix C
+CACHE_SECONDS = 60  # how long caches between us and a relying party may hide a revocation
+
+
+def revocation_routes(services: Services) -> list[BaseRoute]:
+    """Return the routes below `/pki` that say what became of certificates."""
+    lists, responder, turn = services.lists, services.responder, threading.Lock()
+
+    def complete(request: Request) -> Response:
+        with turn:
+            found = lists.complete(request.path_params["issuer"])
+        return _published(request, found, LIST)
+
+    def part(request: Request) -> Response:
+        issuer, name = request.path_params["issuer"], request.path_params["name"]
+        shard = _shard(name.removesuffix(".delta"))
+        with turn:
+            found = lists.delta(issuer, shard) if name.endswith(".delta") else lists.shard(issuer, shard)
+        return _published(request, found, LIST)
+
+    def asked_by_get(request: Request) -> Response:
+        text = request.path_params["question"]
+        try:
+            # a path of base64 holds `/` and `+` as they are, or escaped; either way they arrive as themselves
+            question = base64.b64decode(text.encode("ascii"), validate=True)
+        except (binascii.Error, UnicodeEncodeError):
+            question = b""
+        return _answered(request, responder.answer(question))
+
+    async def asked_by_post(request: Request) -> Response:
+        if request.headers.get("content-type", "").split(";")[0].strip().lower() != QUESTION:
+            raise UnsupportedContentTypeError(f"the body of a question is `{QUESTION}`")
+        return _answered(request, responder.answer(await _bounded(request)))
+
+    return [
+        PublicRoute("/pki/crl/{issuer}.crl", complete, methods=["GET"], name="crl"),
+        PublicRoute("/pki/crl/{issuer}/{name}.crl", part, methods=["GET"], name="crl_shard"),
+        PublicRoute("/pki/ocsp", asked_by_post, methods=["POST"], name="ocsp_post"),
+        PublicRoute("/pki/ocsp/{question:path}", asked_by_get, methods=["GET"], name="ocsp_get"),
+    ]
+
+
+def _shard(text: str) -> int:
+    if len(text) != 2 or text.strip("0123456789abcdef"):
+        raise MissingError("there is no such list", code="pki.list")
+    return int(text, 16)
+
+
+async def _bounded(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_REQUEST_BYTES:
+            return b""  # larger than any question: answered as malformed, and read no further
+    return bytes(body)
+
+
+def _answered(request: Request, answer: Published | Refusal) -> Response:
+    if isinstance(answer, Refusal):  # never kept: it is true of this question at this moment only
+        return Response(answer.der, media_type=ANSWER, headers={"Cache-Control": "no-store"})
+    return _published(request, answer, ANSWER)
+
+
+def _published(request: Request, made: Published, media_type: str) -> Response:
+    """Return the bytes with what caches need (RFC 5019 section 6.2, RFC 9110 section 8.8)."""
+    tag = f'"{hashlib.sha256(made.content).hexdigest()[:32]}"'
+    headers = {
+        "Cache-Control": f"max-age={CACHE_SECONDS}, public, no-transform, must-revalidate",
+        "ETag": tag,
+        "Expires": _http_date(made.until),
+        "Last-Modified": _http_date(made.made),
+    }
+    if request.method == "GET" and tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(made.content, media_type=media_type, headers=headers)
+
+
+def _http_date(moment: datetime) -> str:
+    return format_datetime(moment, usegmt=True)
