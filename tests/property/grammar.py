@@ -121,7 +121,7 @@ class Grammar:
             "bytes": self._bytes,
             "duration": self._durations,
             "timestamp": self._timestamps,
-            "list(int)": lambda: self._lists("int"),
+            "list(int)": lambda: [*self._lists("int"), *self._ranges()],
             "list(string)": lambda: [*self._lists("string"), *self._string_lists()],
             "map": self._maps,
             "optional(int)": lambda: self._optionals("int"),
@@ -181,7 +181,9 @@ class Grammar:
                 f"({draw('list(int)', d)}, {draw('list(int)', d)})"
             ),
             lambda d: f"math.{self._pick('isNaN', 'isInf', 'isFinite')}({draw('double', d)})",
-            self._own,
+            lambda d: f"bool({draw('string', d)})",
+            lambda d: f'regex.extract({draw("string", d)}, "{self._pick("a", "([ab])b", "é")}").hasValue()',
+            *[self._own] * 2,
         ]
 
     def _comparison(self, d: int) -> str:
@@ -232,6 +234,11 @@ class Grammar:
         self._names += 1
         return f"({key}, {value}, {self._inside(((value, 'string'),), kind, d)})"
 
+    def _mapped(self, element: str, d: int) -> str:
+        name = self._fresh()
+        body = self._inside(((name, element),), element, d)
+        return self._pick(f"optMap({name}, {body})", f"optFlatMap({name}, optional.of({body}))")
+
     def _optional(self) -> str:
         return self._pick("optional(int)", "optional(string)")
 
@@ -252,8 +259,28 @@ class Grammar:
                 f"isIP({self._draw('string', d)})",
                 f"(ip({self._draw('string', d)}).family() == 4)",
                 f'semver({self._draw("string", d)}).{self._pick("isGreaterThan", "isLessThan")}(semver("1.2.0"))',
-                f"(semver({self._draw('string', d)}).major() == {self._draw('int', d)})",
+                f'(semver({self._draw("string", d)}).compareTo(semver("1.2.3")) {self._pick(*SIGNS)} 0)',
+                f"(semver({self._draw('string', d)}).{self._pick('major', 'minor', 'patch')}() > 1)",
+                f"isSemver({self._draw('string', d)})",
+                self._network(d),
             )
+        )
+
+    def _network(self, d: int) -> str:
+        blocks = [
+            f'cidr("{self._pick("10.1.0.0", "10.1.2.3", "11.0.0.0")}/{self._pick("0", "9", "16", "32")}")' for _ in "ab"
+        ]
+        address = f"ip({self._draw('string', d)})"
+        return self._pick(
+            *[f"{blocks[0]}.containsCIDR({blocks[1]})"] * 3,
+            f"({blocks[0]}.masked() == {blocks[1]})",
+            f"{blocks[0]}.isMask()",
+            f"({blocks[0]}.ip() == {address})",
+            f"({blocks[0]}.prefixLength() > {self._draw('int', d)})",
+            f"isCIDR({self._draw('string', d)})",
+            f"ip.isCanonical({self._draw('string', d)})",
+            f"{address}.is{self._pick('Unspecified', 'Loopback', 'GlobalUnicast')}()",
+            f"{address}.isLinkLocal{self._pick('Unicast', 'Multicast')}()",
         )
 
     def _integers(self) -> list[Maker]:
@@ -263,6 +290,7 @@ class Grammar:
             lambda d: f"-({draw('int', d)})",
             lambda d: f"{self._sized(d)}.size()",
             lambda d: f"{draw('list(int)', d)}[{draw('int', d)}]",
+            lambda d: f"{draw('list(int)', d)}.{self._pick('distinct', 'sort', 'reverse')}()[{self._pick('0', '1')}]",
             lambda d: f"int({draw(self._pick('double', 'uint', 'string', 'timestamp'), d)})",
             lambda d: f"{draw('string', d)}.{self._pick('indexOf', 'lastIndexOf')}({draw('string', d)})",
             lambda d: (
@@ -275,7 +303,7 @@ class Grammar:
             lambda d: f"{draw('optional(int)', d)}.orValue({draw('int', d)})",
             lambda d: f"{draw('optional(int)', d)}.value()",
             lambda d: f"{draw('timestamp', d)}.{self._field()}({self._pick('', *map(quoted, ZONES))})",
-            lambda d: f"{draw('duration', d)}.{self._pick('getHours', 'getMinutes', 'getSeconds')}()",
+            lambda d: f"{draw('duration', d)}.get{self._pick('Hours', 'Minutes', 'Seconds', 'Milliseconds')}()",
         ]
 
     def _field(self) -> str:
@@ -299,7 +327,9 @@ class Grammar:
             lambda d: f"({draw('double', d)} {self._pick('+', '-', '*', '/')} {draw('double', d)})",
             lambda d: f"-({draw('double', d)})",
             lambda d: f"double({draw(self._pick('int', 'uint'), d)})",
-            lambda d: f"math.{self._pick('ceil', 'floor', 'round', 'trunc', 'abs', 'sign')}({draw('double', d)})",
+            lambda d: (
+                f"math.{self._pick('ceil', 'floor', 'round', 'trunc', 'abs', 'sign', 'sqrt')}({draw('double', d)})"
+            ),
         ]
 
     def _strings(self) -> list[Maker]:
@@ -322,6 +352,8 @@ class Grammar:
             ),
             lambda d: f"{draw('optional(string)', d)}.orValue({draw('string', d)})",
             lambda d: f"strings.quote({draw('string', d)})",
+            lambda d: f'"%s|%s".format([{draw("string", d)}, {draw(self._pick("int", "bool", "list(int)"), d)}])',
+            lambda d: f'"%d-%x".format([{draw("int", d)}, {draw("int", d)}])',
             lambda d: f"base64.encode({draw('bytes', d)})",
             lambda d: f'regex.replace({draw("string", d)}, "{self._pick("a", "[ab]+")}", "z")',
         ]
@@ -330,6 +362,8 @@ class Grammar:
         return [
             lambda d: f"bytes({self._draw('string', d)})",
             lambda d: f"({self._draw('bytes', d)} + {self._draw('bytes', d)})",
+            lambda d: f"base64.decode({self._draw('string', d)})",
+            lambda d: f"base64.decode(base64.encode({self._draw('bytes', d)}))",
         ]
 
     def _durations(self) -> list[Maker]:
@@ -344,6 +378,12 @@ class Grammar:
         return [
             lambda d: f"({draw('timestamp', d)} {self._pick('+', '-')} {draw('duration', d)})",
             lambda d: f"({draw('duration', d)} + {draw('timestamp', d)})",
+        ]
+
+    def _ranges(self) -> list[Maker]:
+        return [
+            lambda _: f"lists.range({self._pick('0', '3')})",
+            lambda _: self._ours("lists.range(-1)"),  # throws in cel-cpp
         ]
 
     def _lists(self, element: str) -> list[Maker]:
@@ -381,6 +421,7 @@ class Grammar:
             lambda d: f'{{"a": {draw("string", d)}, "b": {draw("string", d)}}}',
             lambda d: f'{{{draw("string", d)}: {draw("string", d)}, ?"b": {draw("optional(string)", d)}}}',
             lambda d: self._ours(f"{draw('map', d)}.transformMap{self._two('string', d)}"),  # fails in cel-cpp
+            lambda d: self._ours(f"{self._collection(d)}.transformMapEntry{self._two('map', d)}"),
         ]
 
     def _optionals(self, element: str) -> list[Maker]:
@@ -388,6 +429,8 @@ class Grammar:
         made: list[Maker] = [
             lambda d: f"optional.of({draw(element, d)})",
             lambda d: f"optional.ofNonZeroValue({draw(element, d)})",
+            lambda d: f"({draw('bool', d)} ? {draw(kind, d)} : optional.none())",
+            lambda d: f"{draw(kind, d)}.{self._mapped(element, d)}",
             lambda d: f"{draw(kind, d)}.or({draw(kind, d)})",
             lambda d: f"{draw(f'list({element})', d)}.{self._pick('first', 'last')}()",
             lambda d: f"{draw(f'list({element})', d)}[?{draw('int', d)}]",
@@ -396,7 +439,7 @@ class Grammar:
 
 
 _LOOP = re.compile(r"\.(?:all|exists|exists_one|filter|map|transformList)\(")
-_BIND = re.compile(r"cel\.bind\(|\.sortBy\(")
+_BIND = re.compile(r"cel\.bind\(|\.sortBy\(|\.opt(?:Flat)?Map\(")
 
 
 def _mixes_slots(text: str) -> bool:

@@ -11,6 +11,7 @@ from datetime import timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tests.property.oracle_libraries import LIBRARIES, precedence
 from tests.property.oracle_values import (
     EPOCH,
     NOTHING,
@@ -447,12 +448,6 @@ TIMES: Mapping[str, Function] = {
 }
 
 
-def _version(a: str) -> tuple[int, ...]:
-    if not re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", a):
-        raise UnknownError
-    return tuple(map(int, a.split(".")))
-
-
 def _ip(a: str) -> Value:
     try:
         return Value("ip", ipaddress.ip_address(a))
@@ -473,14 +468,14 @@ def _inside(block: tuple[Any, int], address: Any) -> Value:
 
 def _within(a: str, limits: str) -> Value:
     low, high = re.fullmatch(r"vers:semver/>=(.*)\|<(.*)", limits).groups()  # type: ignore[union-attr]
-    return boolean(_version(low) <= _version(a) < _version(high))
+    return boolean(precedence(low) <= precedence(a) < precedence(high))
 
 
 OURS: Mapping[str, Function] = {
-    "atLeast": overloaded({"string string": lambda a, b: boolean(_version(a) >= _version(b))}),
-    "below": overloaded({"string string": lambda a, b: boolean(_version(a) < _version(b))}),
+    "atLeast": overloaded({"string string": lambda a, b: boolean(precedence(a) >= precedence(b))}),
+    "below": overloaded({"string string": lambda a, b: boolean(precedence(a) < precedence(b))}),
     "within": overloaded({"string string": _within}),
-    "semver": overloaded({"string": lambda a: Value("semver", _version(a))}),
+    "semver": overloaded({"string": lambda a: Value("semver", precedence(a))}),
     "isGreaterThan": overloaded({"semver semver": lambda a, b: boolean(a > b)}),
     "isLessThan": overloaded({"semver semver": lambda a, b: boolean(a < b)}),
     "compareTo": overloaded({"semver semver": lambda a, b: number((a > b) - (a < b))}),
@@ -502,5 +497,6 @@ FUNCTIONS: Mapping[str, Function] = {
     **OPTIONALS,
     **TIMES,
     **OURS,
+    **LIBRARIES,
     "value": _value,
 }
