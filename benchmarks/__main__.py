@@ -7,7 +7,19 @@ import importlib
 import subprocess
 import sys
 
-NAMES = ("rules", "decisions", "appraisal", "tpm", "dice", "issuance", "crl", "ocsp", "checkins", "checkins_http")
+NAMES = (
+    "rules",
+    "check",
+    "decisions",
+    "appraisal",
+    "tpm",
+    "dice",
+    "issuance",
+    "crl",
+    "ocsp",
+    "checkins",
+    "checkins_http",
+)
 
 
 def main() -> int:

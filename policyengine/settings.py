@@ -136,6 +136,15 @@ def debugging() -> bool:
     return os.environ.get(PREFIX + "DEBUG") == "1"
 
 
+def cache_directory() -> Path:
+    """Return where what can be computed again is kept: `POLICYENGINE_CACHE`, or below the user's cache directory."""
+    own = os.environ.get(PREFIX + "CACHE")
+    if own:
+        return Path(own)
+    shared = os.environ.get("XDG_CACHE_HOME", "")  # XDG Base Directory: a relative path is to be ignored
+    return (Path(shared) if shared.startswith("/") else Path.home() / ".cache") / "policyengine"
+
+
 def _read(variable: str, given: Mapping[str, str], read: Callable[[str], object]) -> object:
     try:
         return read(given[variable])
@@ -176,7 +185,7 @@ def _level(text: str) -> str:
 
 
 # Read by the command line before there are settings, by tests, or by benchmarks.
-_ELSEWHERE = frozenset(PREFIX + name for name in ("DEBUG", "VECTORS", "SHARED"))
+_ELSEWHERE = frozenset(PREFIX + name for name in ("CACHE", "DEBUG", "VECTORS", "SHARED"))
 
 _READERS: dict[str, Callable[[str], object]] = {
     "data": Path,

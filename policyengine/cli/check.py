@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +16,7 @@ from policyengine.cli.options import moment_at
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from policyengine.adapters.check_memory import CheckMemory
     from policyengine.language.compiler import Compilation
     from policyengine.model.diagnostic import Diagnostic
     from policyengine.model.policy import Bundle
@@ -24,22 +27,58 @@ Now = Annotated[
 ]
 
 
+MANY_FILES = 500  # more take longer than a second when nothing is remembered of them
+
+
 def check(
     directory: Directory,
     output: Annotated[
         CheckOutput, typer.Option(help="Text, JSON, SARIF 2.1.0, annotations for GitHub, JUnit XML, or Markdown.")
     ] = CheckOutput.TABLE,
     now: Now = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Do not use or keep what earlier checks of DIR found.")
+    ] = False,
 ) -> None:
     """Print every mistake in DIR; exit 1 when one of them is an error, 0 when there are warnings at most."""
+    from policyengine.adapters.check_memory import CheckMemory
+    from policyengine.adapters.tree import scan_tree
     from policyengine.cli.exits import Exit
     from policyengine.language.diagnostics import has_errors, in_order
+    from policyengine.settings import cache_directory
 
-    files, compilation, refused = _compiled(directory, now)
-    found = in_order((*refused, *compilation.diagnostics))
-    checked = Checked(directory=str(directory), below=_from_here(directory), documents=documents_in(files), found=found)
+    tree = scan_tree(directory)
+    _announce(len(tree.files))
+    memory = None if no_cache else CheckMemory(directory=cache_directory(), repository=directory)
+    compiled = _diagnosed(tree.files, moment_at(now), memory)
+    found = in_order((*tree.refused, *compiled))
+    checked = Checked(
+        directory=str(directory), below=_from_here(directory), documents=documents_in(tree.files), found=found
+    )
     typer.echo(rendered(checked, output))
     raise typer.Exit(Exit.FINDINGS if has_errors(found) else Exit.OK)
+
+
+def _announce(files: int) -> None:
+    """Tell a person who waits that there is something to wait for."""
+    if files > MANY_FILES and sys.stderr.isatty():
+        typer.echo(f"reading {files} files; only the first check of them takes long", err=True)
+
+
+def _diagnosed(files: Mapping[str, bytes], now: datetime, memory: CheckMemory | None) -> tuple[Diagnostic, ...]:
+    from policyengine.attestation.corim_states import read_endorsed
+    from policyengine.language.incremental import check_tree
+    from policyengine.language.remembered import Remembered
+
+    remembered = Remembered() if memory is None else memory.load()
+    gc.disable()  # millions of small values, none of them in a circle: collecting finds nothing and takes a fifth
+    try:
+        result = check_tree(files, now=now, remembered=remembered, corims=read_endorsed)
+    finally:
+        gc.enable()
+    if memory is not None and result.remembered != remembered:
+        memory.save(result.remembered)
+    return result.diagnostics
 
 
 def build(

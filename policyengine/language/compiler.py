@@ -20,9 +20,9 @@ from policyengine.language.cel import Environment
 from policyengine.language.codes import WAIVER_CODES
 from policyengine.language.corim_documents import check_tag_versions
 from policyengine.language.diagnostics import Report, errors, has_errors, in_order
-from policyengine.language.documents import Documents, read_documents
+from policyengine.language.documents import Documents, ReadFile, gather, read_file
 from policyengine.language.fleet_documents import check_vendors, read_fleet, read_party
-from policyengine.language.layout import check_owner, missing_files
+from policyengine.language.layout import check_owner, is_document, missing_files
 from policyengine.language.nodes import scalars, text
 from policyengine.language.page import Page
 from policyengine.language.policy_documents import WrittenPolicy, policy_name, read_policy
@@ -32,12 +32,14 @@ from policyengine.language.test_documents import read_policy_test
 from policyengine.language.trust_documents import read_anchors, read_profile, read_reference_values
 from policyengine.language.waiver_documents import read_waiver
 from policyengine.model.corim import CorimReader, no_reader
-from policyengine.model.diagnostic import Diagnostic
+from policyengine.model.diagnostic import Diagnostic, Level
 from policyengine.model.ids import Digest, PartyName, PolicyName, digest_of
 from policyengine.model.policy import Bundle, Party
 from policyengine.model.policy_test import PolicyTest
 from policyengine.model.schema import CORE_SCHEMA
 from policyengine.model.types import Type
+
+UNBOUND = "policy.unbound"
 
 _T = TypeVar("_T")
 
@@ -56,29 +58,62 @@ class Compilation:
     tests: tuple[PolicyTest, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """What the compiler says of read files: everything that compiles (None without a fleet), and what does not.
+
+    `diagnostics` are those of compiling alone; those of reading stand in the files.
+    """
+
+    bundle: Bundle | None
+    diagnostics: tuple[Diagnostic, ...]
+    tests: tuple[PolicyTest, ...]
+
+
 def compile_tree(files: Mapping[str, bytes], *, now: datetime, corims: CorimReader = no_reader) -> Compilation:
     """Return the bundle of `files` (path from the repository's root -> content), or all that is wrong with them.
 
     `now` is aware UTC: waivers, trust anchors and CoRIMs are judged by it. `corims` reads signed CoRIMs; without it
     none is believed. Never raises for what the files hold.
     """
-    report = Report()
-    report.extend(missing_files(files))
-    documents = read_documents(files, report)
-    org_facts = read_facts(documents.of("FactSchema"))
-    around = replace(_surroundings(documents, files, org_facts, now), corims=corims)
-    policies = _policies(documents, around)
-    known: Policies = {**{PolicyName(name): None for name in documents.refused_of("Policy")}, **policies}
-    bundle = _bundle(documents, around, policies, known, org_facts)
-    tests = [read_policy_test(page, around, known) for page in documents.of("PolicyTest")]
-    diagnostics = with_ends(in_order(report.found), files)
-    good = None if has_errors(diagnostics) else bundle
+    read_files = {path: read_file(path, files[path]) for path in sorted(filter(is_document, files))}
+    analysis = analyse(read_files, files, now=now, corims=corims)
+    reading = (one for read_one in read_files.values() for one in read_one.diagnostics)
+    diagnostics = with_ends(in_order((*reading, *analysis.diagnostics)), files)
+    good = None if has_errors(diagnostics) else analysis.bundle
     return Compilation(
         bundle=good,
         digest=None if good is None else digest_of(encode(good)),
-        judging=bundle if all(one.code in WAIVER_CODES for one in errors(diagnostics)) else None,
+        judging=analysis.bundle if all(one.code in WAIVER_CODES for one in errors(diagnostics)) else None,
         diagnostics=diagnostics,
-        tests=tuple(test for test in tests if test is not None),
+        tests=analysis.tests,
+    )
+
+
+def analyse(
+    read_files: Mapping[str, ReadFile],
+    files: Mapping[str, bytes],
+    *,
+    now: datetime,
+    corims: CorimReader = no_reader,
+    elsewhere: frozenset[PolicyName] = frozenset(),
+) -> Analysis:
+    """Return what the compiler says of `read_files`; `files` are those that documents name beside them.
+
+    `elsewhere` are policies that exist and are not among the files: what refers to them is not judged.
+    """
+    report = Report()
+    report.extend(missing_files(files))
+    documents = gather(read_files.values(), report)
+    org_facts = read_facts(documents.of("FactSchema"))
+    around = replace(_surroundings(documents, files, org_facts, now), corims=corims)
+    policies = _policies(documents, around)
+    refused = (PolicyName(name) for name in documents.refused_of("Policy"))
+    known: Policies = {**dict.fromkeys((*elsewhere, *refused)), **policies}
+    bundle = _bundle(documents, around, policies, known, org_facts)
+    tests = [read_policy_test(page, around, known) for page in documents.of("PolicyTest")]
+    return Analysis(
+        bundle=bundle, diagnostics=tuple(report.found), tests=tuple(test for test in tests if test is not None)
     )
 
 
@@ -152,8 +187,22 @@ def _note_unbound(documents: Documents) -> None:
     bound = {text(page.spec, "policy") for page in documents.of("Binding")}
     for page in documents.of("Policy"):
         if policy_name(page) not in bound:
-            advice = "write a Binding to apply it"
-            page.info(page.node("metadata", "name"), "policy.unbound", "no binding applies this policy", advice)
+            node = page.node("metadata", "name")
+            documents.report.add(unbound(page.file, (node.line, node.column)))
+
+
+def unbound(file: str, place: tuple[int, int]) -> Diagnostic:
+    """Return the note on a policy, whose name stands at line and column `place`, that nothing binds it."""
+    line, column = place
+    return Diagnostic(
+        file=file,
+        line=line,
+        column=column,
+        code=UNBOUND,
+        severity=Level.INFO,
+        message="no binding applies this policy",
+        help="write a Binding to apply it",
+    )
 
 
 def _check_one_profile_each(documents: Documents) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice
+from typing import Any
 
 from policyengine.model.diagnostic import Diagnostic, Level
 
@@ -82,3 +83,23 @@ def as_document(diagnostic: Diagnostic) -> dict[str, object]:
         "help": diagnostic.help,
         "suggestion": suggestion(diagnostic),
     }
+
+
+def as_stored(one: Diagnostic) -> list[object]:
+    """Return `one` as the list that `from_stored` reads."""
+    return [one.file, one.line, one.column, one.end_column, one.code, one.severity.value, one.message, one.help]
+
+
+def from_stored(form: Any) -> Diagnostic:
+    """Return the diagnostic that `as_stored` was given; raises ValueError or TypeError for another form."""
+    file, line, column, end_column, code, severity, message, advice = form
+    return Diagnostic(
+        file=str(file),
+        line=int(line),
+        column=int(column),
+        end_column=int(end_column),
+        code=str(code),
+        severity=Level(severity),
+        message=str(message),
+        help=str(advice),
+    )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 from policyengine.language.diagnostics import Report
-from policyengine.language.layout import check_kind, check_path, is_document
+from policyengine.language.layout import check_kind, check_path
 from policyengine.language.nodes import Document
 from policyengine.language.page import Page
 from policyengine.language.reader import read
 from policyengine.language.schema import check_shape, kind_of
+from policyengine.model.diagnostic import Diagnostic
 
 _NAMED_BY_OWNER = frozenset({"Policy", "Binding"})
 
@@ -37,43 +38,58 @@ def full_name(page: Page) -> str:
     return f"{page.owner}/{page.name}" if page.kind in _NAMED_BY_OWNER else page.name
 
 
-def read_documents(files: Mapping[str, bytes], report: Report) -> Documents:
-    """Return the documents of `files`; everything wrong with their form, shape or place goes to `report`."""
-    documents = Documents(report=report)
-    for path in sorted(filter(is_document, files)):
-        misplaced = check_path(path)
-        if misplaced is not None:
-            report.add(misplaced)
-            continue
-        found = read(path, files[path])
-        report.extend(found.diagnostics)
-        for document in found.broken:
-            report.extend(check_shape(document))
-            _refuse(documents, document)
-        for document in found.documents:
-            _sort_in(documents, document)
-    return documents
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SortedDocument:
+    """A document of a known kind. It is `refused` when anything about its form, shape or place is wrong."""
+
+    document: Document
+    kind: str
+    refused: bool
 
 
-def _refuse(documents: Documents, document: Document) -> None:
-    kind = kind_of(document)
-    if kind is not None:
-        page = Page(document=document, kind=kind, report=documents.report)
-        documents.refused.setdefault(kind, set()).add(full_name(page))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadFile:
+    """What one file holds, and everything wrong with the form, shape and place of its documents."""
+
+    diagnostics: tuple[Diagnostic, ...] = ()
+    documents: tuple[SortedDocument, ...] = ()
 
 
-def _sort_in(documents: Documents, document: Document) -> None:
+def read_file(path: str, data: bytes) -> ReadFile:
+    """Return the documents of the file at `path`; what it says depends on nothing but path and data."""
+    misplaced = check_path(path)
+    if misplaced is not None:
+        return ReadFile(diagnostics=(misplaced,))
+    report = Report()
+    found = read(path, data)
+    report.extend(found.diagnostics)
+    broken = [_sorted(document, report) for document in found.broken]
+    whole = [_sorted(document, report) for document in found.documents]
+    documents = [replace(one, refused=True) for one in broken if one is not None]
+    documents.extend(one for one in whole if one is not None)
+    return ReadFile(diagnostics=tuple(report.found), documents=tuple(documents))
+
+
+def _sorted(document: Document, report: Report) -> SortedDocument | None:
     wrong = check_shape(document)
-    documents.report.extend(wrong)
+    report.extend(wrong)
     kind = kind_of(document)
     if kind is None:
-        return
-    page = Page(document=document, kind=kind, report=documents.report)
-    placed = check_kind(page)
-    if wrong or not placed:
-        _refuse(documents, document)
-    elif not _is_repeated(documents, page):
-        documents.pages.setdefault(kind, {})[full_name(page)] = page
+        return None
+    placed = check_kind(Page(document=document, kind=kind, report=report))
+    return SortedDocument(document=document, kind=kind, refused=bool(wrong) or not placed)
+
+
+def gather(read_files: Iterable[ReadFile], report: Report) -> Documents:
+    """Return the documents of `read_files`; names that are used twice go to `report`."""
+    documents = Documents(report=report)
+    for one in (one for read_one in read_files for one in read_one.documents):
+        page = Page(document=one.document, kind=one.kind, report=report)
+        if one.refused:
+            documents.refused.setdefault(one.kind, set()).add(full_name(page))
+        elif not _is_repeated(documents, page):
+            documents.pages.setdefault(one.kind, {})[full_name(page)] = page
+    return documents
 
 
 def _is_repeated(documents: Documents, page: Page) -> bool:

@@ -22,6 +22,7 @@ _DIRECTORIES = {
     "reference-values": "ReferenceValues",
 }
 _ROLE_DIRECTORIES = {"it": Role.IT, "engineering": Role.ENGINEERING, "operations": Role.OPERATIONS}
+_ABOUT_A_POLICY = frozenset({"Policy", "Binding", "PolicyTest", "Waiver"})
 _HELP = (
     "documents live in fleet.yaml, parties.yaml, it/, engineering/, operations/, vendors/<party>/, waivers/, "
     "reference-values/<party>/, trust-anchors/, profiles/, controls/ and facts/"
@@ -66,6 +67,12 @@ def is_wanted(path: str) -> bool:
     """Return whether the compiler reads the file at `path`: documents, and what documents name beside them."""
     beside = {"trust-anchors": ".pem", "reference-values": ".corim"}.get(path.split("/", 1)[0])
     return is_document(path) or (beside is not None and path.endswith(beside))
+
+
+def is_about_a_policy(path: str) -> bool:
+    """Return whether the file at `path` may only hold documents that are, or are about, a single policy each."""
+    home = home_of(path)
+    return home is not None and home.kinds <= _ABOUT_A_POLICY
 
 
 def check_path(path: str) -> Diagnostic | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from policyengine.settings import SettingError, Settings, from_environment
+from policyengine.settings import SettingError, Settings, cache_directory, from_environment
 
 
 def test_without_variables_the_server_listens_to_this_machine_only_and_speaks_tls() -> None:
@@ -60,3 +60,23 @@ def test_a_misspelt_variable_is_refused_and_not_ignored() -> None:
 def test_the_layout_follows_the_data_directory() -> None:
     moved = replace(Settings(data=Path("a")), data=Path("b"))
     assert moved.layout.admin_token == Path("b/admin.token")
+
+
+def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLICYENGINE_CACHE", "/somewhere")
+    assert cache_directory() == Path("/somewhere")
+
+
+def test_the_cache_is_in_the_users_own_directory_unless_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """XDG Base Directory Specification."""
+    monkeypatch.delenv("POLICYENGINE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/home/one/.cache")
+    assert cache_directory() == Path("/home/one/.cache/policyengine")
+
+
+def test_a_relative_cache_home_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """XDG Base Directory Specification: all paths must be absolute, others are to be ignored."""
+    monkeypatch.delenv("POLICYENGINE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", "/home/one")
+    assert cache_directory() == Path("/home/one/.cache/policyengine")
