@@ -16,6 +16,7 @@ from policyengine.model.ids import DeviceId
 from policyengine.model.policy import Phase
 from policyengine.services.attestation_result import Audience, claims
 from policyengine.services.claimants import Claimant, Question
+from policyengine.services.counters import counted
 from policyengine.services.gathering import Context, Said, gather
 from policyengine.services.identity import identify, plausible_device
 from policyengine.services.judging import Judged, Memory, Standing, effective_tier, judge
@@ -36,6 +37,7 @@ class Appraised:
     facts: Facts
     judged: Judged
     key_reuse: int
+    counters: Mapping[str, int]
     now: datetime
 
     @property
@@ -75,6 +77,7 @@ class Appraised:
             restriction=self.restriction,
             request_digest=request_digest,
             reply=reply,
+            counters=self.counters,
         )
 
 
@@ -107,6 +110,8 @@ class Appraiser:
         asked = None if request.csr is None else parse_request(request.csr)
         question = self._question(request, nonce, asked, active=active, now=now)
         claimant = identify(question, bound=bound, reads=self._reads)
+        state = claimant.view.state
+        counters = counted(claimant.verified, {} if state is None else state.counters)
         key_reuse = self._key_reuse(claimant)
         context = Context(
             view=claimant.view,
@@ -126,6 +131,7 @@ class Appraiser:
             facts=facts,
             judged=self._judged(claimant.view.state, facts, active, now),
             key_reuse=key_reuse,
+            counters=counters,
             now=now,
         )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
 from weakref import WeakKeyDictionary
@@ -211,6 +212,7 @@ class Standing:
     restriction: Restriction | None
     request_digest: bytes | None
     reply: bytes | None
+    counters: Mapping[str, int] = field(default_factory=dict)
 
 
 def standing_of(state: DeviceState) -> Standing:
@@ -227,6 +229,7 @@ def standing_of(state: DeviceState) -> Standing:
         restriction=state.restriction,
         request_digest=None,
         reply=None,
+        counters=state.counters,
     )
 
 
@@ -260,6 +263,7 @@ def state_after(judged: Judged, standing: Standing, *, generation: int) -> Devic
         restriction=standing.restriction,
         request_digest=standing.request_digest,
         reply=standing.reply,
+        counters=standing.counters,
     )
 
 

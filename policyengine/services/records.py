@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Generic, TypeVar
@@ -68,6 +68,7 @@ class DeviceState:
 
     `version` counts writes and guards each one; `floor` is the issue time of the last spent nonce in microseconds.
     `facts_shared` names a content-addressed document; `facts_own` are the bytes of what only this device has.
+    `counters` are the highest values seen of facts that never go back (services/counters.py).
     """
 
     device_id: DeviceId
@@ -96,6 +97,7 @@ class DeviceState:
     restriction: Restriction | None = None
     request_digest: bytes | None = None
     reply: bytes | None = None
+    counters: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,6 +111,7 @@ def state_row(state: DeviceState) -> dict[str, object]:
         "restriction": restriction_text(state.restriction),
         "request_digest": state.request_digest,
         "reply": state.reply,
+        "counters": json.dumps(state.counters) if state.counters else None,
     }
 
 
@@ -160,6 +161,7 @@ def state_of(row: Fields) -> DeviceState:
         valid_until=time_or_none(row["valid_until"]),
         last_seen=moment(row["last_seen"]),
         restriction=restriction_of(row["restriction"]),
+        counters=json.loads(row["counters"]) if row["counters"] else {},
         request_digest=row["request_digest"],
         reply=row["reply"],
     )

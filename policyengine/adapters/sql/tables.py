@@ -81,6 +81,7 @@ device_state = Table(
     Column("restriction", Text),
     Column("request_digest", LargeBinary),
     Column("reply", LargeBinary),
+    Column("counters", Text),  # JSON: the highest values seen of facts that never go back; null: none
     Column("certificate_issuer", Text),
     Column("certificate_serial", Text),
 )

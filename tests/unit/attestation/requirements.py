@@ -19,14 +19,15 @@ from policyengine.attestation import (
     psa_claims,
 )
 from policyengine.attestation.checks import Requirement
+from policyengine.services import counters
 
 PAGES: dict[str, tuple[ModuleType, ...]] = {
-    "evidence.md": (cose, cose_mac0, psa_claims, pop),
+    "evidence.md": (cose, cose_mac0, psa_claims, pop, counters),
     "evidence-cca.md": (cca, cca_claims),
     "evidence-wrappers.md": (cmw, ear_claims),
     "evidence-eat.md": (jose, eat, eat_claims, eat_submods),
 }
-_ELSEWHERE = (cose, psa_claims, pop)  # have vectors or tests of their own
+_ELSEWHERE = (cose, psa_claims, pop, counters)  # have vectors or tests of their own
 
 
 def requirements(module: ModuleType) -> set[Requirement]:
