@@ -88,13 +88,19 @@ class Installation:
         return 0 if active is None else active.generation
 
     def trusted(self) -> str:
-        """Return the CAs a client certificate may come from, PEM: ours, and the vendors' of the bundle in force."""
+        """Return the CAs a client certificate may come from, PEM: ours, and the vendors' of the bundle in force.
+
+        Of a damaged bundle no vendor's: the server must still start, so that a good one can be published.
+        """
         active = self.services.bundles.active()
         ours = self.services.ca_bundle.decode("ascii")
         if active is None:
             return ours
-        _, content = self.services.bundles.show(active.digest)
-        vendors = (anchor.certificate for anchor in decode(content).anchors if "idevid" in anchor.use)
+        try:
+            anchors = decode(self.services.bundles.show(active.digest)[1]).anchors
+        except PolicyEngineError:
+            return ours
+        vendors = (anchor.certificate for anchor in anchors if "idevid" in anchor.use)
         return "\n".join([ours, *dict.fromkeys(vendors)])
 
     def close(self) -> None:

@@ -49,6 +49,16 @@ def read_commit(directory: Path, revision: str = "HEAD") -> CommitTree:
     return CommitTree(commit=name, files=_contents(directory, wanted))
 
 
+def height_of(directory: Path, commit: str) -> int | None:
+    """Return how many commits the history of `commit` has, itself included; None in a shallow clone, which hides some.
+
+    A commit has a greater height than all that it follows from. Raises GitReadError.
+    """
+    if _run(directory, "rev-parse", "--is-shallow-repository").strip() != b"false":
+        return None
+    return int(_run(directory, "rev-list", "--count", "--end-of-options", commit))
+
+
 def commit_of(directory: Path, files: Mapping[str, bytes]) -> str | None:
     """Return the commit that `directory` is checked out from, or None unless it holds exactly `files`."""
     try:

@@ -1,4 +1,4 @@
-"""`policyengine check` finds every mistake in a policy repository, `policyengine build` makes a bundle of it."""
+"""`policyengine check` finds every mistake in a policy repository."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from policyengine.adapters.check_memory import CheckMemory
-    from policyengine.language.compiler import Compilation
     from policyengine.model.diagnostic import Diagnostic
-    from policyengine.model.policy import Bundle
 
 Directory = Annotated[Path, typer.Argument(help="The policy repository.", metavar="DIR")]
 Now = Annotated[
@@ -81,52 +79,7 @@ def _diagnosed(files: Mapping[str, bytes], now: datetime, memory: CheckMemory | 
     return result.diagnostics
 
 
-def build(
-    directory: Directory,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write the bundle to this file.", metavar="FILE")
-    ] = None,
-    now: Now = None,
-) -> None:
-    """Compile DIR and print the bundle's digest; exit 1, with the errors on stderr, when it does not compile."""
-    from policyengine.cli.exits import Exit
-    from policyengine.language.diagnostics import as_text, has_errors
-
-    files, compilation, refused = _compiled(directory, now)
-    found = (*refused, *compilation.diagnostics)
-    if has_errors(found) or compilation.bundle is None:
-        typer.echo("\n".join(map(as_text, found)), err=True)
-        raise typer.Exit(Exit.FINDINGS)
-    if output is not None:
-        output.write_bytes(_bundle_file(directory, files, compilation.bundle, moment_at(now)))
-    typer.echo(compilation.digest)
-
-
 def _from_here(directory: Path) -> str:
     """Return the path of `directory` from the working directory; empty when it is that, or not below it."""
     here, there = Path.cwd(), directory.resolve()
     return there.relative_to(here).as_posix().removeprefix(".") if there.is_relative_to(here) else ""
-
-
-def _compiled(directory: Path, now: str | None) -> tuple[Mapping[str, bytes], Compilation, tuple[Diagnostic, ...]]:
-    """Return the files of `directory`, what the compiler says of them, and what could not be read at all."""
-    from policyengine.adapters.tree import scan_tree
-    from policyengine.attestation.corim_states import read_endorsed
-    from policyengine.language.compiler import compile_tree
-
-    tree = scan_tree(directory)
-    return tree.files, compile_tree(tree.files, now=moment_at(now), corims=read_endorsed), tuple(tree.refused)
-
-
-def _bundle_file(directory: Path, files: Mapping[str, bytes], bundle: Bundle, created_at: datetime) -> bytes:
-    from policyengine.adapters.git import commit_of
-    from policyengine.language.bundle import BundleFile, digest_of_bundle, encode_file
-
-    return encode_file(
-        BundleFile(
-            bundle=bundle,
-            digest=digest_of_bundle(bundle),
-            commit=commit_of(directory, files),
-            created_at=created_at,
-        )
-    )

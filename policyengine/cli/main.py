@@ -51,8 +51,9 @@ COMMANDS: dict[str, Entry] = {
     ),
     "facts": Entry(module="facts", attribute="facts", summary="Print the facts that rules can read.", panel=_WRITE),
     "build": Entry(
-        module="check", attribute="build", summary="Compile a policy repository into a bundle.", panel=_WRITE
+        module="build", attribute="build", summary="Compile a policy repository into a bundle.", panel=_WRITE
     ),
+    "bundle": Entry(module="bundle", attribute="app", summary="Verify bundle files.", panel=_WRITE),
     "diff": Entry(module="diff", attribute="diff", summary="Say what a change of the policies means.", panel=_WRITE),
     "evaluate": Entry(
         module="evaluate", attribute="evaluate", summary="Decide about one device from a facts file.", panel=_ASK

@@ -7,6 +7,7 @@ digest on any machine at any time (docs/adr/0006-bundle-format.md).
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +18,7 @@ from policyengine.model.ids import Digest, digest_of
 from policyengine.model.policy import Bundle
 
 FORMAT = "policyengine/bundle/v1"
+_FILE_KEYS = frozenset({"bundle", "digest", "commit", "created_at", "height", "checksum"})
 MAX_BUNDLE_BYTES = 64 * 1024 * 1024  # ten thousand rules take 15 MiB
 
 
@@ -34,12 +36,17 @@ class BundleDigestError(PolicyEngineError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleFile:
-    """A bundle with its name, the commit it was built from (None: not from a clean commit), and when."""
+    """A bundle with its name, the commit it was built from (None: not from a clean commit), and when.
+
+    `height` counts the commits of that commit's history, itself included: of two commits one of which follows from the
+    other, the later has the greater height. It orders bundles (docs/adr/0016-bundles-have-an-order.md).
+    """
 
     bundle: Bundle
     digest: Digest
     commit: str | None
     created_at: datetime
+    height: int | None = None
 
 
 def encode(bundle: Bundle) -> bytes:
@@ -84,13 +91,19 @@ def digest_of_bundle(bundle: Bundle) -> Digest:
 
 def encode_file(file: BundleFile) -> bytes:
     """Return the bytes of a bundle file: one JSON document, ended by a line feed."""
-    written = {
-        "bundle": {"format": FORMAT, "content": to_json(file.bundle)},
+    about = {
         "digest": file.digest,
         "commit": file.commit,
         "created_at": to_json(file.created_at),
+        "height": file.height,
     }
-    return canonical(written) + b"\n"
+    bundle = {"format": FORMAT, "content": to_json(file.bundle)}
+    return canonical({**about, "bundle": bundle, "checksum": _checksum(about)}) + b"\n"
+
+
+def _checksum(about: Mapping[str, object]) -> Digest:
+    """Return the digest of what stands beside the bundle; it finds damage, it is no signature."""
+    return digest_of(canonical(dict(about)))
 
 
 def decode_file(content: bytes) -> BundleFile:
@@ -101,14 +114,18 @@ def decode_file(content: bytes) -> BundleFile:
     if not content.endswith(b"\n"):
         raise CorruptBundleError("the bundle file is cut short")
     document = _document(content[:-1])
-    if not isinstance(document, dict) or document.keys() != {"bundle", "digest", "commit", "created_at"}:
+    if not isinstance(document, dict) or document.keys() != _FILE_KEYS:
         raise BundleShapeError("expected a bundle file")
     seen = digest_of(canonical(document["bundle"]))
     if document["digest"] != seen:
         raise BundleDigestError(f"the bundle's digest is `{seen}`, the file names another", seen=seen)
+    about = {name: document[name] for name in _FILE_KEYS - {"bundle", "checksum"}}
+    if document["checksum"] != _checksum(about):
+        raise CorruptBundleError("what the file says about the bundle has been changed")
     return BundleFile(
         bundle=_bundle(document["bundle"]),
         digest=seen,
         commit=from_json(document["commit"], str | None),
         created_at=from_json(document["created_at"], datetime),
+        height=from_json(document["height"], int | None),
     )

@@ -119,7 +119,8 @@ class PolicyShelf:
     def active(self, *, at_least: int = 0) -> ActivePolicies:
         """Return the policies in force, of generation `at_least` or later: no device gets an older one than before.
 
-        Raises UnavailableError (`policy.none`) as long as no bundle was activated.
+        Raises UnavailableError: `policy.none` as long as no bundle was activated, `policy.unreadable` when the one that
+        was activated is damaged and this process has seen no good one.
         """
         now = self._clock.now()
         if self._active is None or self._active.generation < at_least or self._is_due(now):
@@ -148,10 +149,13 @@ class PolicyShelf:
             return
         try:
             policies = self.by_digest(activation.digest)
-        except (PolicyEngineError, PkiError):
+        except (PolicyEngineError, PkiError) as cause:
             self._refused = activation.generation
-            if self._active is None:
-                raise
+            if self._active is None:  # an older generation would be a way back to weaker rules
+                raise UnavailableError(
+                    f"generation {activation.generation} is in force and cannot be read; activate a bundle that can",
+                    code="policy.unreadable",
+                ) from cause
             return  # INVARIANT: the last good bundle stays in force; HealthCheck tells
         self._active = ActivePolicies(generation=activation.generation, policies=policies)
         self._refused = None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from policyengine.language.bundle import BundleFile, decode_file, encode
-from policyengine.model.ids import Digest
+from policyengine.errors import PolicyEngineError
+from policyengine.language.bundle import BundleFile, CorruptBundleError, decode, decode_file, encode
+from policyengine.model.ids import Digest, digest_of
+from policyengine.model.policy import Bundle
 from policyengine.services.actors import Principal, Right, demand, demand_whole_fleet
+from policyengine.services.bundle_order import OlderBundleError, Standing, demand_not_older
 from policyengine.services.changes import SALT_SIZE, Act, ActivateBundle, Document, StoreBundle
 from policyengine.services.errors import ConflictError, MissingError
 from policyengine.services.policies import compiled
@@ -24,24 +27,27 @@ class Bundles:
         """Return the digest of a stored bundle file made by `policyengine build`.
 
         Raises CorruptBundleError, BundleDigestError, BundleShapeError (`bundle.*`), UntranslatableError and
-        ProfileError for what cannot be put in force, ForbiddenError.
+        ProfileError for what cannot be put in force, ConflictError (`bundle.older`) for what is older than the bundle
+        in force, ForbiddenError.
         """
         demand(actor, Right.PUBLISH)
         file = decode_file(content)
+        self._demand_not_older(Standing(digest=file.digest, height=file.height, bundle=file.bundle))
         self._store_bundle(actor, file)
         return file.digest
 
     def activate(self, actor: Principal, digest: Digest, *, expected_generation: int | None) -> Activation:
         """Put a published bundle in force; `expected_generation` is the one the actor saw (None: none yet).
 
-        Raises MissingError; ConflictError when someone activated in between (`bundle.generation`) or the bundle was
-        published before the one in force (`bundle.older`): to go back, publish the older one again.
+        Raises MissingError, CorruptBundleError; ConflictError when someone activated in between (`bundle.generation`)
+        or the bundle is older than the one in force or was published before it (`bundle.older`).
         """
         demand(actor, Right.ACTIVATE)
         demand_whole_fleet(actor)
         record = self._record(digest)
         current = self._store.activation()
         self._demand_newer(record, current)
+        self._demand_not_older(Standing(digest=digest, height=record.height, bundle=self._stored(digest)))
         now = self._clock.now()
         activation = Activation(
             generation=(expected_generation or 0) + 1, digest=digest, activated_at=now, actor=actor.name
@@ -80,10 +86,40 @@ class Bundles:
                 "the bundle was published before the one in force", code="bundle.older", current=current.digest
             )
 
+    def _demand_not_older(self, new: Standing) -> None:
+        current = self._store.activation()
+        if current is None:
+            return
+        seen = Standing(
+            digest=current.digest, height=self._record(current.digest).height, bundle=self._readable(current.digest)
+        )
+        try:
+            demand_not_older(new, seen)
+        except OlderBundleError as cause:
+            raise ConflictError(cause.message, code=cause.code, current=current.digest) from cause
+
+    def _stored(self, digest: Digest) -> Bundle:
+        """Return a published bundle; raises CorruptBundleError when its bytes are not what its name says."""
+        content = self._store.document(digest)
+        if content is None or digest_of(content) != digest:
+            raise CorruptBundleError(f"the stored bundle is not `{digest}`")
+        return decode(content)
+
+    def _readable(self, digest: Digest) -> Bundle | None:
+        """Return a published bundle, None if it was damaged: a good one must still be able to follow it."""
+        try:
+            return self._stored(digest)
+        except PolicyEngineError:
+            return None
+
     def _store_bundle(self, actor: Principal, file: BundleFile) -> None:
         compiled(file.bundle, digest=file.digest, commit=file.commit)  # what cannot be run is not stored
         record = BundleRecord(
-            digest=file.digest, commit=file.commit, published_at=self._clock.now(), published_by=actor.name
+            digest=file.digest,
+            commit=file.commit,
+            published_at=self._clock.now(),
+            published_by=actor.name,
+            height=file.height,
         )
         document = Document(digest=file.digest, kind="bundle", body=encode(file.bundle))
         act = self._act(actor, "bundle.publish", file.digest, None)

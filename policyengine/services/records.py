@@ -171,7 +171,7 @@ class DecisionRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleRecord:
-    """A published bundle; `generation` is set on the one that is active."""
+    """A published bundle; `generation` is set on the one that is active. `height` counts its commit's history."""
 
     digest: Digest
     commit: str | None
@@ -180,6 +180,7 @@ class BundleRecord:
     generation: int | None = None
     activated_at: datetime | None = None
     activated_by: str | None = None
+    height: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

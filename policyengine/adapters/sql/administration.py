@@ -77,13 +77,20 @@ def create_enrolment_token(batch: Batch, change: CreateEnrolmentToken) -> None:
 
 
 def store_bundle(batch: Batch, change: StoreBundle) -> None:
-    """Keep a bundle. Published again, it counts as published now, but its commit stays: decisions quote it."""
+    """Keep a bundle. Published again, it counts as published now and from the commit with the greater height.
+
+    Its commit's name stays: decisions quote it.
+    """
     record, table = change.record, tables.bundle
     published = {"published_at": micros(record.published_at), "published_by": record.published_by}
     batch.document(change.document)
     known = update(table).where(table.c.digest == raw(record.digest)).values(published)
+    higher = update(table).where(
+        table.c.digest == raw(record.digest), func.coalesce(table.c.height, 0) < (record.height or 0)
+    )
+    batch.connection.execute(higher.values(height=record.height))
     if batch.connection.execute(known).rowcount == 0:
-        row = {"digest": raw(record.digest), "commit_id": record.commit, **published}
+        row = {"digest": raw(record.digest), "commit_id": record.commit, "height": record.height, **published}
         batch.connection.execute(insert_into(table), row)
     batch.act(change.act)
 

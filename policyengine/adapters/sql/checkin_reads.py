@@ -202,7 +202,7 @@ def bundle_select() -> Select[Any]:
 
 def bundle_of(row: Sequence[Any]) -> BundleRecord:
     """Return the BundleRecord in a row of `bundle_select`."""
-    digest, commit, published_at, published_by, generation, activated_at, activated_by = row
+    digest, commit, published_at, published_by, height, generation, activated_at, activated_by = row
     return BundleRecord(
         digest=named(digest),
         commit=commit,
@@ -211,6 +211,7 @@ def bundle_of(row: Sequence[Any]) -> BundleRecord:
         generation=generation,
         activated_at=time_or_none(activated_at),
         activated_by=activated_by,
+        height=height,
     )
 
 

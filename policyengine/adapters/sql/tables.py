@@ -161,6 +161,7 @@ bundle = Table(
     Column("commit_id", Text),
     Column("published_at", BigInteger, nullable=False, index=True),
     Column("published_by", Text, nullable=False),
+    Column("height", BigInteger),
 )
 
 activation = Table(
