@@ -66,7 +66,7 @@ def create_app(services: Services, *, options: Options) -> FastAPI:
     app.short = {
         (method, route.path): Edge(_Named(route.endpoint), options=options, metrics=metrics)
         for route in app.router.routes
-        if isinstance(route, DeviceRoute)
+        if isinstance(route, DeviceRoute) and not route.param_convertors
         for method in route.methods or ()
     }
     return app

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from policyengine.decision.prior import prior_of
+from policyengine.decision.prior import carries_on, prior_of
 from policyengine.model.decision import Decision, Result, Tier
 from policyengine.model.facts import Source
 from policyengine.model.policy import Action, Enforcement, EvidenceNeed, Mode, ParamSpec, Phase, Tighter, WaiverTerms
@@ -376,3 +376,12 @@ def test_findings_are_sorted_by_rule_then_binding() -> None:
     compiled = program(both, bindings=(binding(name="operations/z"), binding(name="operations/a")))
     order = [(found.rule[-1], (found.binding or "")[-1]) for found in decide(compiled, facts(GOOD)).findings]
     assert order == [("a", "a"), ("a", "z"), ("b", "a"), ("b", "z")]
+
+
+@pytest.mark.parametrize("change", [{}, {"boot": {"secure": False}}, None])
+def test_carried_state_is_kept_exactly_where_making_it_anew_gives_the_same(change: dict[str, object] | None) -> None:
+    first = decide(HOLDING, facts(GOOD), now=NOW - HOUR)
+    before = prior_of(first)
+    again = decide(HOLDING, facts({} if change is None else GOOD | change), prior=before)
+    assert carries_on(again, before) == (prior_of(again) == before)
+    assert carries_on(again, prior_of(again))
