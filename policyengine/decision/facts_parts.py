@@ -83,7 +83,11 @@ def _origins(provenance: Mapping[str, Provenance]) -> list[list[object]]:
     """Return each distinct provenance once, with all the paths that have it, in the order of their first paths."""
     same: dict[int, tuple[Provenance, list[str]]] = {}
     for path, kept in provenance.items():
-        same.setdefault(id(kept), (kept, []))[1].append(path)
+        known = same.get(id(kept))
+        if known is None:
+            same[id(kept)] = (kept, [path])
+        else:
+            known[1].append(path)
     equal: dict[tuple[object, ...], tuple[Provenance, list[str]]] = {}
     for kept, paths in same.values():
         key = (int(kept.source), kept.observed_at, kept.received_at, kept.evidence_digest, kept.complete)

@@ -38,7 +38,7 @@ def read_json(content: bytes, *, max_bytes: int = MAX_BYTES) -> object:
         )
     _check_depth(content)
     try:
-        return json.loads(_text(content), object_pairs_hook=_object, parse_constant=_constant, parse_float=_finite)
+        return _DECODER.decode(_text(content))
     except json.JSONDecodeError as cause:
         where = f"line {cause.lineno} column {cause.colno}"
         raise InvalidJsonError(f"not JSON: {cause.msg.lower()} at {where}", code="json.syntax") from cause
@@ -87,3 +87,7 @@ def _finite(text: str) -> float:
 
 def _constant(name: str) -> object:
     raise InvalidJsonError(f"`{name}` is not JSON", code="json.number")
+
+
+# Made once: `json.loads` would make one for each document.
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_finite)
