@@ -90,7 +90,10 @@ def signer_of(
     if algorithm.size is not None and len(signature) != algorithm.size:
         return None
     wire = _der(signature) if algorithm.is_ecdsa else signature
-    return next((each for each in candidates if _made(each, wire, signed, algorithm)), None)
+    for candidate in candidates:
+        if _made(candidate, wire, signed, algorithm):
+            return candidate
+    return None
 
 
 def _der(raw: bytes) -> bytes:
