@@ -150,6 +150,7 @@ class Appraiser:
                 tier=found.tier,
                 decision_id=found.judged.id,
                 audience=self._audience,
+                items=found.claimant.verified,
             )
         )
 
