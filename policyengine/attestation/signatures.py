@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -102,9 +102,9 @@ def _der(raw: bytes) -> bytes:
 
 
 def _made(candidate: TrustedKey, wire: bytes, signed: bytes, algorithm: Algorithm) -> bool:
-    if candidate.kind == "RSA" and not _is_sound(cast("rsa.RSAPublicKey", candidate.key)):
+    key: Any = candidate.key  # INVARIANT: candidates are of the algorithm's kind, so `parameters` are its own
+    if candidate.kind == "RSA" and not _is_sound(key):
         return False
-    key = cast("Any", candidate.key)  # INVARIANT: candidates are of the algorithm's kind, so `parameters` are its own
     try:
         key.verify(wire, signed, *algorithm.parameters)
     except InvalidSignature:

@@ -10,21 +10,25 @@ import functools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import cbor2
 
-from policyengine.attestation import cbor, pop, vectors
+from policyengine.attestation import cbor, cca, cmw, pop, vectors
 from policyengine.attestation.anchors import TrustAnchors
+from policyengine.attestation.eat_envelope import CWT, JWT
 from policyengine.attestation.eventlog import read_log
 from policyengine.attestation.formats import Verified
 from policyengine.attestation.tpm_structures import read_attest, read_public, read_signature
 from policyengine.attestation.vector_case import Case, Judged
-from policyengine.attestation.verifier import verify
+from policyengine.attestation.verifier import READABLE, verify
+from policyengine.model.base64url import base64url
 from policyengine.simulation import tpm
 from policyengine.simulation.cose import cose_sign1
 from policyengine.simulation.psa import instance_id_of, psa_claims
 from tests.unit.attestation import psa_device, test_pop, tpm_device
+from tests.vectors import cca_cases, ear_cases, eat_cases, format_case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +116,62 @@ _POP_ANCHORS = TrustAnchors(certificates=(test_pop.ACME.root,))
 _CHECK_IN = tpm_device.parts()
 _QUOTE, _SIGNATURE = tpm.quote(tpm_device.AK, nonce=tpm_device.NONCE, values=tpm_device.VALUES)
 
+_EAT_ANCHORS = TrustAnchors(keys=(format_case.P256.public_key(),))
+
+
+_EAT_NOW = datetime.fromtimestamp(eat_cases.NOW, UTC)
+
+
+def _eat(media_type: str) -> Callable[[bytes], Verified]:
+    return functools.partial(evidence(media_type, _EAT_ANCHORS, nonce=format_case.NONCE), now=_EAT_NOW)
+
+
+def _resigned_eat(claims: bytes) -> object:
+    return _eat(CWT)(format_case.cwt(claims))
+
+
+def _resigned_jwt(claims: bytes) -> object:
+    return _eat(JWT)(format_case.jwt(claims))
+
+
+def _resigned_cca(realm: bytes) -> object:
+    return _eat(cca.ANY_PROFILE)(cca_cases.token(realm=realm))
+
+
+def _result(content: bytes) -> object:
+    return verify(
+        content,
+        media_type=f'{JWT}; eat_profile="{ear_cases.CURRENT}"',
+        nonce=format_case.NONCE,
+        anchors=_EAT_ANCHORS,
+        endorsements=None,
+        now=_EAT_NOW,
+        registry=READABLE,
+    )
+
+
+_NESTED = format_case.cwt({10: format_case.NONCE, 266: {"se": format_case.cwt(eat_cases.CLAIMS), "os": {270: "os"}}})
+_WRAPPED = cbor2.dumps({1: [264, format_case.jwt(eat_cases.JSON), 4], "ear": ["application/eat+jwt", b"", 8]})
+
 TARGETS: tuple[Target, ...] = (
+    Target(name="eat cwt", seeds=(format_case.cwt(eat_cases.CLAIMS), _NESTED), decode=_eat(CWT)),
+    Target(name="eat cwt claims, signed", seeds=(cbor2.dumps(eat_cases.CLAIMS),), decode=_resigned_eat, resigned=True),
+    Target(name="eat jwt", seeds=(format_case.jwt(eat_cases.JSON),), decode=_eat(JWT)),
+    Target(
+        name="eat jwt claims, signed",
+        seeds=(json.dumps(eat_cases.JSON).encode(),),
+        decode=_resigned_jwt,
+        resigned=True,
+    ),
+    Target(name="cca", seeds=(cca_cases.token(),), decode=_eat(cca.ANY_PROFILE)),
+    Target(name="cca realm, signed", seeds=(cbor2.dumps(cca_cases.REALM),), decode=_resigned_cca, resigned=True),
+    Target(name="cmw cbor", seeds=(_WRAPPED,), decode=_eat(cmw.CBOR)),
+    Target(
+        name="cmw json",
+        seeds=(json.dumps([CWT, base64url(format_case.cwt(eat_cases.CLAIMS)), 4]).encode(),),
+        decode=_eat(cmw.JSON),
+    ),
+    Target(name="ear", seeds=(format_case.jwt(ear_cases.RESULT),), decode=_result),
     Target(name="cbor", seeds=(psa_device.token(), _psa_claims()), decode=cbor.reader(18)),
     Target(
         name="psa",
