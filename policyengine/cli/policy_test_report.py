@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from policyengine.cli.columns import columns
 from policyengine.decision.facts_json import json_value
@@ -121,9 +121,10 @@ def _gap_document(gap: Gap) -> dict[str, object]:
     }
 
 
-def as_junit(report: PolicyTestReport) -> str:
-    """Return the report as JUnit XML: a case for each expectation and for each rule that stayed unseen."""
-    cases = [*map(_junit_case, report.cases), *map(_junit_gap, report.gaps)]
+def as_junit(report: PolicyTestReport, shortfalls: Sequence[str]) -> str:
+    """Return the report as JUnit XML: a case for each expectation, each rule that stayed unseen, and each shortfall."""
+    missed = (JunitCase(group="all policies", name=one.partition(" is ")[0], problem=one) for one in shortfalls)
+    cases = [*map(_junit_case, report.cases), *map(_junit_gap, report.gaps), *missed]
     return junit.as_junit([JunitSuite(name="policyengine test", cases=cases)])
 
 

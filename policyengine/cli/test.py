@@ -59,12 +59,12 @@ def test(
     report = run_policy_tests(compilation.bundle, compilation.digest, compilation.tests)
     coverage = coverage_of(compilation.bundle, compilation.digest, compilation.tests, SourcePlaces(files))
     mutations = _mutated(compilation, SourcePlaces(files)) if mutate and not report.failures else None
-    typer.echo(_rendered(output, report, coverage, mutations))
     problems = list(_shortfalls("coverage", percent(coverage), min_coverage))
     if mutations is not None:
         problems += _shortfalls("mutation score", score(mutations), min_score)
     elif mutate:
         problems.append("nothing was mutated, because not every expectation holds")
+    typer.echo(_rendered(output, report, coverage, mutations, problems))
     for problem in problems:
         typer.echo(problem, err=True)
     raise typer.Exit(Exit.OK if report.passed and not problems else Exit.FINDINGS)
@@ -103,6 +103,7 @@ def _rendered(
     report: PolicyTestReport,
     coverage: Sequence[PolicyCoverage],
     mutations: Sequence[PolicyMutation] | None,
+    shortfalls: Sequence[str],
 ) -> str:
     from policyengine.cli import policy_coverage_report, policy_mutation_report, policy_test_report
 
@@ -117,4 +118,4 @@ def _rendered(
                 document["mutation"] = policy_mutation_report.as_document(mutations)
             return json.dumps(document, indent=2, ensure_ascii=False)
         case ReportOutput.JUNIT:
-            return policy_test_report.as_junit(report)
+            return policy_test_report.as_junit(report, shortfalls)

@@ -33,6 +33,11 @@ def break_expectation(policies: Path) -> None:
     test.write_text(test.read_text().replace("old: {firmware-floor: fail", "old: {firmware-floor: pass"))
 
 
+def forget_one_device(policies: Path) -> None:
+    test = policies / "engineering" / "boot-integrity_test.yaml"
+    test.write_text("".join(line for line in test.read_text().splitlines(True) if "only-signed" not in line))
+
+
 def test_a_new_repository_holds_the_whole_starter_pack(policies: Path) -> None:
     written = {str(path.relative_to(policies)) for path in policies.rglob("*") if path.is_file()}
     assert {name for name in written if not name.startswith(".git/")} == set(starter_files())
@@ -93,13 +98,19 @@ def test_junit_output_counts_the_failure(policies: Path) -> None:
 
 
 def test_coverage_below_the_minimum_exits_with_one_and_names_the_sub_expression(policies: Path) -> None:
-    test = policies / "engineering" / "boot-integrity_test.yaml"
-    test.write_text(test.read_text().replace("boot.mode: debug", "boot.mode: locked"))
+    forget_one_device(policies)
     result = run("test", str(policies), "--min-coverage", "100")
     assert result.exit_code == 1
     place = "engineering/boot-integrity.yaml:15:31: engineering/boot-integrity, rule secure-boot"
     assert f'{place}: `boot.mode in ["production", "locked"]` is never false where that matters' in result.stdout
     assert "less than the 100 % asked for" in result.stderr
+
+
+def test_junit_output_fails_where_coverage_does(policies: Path) -> None:
+    forget_one_device(policies)
+    root = ElementTree.fromstring(run("test", str(policies), "--min-coverage", "100", "--output", "junit").stdout)
+    messages = [found.get("message") for found in root.iter("failure")]
+    assert messages == ["coverage is 99.5 %, less than the 100 % asked for"]
 
 
 def test_coverage_at_the_minimum_exits_with_zero(policies: Path) -> None:
