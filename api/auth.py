@@ -29,6 +29,7 @@ class Permission(Enum):
     READ = ("read", Right.READ)
     OPERATE = ("operate", Right.OPERATE)
     PUBLISH = ("publish", Right.PUBLISH)
+    PROPOSE = ("propose", Right.PROPOSE)
     ACTIVATE = ("activate", Right.ACTIVATE)
     CERTIFY = ("certify", Right.CERTIFY)
     REVOKE = ("revoke", Right.REVOKE)
@@ -94,6 +95,7 @@ class PageRoute(Route):
 Reader = Annotated[Principal, Depends(Needs(Permission.READ))]
 Operator = Annotated[Principal, Depends(Needs(Permission.OPERATE))]
 Publisher = Annotated[Principal, Depends(Needs(Permission.PUBLISH))]
+Proposer = Annotated[Principal, Depends(Needs(Permission.PROPOSE))]
 Activator = Annotated[Principal, Depends(Needs(Permission.ACTIVATE))]
 Certifier = Annotated[Principal, Depends(Needs(Permission.CERTIFY))]
 Revoker = Annotated[Principal, Depends(Needs(Permission.REVOKE))]

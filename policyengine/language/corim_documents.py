@@ -54,10 +54,14 @@ def signers_of(party: Party, models: tuple[str, ...], anchors: tuple[Anchor, ...
     )
 
 
-def _in_scope(page: Page, place: YamlNode, found: EndorsedCorim, party: Party, models: tuple[str, ...]) -> bool:
-    allowed = {party.name, *models, *party.endorses}
+def foreign_names(found: EndorsedCorim, party: Party, models: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the vendors, models and class ids that a CoRIM of `party` for `models` names and may not endorse."""
     said = [name for state in found.states for name in (state.vendor, state.model, state.class_id) if name is not None]
-    foreign = sorted(set(said) - allowed)
+    return tuple(sorted(set(said) - {party.name, *models, *party.endorses}))
+
+
+def _in_scope(page: Page, place: YamlNode, found: EndorsedCorim, party: Party, models: tuple[str, ...]) -> bool:
+    foreign = foreign_names(found, party, models)
     if foreign:
         message = f"the CoRIM endorses `{foreign[0]}`, which `{party.name}` may not endorse"
         advice = f"let the quorum add it to `endorses` of `{party.name}` in parties.yaml, if it is that party's"

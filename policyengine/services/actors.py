@@ -40,6 +40,7 @@ class Right(Enum):
     READ = ("read", _EVERYONE)
     OPERATE = ("operate", frozenset({PersonRole.OPERATIONS, PersonRole.SECURITY}))
     PUBLISH = ("publish", _STAFF)
+    PROPOSE = ("propose", _STAFF | {PersonRole.VENDOR})  # have a release verified; it changes nothing here
     ACTIVATE = ("activate", frozenset({PersonRole.SECURITY}))  # changes what the whole fleet is judged by
     CERTIFY = ("certify", frozenset({PersonRole.SECURITY, PersonRole.OPERATIONS}))  # hold and release
     REVOKE = ("revoke", frozenset({PersonRole.SECURITY}))  # cannot be taken back

@@ -31,6 +31,7 @@ from policyengine.services.ports import CertificateLedger, Clock, Entropy, LogKe
 from policyengine.services.publish import Bundles
 from policyengine.services.redeciding import Redecider
 from policyengine.services.registration import Registration
+from policyengine.services.releases import Releases
 from policyengine.services.revocation import OcspResponder, RevocationLists
 from policyengine.services.sweep import Sweep
 from policyengine.services.tokens import Tokens
@@ -51,6 +52,7 @@ class Services:
     tokens: Tokens
     sweep: Sweep
     health: HealthCheck
+    releases: Releases
     results: ResultSigner
     log: TransparencyLog
     est: Est
@@ -109,6 +111,7 @@ def assemble(outside: Outside) -> Services:
         tokens=Tokens(store, clock, entropy),
         sweep=Sweep(store, store, clock, redecider),
         health=HealthCheck(store, shelf),
+        releases=Releases(store, clock, shelf),
         results=outside.results,
         log=TransparencyLog(store, clock, outside.log_key, outside.log_memory),
         est=Est(store, clock, entropy, shelf=shelf, redecider=redecider, issuance=issuance),

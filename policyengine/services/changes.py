@@ -21,6 +21,7 @@ from policyengine.services.records import (
     Device,
     DeviceState,
     EnrolmentToken,
+    Measured,
     SecurityEvent,
 )
 
@@ -95,7 +96,8 @@ class RecordDecision:
     """A check-in's or sweep's outcome. `expected_version` None: the device had no state (enrolment).
 
     `decision` and `verdicts` are None when nothing changed; `recheck_peers` asks for a new decision on devices pinned
-    to the same key; `act` is what a person did that led to it. Refused when the state's version moved, the floor is not
+    to the same key; `act` is what a person did that led to it; `unmatched` what evidence measured and nothing endorses.
+    Refused when the state's version moved, the floor is not
     below `state.floor` (check-in), the one-time token or unbound nonce is spent, or the certificate's reservation is no
     longer open.
     """
@@ -113,6 +115,7 @@ class RecordDecision:
     status: StatusChange | None = None
     recheck_peers: bool = False
     act: Act | None = None
+    unmatched: tuple[Measured, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

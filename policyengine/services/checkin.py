@@ -41,6 +41,7 @@ from policyengine.services.records import CertificateRecord, DeviceState, Device
 from policyengine.services.refusals import security_event
 from policyengine.services.replies import Rest, compose, jittered, nonce_lifetime
 from policyengine.services.requests import CheckInReply, CheckInRequest, EvidenceItem
+from policyengine.services.unmatched import Noticed
 
 __all__ = ["CheckInReply", "CheckInRequest", "CheckIns", "EvidenceItem"]
 
@@ -70,6 +71,7 @@ class CheckIns:
 
     def __init__(self, equipment: Equipment) -> None:
         self._with = equipment
+        self._noticed = Noticed()
 
     async def check_in(self, request: CheckInRequest) -> CheckInReply:
         """Return the decision on the device that proves itself in `request`, once it is durable.
@@ -195,6 +197,12 @@ class CheckIns:
             certificate=certificate,
             status=status_after(view, found.profile, state.tier, now=found.now),
             recheck_peers=found.claimant.enrols and found.key_reuse > 1,
+            unmatched=self._noticed.news(
+                found.claimant.verified,
+                model=view.device.model,
+                device_id=view.device.id,
+                verdicts_changed=not same_verdicts,
+            ),
         )
 
     def _enrolment(self, found: Appraised) -> Enrolment | None:

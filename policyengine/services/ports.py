@@ -32,6 +32,7 @@ from policyengine.services.records import (
     Page,
     SecurityEvent,
     TimelineEntry,
+    Unmatched,
     Verdict,
 )
 from policyengine.transparency.leaf import Leaf
@@ -272,6 +273,10 @@ class AuditReads(Protocol):
 
     def security_events(self, page: PageRequest, *, device_id: DeviceId | None) -> Page[SecurityEvent]:
         """Return security events, newest first."""
+        ...
+
+    def unmatched(self, model: str, limit: int) -> tuple[Unmatched, ...]:
+        """Return measurements of `model` that nothing endorsed when they were seen, the latest seen first."""
         ...
 
     def audit_events(self, page: PageRequest) -> Page[AuditEvent]:

@@ -48,6 +48,7 @@ class Bundles:
         current = self._store.activation()
         self._demand_newer(record, current)
         self._demand_not_older(Standing(digest=digest, height=record.height, bundle=self._stored(digest)))
+        self._demand_no_older_tags(self._stored(digest))
         now = self._clock.now()
         activation = Activation(
             generation=(expected_generation or 0) + 1, digest=digest, activated_at=now, actor=actor.name
@@ -112,6 +113,19 @@ class Bundles:
         except PolicyEngineError:
             return None
 
+    def _demand_no_older_tags(self, new: Bundle) -> None:
+        """Raise ConflictError if a CoRIM's tag would go back (draft-ietf-rats-corim section 5.1.1.2)."""
+        current = self._store.activation()
+        seen = None if current is None else self._readable(current.digest)
+        before, after = {} if seen is None else _tags(seen), _tags(new)
+        older = sorted(tag for tag, version in after.items() if version < before.get(tag, 0))
+        if older:
+            raise ConflictError(
+                f"CoRIM tag `{older[0]}` is in force in version {before[older[0]]}, the bundle has an older one",
+                code="corim.older",
+                tag=older[0],
+            )
+
     def _store_bundle(self, actor: Principal, file: BundleFile) -> None:
         compiled(file.bundle, digest=file.digest, commit=file.commit)  # what cannot be run is not stored
         record = BundleRecord(
@@ -134,3 +148,7 @@ class Bundles:
             detail={} if generation is None else {"generation": generation},
             salt=self._entropy.draw(SALT_SIZE),
         )
+
+
+def _tags(bundle: Bundle) -> dict[str, int]:
+    return {tag.tag: tag.version for each in bundle.reference_values for tag in each.tags}

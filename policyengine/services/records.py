@@ -194,6 +194,26 @@ class Activation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A component of a model and its digest in hex, as verified evidence has it."""
+
+    model: str
+    component: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmatched:
+    """A measurement that no release endorsed when it was seen: from when to when, on how many devices, on which one."""
+
+    measured: Measured
+    first_seen: datetime
+    last_seen: datetime
+    devices: int
+    example: DeviceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityEvent:
     """Something that was not believed. Repeats of one code on one device in one hour are one event with a count."""
 

@@ -19,9 +19,18 @@ from policyengine.adapters.sql.timeline import read_timeline
 from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId, Digest
 from policyengine.services.errors import UnavailableError
-from policyengine.services.moments import micros
+from policyengine.services.moments import micros, moment
 from policyengine.services.ports import DeviceFilter, PageRequest
-from policyengine.services.records import DecisionRecord, Device, DeviceState, Page, TimelineEntry, Verdict
+from policyengine.services.records import (
+    DecisionRecord,
+    Device,
+    DeviceState,
+    Measured,
+    Page,
+    TimelineEntry,
+    Unmatched,
+    Verdict,
+)
 
 _device = tables.device.c
 _state = tables.device_state.c
@@ -137,6 +146,34 @@ class SqlAuditReads:
         for rule, result, count in map(tuple, self._all(clause)):
             counts.setdefault(rule, {})[result] = count
         return counts
+
+    def unmatched(self, model: str, limit: int) -> tuple[Unmatched, ...]:
+        """Return measurements of `model` that nothing endorsed when they were seen, the latest seen first."""
+        row = tables.unmatched_measurement.c
+        clause = (
+            select(
+                row.component,
+                row.digest,
+                func.min(row.first_seen).label("first"),
+                func.max(row.last_seen).label("last"),
+                func.count().label("devices"),
+                func.min(row.device_id).label("example"),
+            )
+            .where(row.model == model)
+            .group_by(row.component, row.digest)
+            .order_by(func.max(row.last_seen).desc(), row.component, row.digest)
+            .limit(limit)
+        )
+        return tuple(
+            Unmatched(
+                measured=Measured(model=model, component=found.component, digest=found.digest),
+                first_seen=moment(found.first),
+                last_seen=moment(found.last),
+                devices=found.devices,
+                example=DeviceId(found.example),
+            )
+            for found in self._all(clause)
+        )
 
     def timeline(self, device_id: DeviceId, page: PageRequest) -> Page[TimelineEntry]:
         """Return what happened to a device, newest first."""

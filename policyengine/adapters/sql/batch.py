@@ -11,7 +11,15 @@ from pki.crl_encoding import encode_entry
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.codec import frontier_from, packed, raw
 from policyengine.adapters.sql.rows import CERTIFICATE_COLUMNS, STATE_COLUMNS, certificate_row
-from policyengine.adapters.sql.statements import Params, Statement, delete_row, insert_new, insert_row, update_row
+from policyengine.adapters.sql.statements import (
+    Params,
+    Statement,
+    delete_row,
+    insert_new,
+    insert_or_set,
+    insert_row,
+    update_row,
+)
 from policyengine.model.canonical import canonical
 from policyengine.services.changes import Act, Document, StatusChange
 from policyengine.services.errors import UnavailableError
@@ -54,6 +62,7 @@ class Statements:
         self.leaves = insert_row(tables.log_leaf, dialect)
         self.subtrees = insert_row(tables.log_subtree, dialect)
         self.audit = insert_row(tables.audit_event, dialect)
+        self.unmatched = insert_or_set(tables.unmatched_measurement, dialect, column="last_seen")
 
 
 def _new_revocation() -> Insert:
@@ -89,6 +98,7 @@ _ORDER = (
     "closed_verdicts",
     "verdicts",
     "spent",
+    "unmatched",
     "audit",
     "leaves",
     "subtrees",

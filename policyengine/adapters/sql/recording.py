@@ -195,6 +195,9 @@ def _record_outcome(batch: Batch, change: RecordDecision) -> None:
         }
         index = batch.leaf("decision", at_us=at_us, record=record, seed=change.salt)
         batch.add("decisions", decision_row(change.decision) | {"log_index": index})
+    for each in change.unmatched:
+        row = {"model": each.model, "component": each.component, "digest": each.digest, "device_id": state.device_id}
+        batch.add("unmatched", row | {"first_seen": at_us, "last_seen": at_us})
     if change.act is not None:
         batch.act(change.act)
     if change.certificate is not None:

@@ -124,6 +124,14 @@ def insert_new(table: Table, dialect: Dialect) -> Statement:
     return Statement(sqlite.insert(table).on_conflict_do_nothing(), dialect)
 
 
+def insert_or_set(table: Table, dialect: Dialect, *, column: str) -> Statement:
+    """Return an INSERT that sets `column` alone where the row is there already."""
+    keys = [each.name for each in table.primary_key.columns]
+    new: postgresql.Insert | sqlite.Insert
+    new = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
+    return Statement(new.on_conflict_do_update(index_elements=keys, set_={column: new.excluded[column]}), dialect)
+
+
 def insert_row(table: Table, dialect: Dialect) -> Statement:
     """Return a plain INSERT of all columns."""
     return Statement(insert(table), dialect)

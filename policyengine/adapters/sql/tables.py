@@ -281,6 +281,18 @@ log_subtree = Table(
     PrimaryKeyConstraint("level", "tree_index"),
 )
 
+unmatched_measurement = Table(
+    "unmatched_measurement",
+    metadata,
+    Column("model", Text, nullable=False),
+    Column("component", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("device_id", Text, ForeignKey("device.id"), nullable=False),
+    Column("first_seen", BigInteger, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+    PrimaryKeyConstraint("model", "component", "digest", "device_id"),
+)
+
 job = Table(
     "job",
     metadata,

@@ -16,6 +16,7 @@ from api.options import Options
 from pki.ocsp_response import Refusal
 from pki.revocation import Reason
 from policyengine.model.decision import Tier
+from policyengine.model.endorsements import Endorser, ReferenceComponent, Release
 from policyengine.model.ids import DeviceId, Digest, PartyName
 from policyengine.model.policy import Phase
 from policyengine.services.activation import ActivationRequest, Activations, WrappedSecret
@@ -26,7 +27,13 @@ from policyengine.services.certificates import Certificates
 from policyengine.services.challenge import Challenge, Challenges
 from policyengine.services.checkin import CheckInReply, CheckInRequest, CheckIns
 from policyengine.services.devices import DeviceDetail, Devices, IssuedToken, NewDevice
-from policyengine.services.errors import ConflictError, MissingError, RefusedError, UnauthenticatedError
+from policyengine.services.errors import (
+    ConflictError,
+    InvalidRequestError,
+    MissingError,
+    RefusedError,
+    UnauthenticatedError,
+)
 from policyengine.services.est import Issued
 from policyengine.services.est_identity import Credentials
 from policyengine.services.health import Health, HealthCheck
@@ -43,9 +50,11 @@ from policyengine.services.records import (
     Device,
     DeviceState,
     Lifecycle,
+    Measured,
     Page,
     SecurityEvent,
     TimelineEntry,
+    Unmatched,
 )
 from policyengine.services.revocation import Published
 from policyengine.services.tokens import NewToken, Tokens
@@ -357,6 +366,21 @@ class FakeBundles(Bundles):
         return Activation(generation=7, digest=DIGEST, activated_at=NOW, actor="admin")
 
 
+class FakeReleases:
+    """A model with one release and one measurement that nothing endorses."""
+
+    def endorsed(self, viewer: Principal, model: str) -> tuple[Release, ...]:
+        component = ReferenceComponent(name="app", sha256="11" * 32)
+        return (Release(version="4.2.1", svn=8, components=(component,), endorser=Endorser(party="vendor-acme")),)
+
+    def unmatched(self, viewer: Principal, model: str) -> tuple[Unmatched, ...]:
+        measured = Measured(model=model, component="app", digest="22" * 32)
+        return (Unmatched(measured=measured, first_seen=NOW, last_seen=NOW, devices=3, example=DeviceId("gw-0001")),)
+
+    def candidate(self, actor: Principal, model: str, *, version: str, content: bytes) -> object:
+        raise InvalidRequestError("the CoRIM is refused", code="corim.signature", field="corim")
+
+
 class FakeHealth(HealthCheck):
     def __init__(self) -> None:
         self.problems: tuple[str, ...] = ()
@@ -456,6 +480,7 @@ def services() -> Services:
         tokens=FakeTokens(),
         sweep=None,
         health=FakeHealth(),
+        releases=FakeReleases(),
         results=FakeResults(),
         log=FakeLog(),
         est=FakeEst(),

@@ -105,10 +105,11 @@ def test_an_auditor_changes_nothing() -> None:
     assert not any(PersonRole.AUDITOR in permission.roles for permission in changing)
 
 
-def test_a_vendor_may_only_read() -> None:
+def test_a_vendor_may_only_read_and_propose() -> None:
     assert {permission for permission in Permission if PersonRole.VENDOR in permission.roles} == {
         Permission.READ,
         Permission.PAGE,
+        Permission.PROPOSE,
     }
 
 

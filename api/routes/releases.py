@@ -1,0 +1,52 @@
+"""Releases of a model: those endorsed, what was measured and is not, and a vendor's proposal of a new one."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from api.auth import Catalogue, Proposer, Reader
+from api.releases_shapes import (
+    CandidateOut,
+    ReleaseIn,
+    ReleaseOut,
+    UnmatchedOut,
+    candidate_out,
+    release_out,
+    unmatched_out,
+)
+from api.strict import StrictRoute
+from policyengine.services.errors import InvalidRequestError
+
+router = APIRouter(prefix="/v1/models/{model}", tags=["releases"], route_class=StrictRoute)
+
+Model = Annotated[str, Path(max_length=64)]
+
+
+@router.get("/releases")
+def list_releases(viewer: Reader, services: Catalogue, model: Model) -> list[ReleaseOut]:
+    """Return the releases that the bundle in force endorses for a model, and who signed them."""
+    return [release_out(each) for each in services.releases.endorsed(viewer, model)]
+
+
+@router.get("/unmatched")
+def list_unmatched(viewer: Reader, services: Catalogue, model: Model) -> list[UnmatchedOut]:
+    """Return what devices of a model measured and no release knows, the latest seen first."""
+    return [unmatched_out(each) for each in services.releases.unmatched(viewer, model)]
+
+
+@router.post("/releases")
+def propose_release(actor: Proposer, services: Catalogue, model: Model, body: ReleaseIn) -> CandidateOut:
+    """Verify a vendor's signed CoRIM and return the files to merge in Git; nothing is stored and nothing endorsed."""
+    found = services.releases.candidate(actor, model, version=body.version, content=_decoded(body.corim))
+    return candidate_out(found)
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except binascii.Error as cause:
+        raise InvalidRequestError("corim is not base64url", code="request.encoding", field="corim") from cause
