@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from policyengine.errors import PolicyEngineError
@@ -15,6 +17,7 @@ from policyengine.model.diagnostic import Diagnostic, Level
 
 MAX_FILES = 20_000  # a thousand policies with their tests and bindings make three thousand
 MAX_TREE_BYTES = 64 * 1024 * 1024  # ten thousand rules make 5 MiB
+MAX_ENTRIES = 100_000  # names looked at, wanted or not: the wrong directory must not be walked for minutes
 MAX_TREE_DEPTH = 16  # the layout has three levels; deeper is a mistake or an attack
 
 
@@ -79,11 +82,23 @@ def scan_tree(root: Path) -> Tree:
     if not root.is_dir():
         raise NotADirectoryToReadError(f"`{root}` is not a directory", path=str(root))
     tree = Tree()
-    for path, name in _entries(root, "", tree):
+    for seen, (path, name) in enumerate(_entries(root, "", tree)):
         _take(tree, path, name)
-        if len(tree.refused) > MAX_FILES:
+        if seen >= MAX_ENTRIES:
+            tree.refuse("", "tree.too-large", f"more than {MAX_ENTRIES} files", "name the policy repository itself")
             break
+    _refuse_collisions(tree)
     return tree
+
+
+def _refuse_collisions(tree: Tree) -> None:
+    """Refuse files whose names differ in capitals only: on some file systems one would replace the other."""
+    first: dict[str, str] = {}
+    for name in sorted(tree.files):
+        other = first.setdefault(name.casefold(), name)
+        if other != name:
+            message = f"the name differs from `{other}` in capitals only"
+            tree.refuse(name, "tree.case-collision", message, "rename one of the two")
 
 
 def scan_file(path: Path) -> Tree:
@@ -101,7 +116,7 @@ def _entries(directory: Path, prefix: str, tree: Tree) -> Iterator[tuple[Path, s
     if prefix.count("/") > MAX_TREE_DEPTH:
         tree.refuse(prefix.rstrip("/"), "tree.too-deep", f"directories nest deeper than {MAX_TREE_DEPTH} levels")
         return
-    for path in sorted(directory.iterdir()):
+    for path in _children(directory, prefix, tree):
         if path.name.startswith("."):
             continue
         name = prefix + path.name
@@ -109,6 +124,15 @@ def _entries(directory: Path, prefix: str, tree: Tree) -> Iterator[tuple[Path, s
             yield from _entries(path, name + "/", tree)
         else:
             yield path, name
+
+
+def _children(directory: Path, prefix: str, tree: Tree) -> list[Path]:
+    """Return at most MAX_ENTRIES + 1 entries of `directory`, sorted; refuses it when it cannot be read."""
+    try:
+        return sorted(islice(directory.iterdir(), MAX_ENTRIES + 1))
+    except PermissionError:
+        tree.refuse(prefix.rstrip("/"), "tree.unreadable", "the directory cannot be read", "give yourself permission")
+        return []
 
 
 def _take(tree: Tree, path: Path, name: str) -> None:
@@ -125,7 +149,25 @@ def _take(tree: Tree, path: Path, name: str) -> None:
     if not stat.S_ISREG(status.st_mode):
         tree.refuse(name, "tree.special-file", "this is not a regular file", "put a regular file here")
     elif tree.has_room_for(name, status.st_size):
-        tree.keep(name, path.read_bytes())
+        _keep(tree, path, name)
+
+
+def _keep(tree: Tree, path: Path, name: str) -> None:
+    try:
+        content = _read(path)
+    except OSError as problem:
+        reason = (problem.strerror or "the system refuses").lower()
+        tree.refuse(name, "tree.unreadable", f"the file cannot be read: {reason}", "give yourself permission")
+        return
+    if tree.has_room_for(name, len(content)):  # it may have grown since it was measured
+        tree.keep(name, content)
+
+
+def _read(path: Path) -> bytes:
+    """Return the content of a regular file, at most one byte more than is allowed; never waits for a pipe."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(MAX_FILE_BYTES + 1)
 
 
 def is_plain_name(name: str) -> bool:

@@ -34,6 +34,13 @@ def check(
         CheckOutput, typer.Option(help="Text, JSON, SARIF 2.1.0, annotations for GitHub, JUnit XML, or Markdown.")
     ] = CheckOutput.TABLE,
     now: Now = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            help="Compare versions with this Git revision; with HEAD unless said, when DIR is in a work tree.",
+            metavar="REV",
+        ),
+    ] = None,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Do not use or keep what earlier checks of DIR found.")
     ] = False,
@@ -49,12 +56,30 @@ def check(
     _announce(len(tree.files))
     memory = None if no_cache else CheckMemory(directory=cache_directory(), repository=directory)
     compiled = _diagnosed(tree.files, moment_at(now), memory)
-    found = in_order((*tree.refused, *compiled))
+    found = in_order((*tree.refused, *compiled, *_compared(directory, tree.files, base)))
     checked = Checked(
         directory=str(directory), below=_from_here(directory), documents=documents_in(tree.files), found=found
     )
     typer.echo(rendered(checked, output))
     raise typer.Exit(Exit.FINDINGS if has_errors(found) else Exit.OK)
+
+
+def _compared(directory: Path, files: Mapping[str, bytes], base: str | None) -> tuple[Diagnostic, ...]:
+    """Return what may not follow on the revision `base`; on HEAD when none is named, if there is a readable one.
+
+    Raises GitReadError or TreeRefusedError when `base` is named and cannot be read.
+    """
+    from policyengine.adapters.git import GitReadError, read_commit
+    from policyengine.adapters.tree import TreeRefusedError
+    from policyengine.language.history import compare
+
+    try:
+        before = read_commit(directory, base or "HEAD").files
+    except (GitReadError, TreeRefusedError):
+        if base is not None:
+            raise
+        return ()
+    return compare(before, files)
 
 
 def _announce(files: int) -> None:

@@ -29,6 +29,7 @@ from policyengine.language.policy_documents import WrittenPolicy, policy_name, r
 from policyengine.language.regions import with_ends
 from policyengine.language.surroundings import Surroundings
 from policyengine.language.test_documents import read_policy_test
+from policyengine.language.test_lints import note_untested
 from policyengine.language.trust_documents import read_anchors, read_profile, read_reference_values
 from policyengine.language.waiver_documents import read_waiver
 from policyengine.model.corim import CorimReader, no_reader
@@ -112,6 +113,7 @@ def analyse(
     known: Policies = {**dict.fromkeys((*elsewhere, *refused)), **policies}
     bundle = _bundle(documents, around, policies, known, org_facts)
     tests = [read_policy_test(page, around, known) for page in documents.of("PolicyTest")]
+    note_untested(documents)
     return Analysis(
         bundle=bundle, diagnostics=tuple(report.found), tests=tuple(test for test in tests if test is not None)
     )

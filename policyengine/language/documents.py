@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from policyengine.language.diagnostics import Report
 from policyengine.language.layout import check_kind, check_path
-from policyengine.language.nodes import Document
+from policyengine.language.nodes import Document, text
 from policyengine.language.page import Page
 from policyengine.language.reader import read
 from policyengine.language.schema import check_shape, kind_of
@@ -23,6 +23,7 @@ class Documents:
     report: Report
     pages: dict[str, dict[str, Page]] = field(default_factory=dict)
     refused: dict[str, set[str]] = field(default_factory=dict)
+    refused_tests: set[str] = field(default_factory=set)  # the policies that refused tests are about
 
     def of(self, kind: str) -> list[Page]:
         """Return the pages of `kind`."""
@@ -87,6 +88,8 @@ def gather(read_files: Iterable[ReadFile], report: Report) -> Documents:
         page = Page(document=one.document, kind=one.kind, report=report)
         if one.refused:
             documents.refused.setdefault(one.kind, set()).add(full_name(page))
+            if one.kind == "PolicyTest":
+                documents.refused_tests.add(text(page.spec, "policy") or "")
         elif not _is_repeated(documents, page):
             documents.pages.setdefault(one.kind, {})[full_name(page)] = page
     return documents

@@ -12,6 +12,7 @@ from policyengine.language.cel_constant import constant_value
 from policyengine.language.cel_problems import ConditionError
 from policyengine.language.nodes import Scalar, YamlNode, at, fields, items, text, texts
 from policyengine.language.page import Page
+from policyengine.language.rule_lints import check_overlaps, check_parts
 from policyengine.language.templates import check_message
 from policyengine.language.values import length_at
 from policyengine.model.expression import Node, facts_read
@@ -72,6 +73,7 @@ def read_rules(page: Page, setting: RuleSetting) -> tuple[Rule, ...]:
             continue
         seen[rule_id] = node.line
         rules.extend(_rule(page, node, rule_id, setting))
+    check_overlaps(page, rules)
     return tuple(rules)
 
 
@@ -110,6 +112,8 @@ def compile_condition(page: Page, require: Scalar, environment: Environment) -> 
         page.error(
             require, "rule.constant", f"the condition is always {outcome}", "read a fact in it, or remove the rule"
         )
+    else:
+        check_parts(page, require, condition)
     return condition
 
 

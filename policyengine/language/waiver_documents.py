@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from policyengine.language.binding_documents import Policies, policy_at
 from policyengine.language.diagnostics import did_you_mean, errors
-from policyengine.language.nodes import scalars, text, texts
+from policyengine.language.nodes import at, scalars, text, texts
 from policyengine.language.page import Page
 from policyengine.language.policy_documents import WrittenPolicy
 from policyengine.language.selectors import selector_at
@@ -17,6 +17,8 @@ from policyengine.model.ids import rule_name
 from policyengine.model.policy import Policy, Right, Selector, Waiver, WaiverTerms
 from policyengine.model.selection import intersection, selects_nothing
 from policyengine.model.times import format_duration, format_timestamp
+
+SOON = timedelta(days=7)  # a working week to mend the devices or to have the waiver extended
 
 
 def read_waiver(page: Page, around: Surroundings, policies: Policies) -> Waiver | None:
@@ -42,6 +44,7 @@ def _read(page: Page, around: Surroundings, policies: Policies) -> Waiver | None
         )
         return None
     _check_life(page, expires, policy.waivers, around.now)
+    _check_granted(page, around.now)
     _check_agreed(page, policy.waivers)
     _check_rules(page, written)
     _check_meets(page, where, policy, around)
@@ -73,10 +76,28 @@ def _check_life(page: Page, expires: datetime, terms: WaiverTerms, now: datetime
     if expires <= now:  # half-open: at its very end a waiver has ended
         advice = "remove the waiver, or have a new one signed"
         page.error(node, "waiver.expired", f"the waiver ended at {format_timestamp(expires)}", advice)
-    elif expires - now > terms.maximum:
+        return
+    granted = _granted(page) or now
+    if expires - granted > terms.maximum:  # extensions count towards one maximum, from the first day
         longest = format_duration(terms.maximum)
-        advice = f"let it end by {format_timestamp(now + terms.maximum)}"
+        advice = f"let it end by {format_timestamp(granted + terms.maximum)}"
         page.error(node, "waiver.too-long", f"the waiver lasts longer than the {longest} its policy allows", advice)
+
+    elif expires - now <= SOON:
+        advice = "mend the devices, or have it extended within what its policy allows"
+        page.warning(node, "waiver.expires-soon", f"the waiver ends at {format_timestamp(expires)}", advice)
+
+
+def _granted(page: Page) -> datetime | None:
+    written = at(page.spec, "granted")
+    return None if written is None else moment_at(page, written)
+
+
+def _check_granted(page: Page, now: datetime) -> None:
+    granted = _granted(page)
+    if granted is not None and granted > now:
+        advice = "write the day on which it was first granted"
+        page.error(page.node("spec", "granted"), "waiver.future", "the waiver is granted later than now", advice)
 
 
 def _check_agreed(page: Page, terms: WaiverTerms) -> None:

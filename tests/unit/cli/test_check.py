@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -113,3 +114,43 @@ def test_build_writes_nothing_when_the_tree_does_not_compile(repository: Path, t
     target = tmp_path / "out.bundle"
     result = run("build", str(repository), "-o", str(target), *NOW)
     assert (result.exit_code, target.exists(), result.stdout) == (1, False, "")
+
+
+def git(directory: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", "-C", str(directory), *identity, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def committed(repository: Path) -> Path:
+    git(repository, "init", "-q")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-qm", "one")
+    return repository
+
+
+def loosen(repository: Path) -> None:
+    text = replaced("engineering/boot.yaml", "default: 7", "default: 6")
+    (repository / "engineering/boot.yaml").write_text(text)
+
+
+def test_a_change_without_a_new_version_is_found_against_head(committed: Path) -> None:
+    loosen(committed)
+    result = run("check", str(committed), *NOW)
+    assert (result.exit_code, "5:12: error[version.not-raised]" in result.stdout) == (1, True)
+
+
+def test_a_change_that_is_committed_is_found_against_the_base_named(committed: Path) -> None:
+    loosen(committed)
+    git(committed, "commit", "-qam", "two")
+    assert run("check", str(committed), *NOW).exit_code == 0
+    assert "version.not-raised" in run("check", str(committed), "--base", "HEAD~1", *NOW).stdout
+
+
+def test_a_base_that_does_not_exist_is_an_error(committed: Path) -> None:
+    assert run("check", str(committed), "--base", "nowhere", *NOW).exception is not None
+
+
+def test_without_a_work_tree_versions_are_not_compared(repository: Path) -> None:
+    loosen(repository)
+    assert run("check", str(repository), *NOW).exit_code == 0

@@ -232,10 +232,21 @@ spec:
     silent: {from: good, unset: [boot.secure]}
     old: {from: good, set: {boot.svn: 3}}
   expect:
-    good: {secure: pass, tier: full}
+    good: {secure: pass, floor: pass, fresh: pass, released: pass, lasting: pass, proven: pass, tier: full}
     silent: {secure: unknown}
     old: {floor: fail, tier: limited}
   coverage: {per_rule: [pass, fail]}
+"""
+
+KEYS_TEST = """\
+apiVersion: policyengine/v1
+kind: PolicyTest
+metadata: {name: keys}
+spec:
+  policy: vendor-acme/keys
+  now: 2026-11-23T00:00:00Z
+  devices: {good: {model: gw-200, facts: {cert.key_type: p256}}}
+  expect: {good: {key: pass}}
 """
 
 
@@ -266,6 +277,7 @@ def base() -> dict[str, bytes]:
         "engineering/boot_test.yaml": TEST,
         "operations/bindings.yaml": BINDINGS,
         "vendors/vendor-acme/keys.yaml": VENDOR,
+        "vendors/vendor-acme/keys_test.yaml": KEYS_TEST,
         "waivers/spare-part.yaml": WAIVER,
         "profiles/all.yaml": PROFILE,
         "trust-anchors/index.yaml": ANCHORS,

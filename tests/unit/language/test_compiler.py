@@ -117,7 +117,7 @@ def test_a_reference_to_a_policy_that_the_reader_refuses_is_not_reported_as_well
 
 
 def test_a_policy_test_has_typed_facts() -> None:
-    (test,) = compiled().tests
+    test = next(one for one in compiled().tests if one.name == "boot")
     good = test.fixtures["good"]
     assert good.values == {
         "device": {"id": "good", "model": "gw-200", "vendor": "vendor-acme", "class": "gateway"},
@@ -128,13 +128,13 @@ def test_a_policy_test_has_typed_facts() -> None:
 
 
 def test_a_policy_test_device_differs_from_the_one_it_is_from() -> None:
-    (test,) = compiled().tests
+    test = next(one for one in compiled().tests if one.name == "boot")
     assert test.fixtures["silent"].values["boot"] == {"mode": "locked", "svn": 9}
     assert test.fixtures["old"].values["boot"] == {"secure": True, "mode": "locked", "svn": 3}
 
 
 def test_a_policy_test_says_what_it_expects() -> None:
-    (test,) = compiled().tests
+    test = next(one for one in compiled().tests if one.name == "boot")
     old = test.expectations[2]
     assert (old.fixture, dict(old.results), old.tier) == ("old", {"floor": Result.FAIL}, Tier.LIMITED)
     assert test.per_rule == {Outcome.PASS, Outcome.FAIL}
@@ -146,7 +146,13 @@ def test_a_waiver_is_judged_at_the_time_given() -> None:
 
 
 def test_a_policy_that_nothing_binds_is_worth_knowing() -> None:
-    compilation = compiled({"operations/bindings.yaml": None, "vendors/vendor-acme/keys.yaml": None})
+    compilation = compiled(
+        {
+            "operations/bindings.yaml": None,
+            "vendors/vendor-acme/keys.yaml": None,
+            "vendors/vendor-acme/keys_test.yaml": None,
+        }
+    )
     assert [(one.code, one.severity) for one in compilation.diagnostics] == [("policy.unbound", Level.INFO)]
 
 

@@ -41,10 +41,30 @@ MORE_PROFILES = document(
 LEFT = "left: cert.not_after - now"
 LATEST = "model.latest_version.atLeast(params.min_version)"
 PROVEN = "- id: proven\n      require: identity.verified"
+ONE_MODEL = "select: {model: {in: [gw-200]}}"
+BOTH = "\n    - {id: both, require: identity.verified && boot.secure}"
 UNTIL = "until: 2027-06-30"
 
 # code, file, what stands there, what is written instead
 EDITS = [
+    (
+        "policy.selects-nothing",
+        BOOT,
+        "select: {model: {in: [gw-200]}}",
+        "select: «{model: {in: [gw-200]}, class: {in: [sensor]}}",
+    ),
+    ("rule.constant-part", BOOT, "require: identity.verified", "require: «identity.verified && 1 < 2"),
+    ("rule.contradiction", BOOT, "require: identity.verified", "require: «identity.verified && !identity.verified"),
+    (
+        "rule.implied",
+        BOOT,
+        PROVEN,
+        PROVEN.replace("id: ", "id: «") + "\n    - {id: both, require: identity.verified && boot.secure}",
+    ),
+    ("rule.repeated", BOOT, PROVEN, PROVEN + "\n    - {id: «again, require: identity.verified}"),
+    ("test.untested-rule", BOOT, PROVEN, PROVEN.replace("proven", "«other")),
+    ("waiver.expires-soon", WAIVER, '"2026-12-15T00:00:00Z"', '«"2026-11-28T00:00:00Z"'),
+    ("waiver.future", WAIVER, "approvals: [it]", "approvals: [it]\n  granted: «2026-11-24"),
     ("schema.api-version", BOOT, "policyengine/v1", "«policyengine/v2"),
     ("schema.enum", BOOT, "severity: high", "severity: «hihg"),
     ("schema.kind", BOOT, "kind: Policy", "kind: «Polciy"),
@@ -168,7 +188,9 @@ FILES = [
     ("trust.not-a-certificate", {"trust-anchors/acme.pem": b"hello"}, ANCHORS, 6, 14),
 ]
 
-ELSEWHERE = {code for code in codes.MEANINGS if code.startswith(("cel.", "tree.", "reference.corim-"))}
+ELSEWHERE = {code for code in codes.MEANINGS if code.startswith(("cel.", "tree.", "reference.corim-", "version."))} | {
+    "waiver.extended"
+}
 
 
 @pytest.mark.parametrize(("code", "path", "old", "new"), EDITS, ids=[edit[0] for edit in EDITS])
