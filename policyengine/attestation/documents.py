@@ -27,9 +27,14 @@ def verdict_document(verified: Verified) -> dict[str, object]:
     }
 
 
-# By the first part of the code: the document that says what well-formed is.
+# By the code or its first part: the document that says what well-formed is.
 _MALFORMED = {
     "cbor": "RFC 8949 section 5.3.1",
+    "cca": "draft-ffm-rats-cca-token-03 section 4",
+    "cmw": "RFC 9999 section 3",
+    "eat": "RFC 9711 section 4",
+    "eat.unsigned": "RFC 9711 section 9.1",
+    "jose": "RFC 7515 section 7.1",
     "tpm": "TPM 2.0 Part 2 section 4",
     "eventlog": "TCG PC Client Platform Firmware Profile section 10.2",
 }
@@ -37,7 +42,7 @@ _MALFORMED = {
 
 def malformed_document(error: MalformedEvidenceError, media_type: str) -> dict[str, object]:
     """Return the same shape for bytes that do not parse: refused, by the one check that says why."""
-    clause = _MALFORMED.get(error.code.split(".")[0], "RFC 9052 section 4.2")
+    clause = _MALFORMED.get(error.code, _MALFORMED.get(error.code.split(".")[0], "RFC 9052 section 4.2"))
     check = Check(
         id=error.code, result=Outcome.FAIL, clause=clause, expected="well-formed evidence", seen=error.message
     )

@@ -113,7 +113,7 @@ def _profile(said: psa_claims.Claims | None, media_type: str) -> Profile | None:
     """Return the profile that the claims declare, unless the media type announces another one."""
     profile = declared(said) if said is not None else None
     announced = _announced(media_type)
-    return profile if profile and announced in {None, profile.name} else None
+    return profile if profile and (announced is None or announced == profile.name) else None
 
 
 @lru_cache(maxsize=64)  # the spellings in use are a handful

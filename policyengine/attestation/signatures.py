@@ -91,25 +91,20 @@ def signer_of(
         return None
     wire = _der(signature) if algorithm.is_ecdsa else signature
     for candidate in candidates:
-        if _made(candidate, wire, signed, algorithm):
-            return candidate
+        key: Any = candidate.key  # INVARIANT: of the algorithm's kind, so `parameters` are its own
+        if candidate.kind == "RSA" and not _is_sound(key):
+            continue
+        try:
+            key.verify(wire, signed, *algorithm.parameters)
+        except InvalidSignature:
+            continue
+        return candidate
     return None
 
 
 def _der(raw: bytes) -> bytes:
     half = len(raw) // 2
     return encode_dss_signature(int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big"))
-
-
-def _made(candidate: TrustedKey, wire: bytes, signed: bytes, algorithm: Algorithm) -> bool:
-    key: Any = candidate.key  # INVARIANT: candidates are of the algorithm's kind, so `parameters` are its own
-    if candidate.kind == "RSA" and not _is_sound(key):
-        return False
-    try:
-        key.verify(wire, signed, *algorithm.parameters)
-    except InvalidSignature:
-        return False
-    return True
 
 
 def _is_sound(key: rsa.RSAPublicKey) -> bool:

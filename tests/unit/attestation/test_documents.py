@@ -1,0 +1,32 @@
+"""Verdicts as documents: bytes that do not parse name the document they break."""
+
+from __future__ import annotations
+
+import pytest
+
+from policyengine.attestation.documents import malformed_document
+from policyengine.attestation.errors import MalformedEvidenceError
+
+
+@pytest.mark.parametrize(
+    ("code", "clause"),
+    [
+        ("jose.base64url", "RFC 7515 section 7.1"),
+        ("cmw.structure", "RFC 9999 section 3"),
+        ("eat.claims", "RFC 9711 section 4"),
+        ("eat.unsigned", "RFC 9711 section 9.1"),
+        ("cca.claims", "draft-ffm-rats-cca-token-03 section 4"),
+        ("cose.structure", "RFC 9052 section 4.2"),
+    ],
+)
+def test_malformed_evidence_names_the_document_it_breaks(code: str, clause: str) -> None:
+    document = malformed_document(MalformedEvidenceError(code, "it is not so"), "application/eat+cwt")
+    assert document["checks"] == [
+        {
+            "id": code,
+            "result": "fail",
+            "clause": clause,
+            "expected": "well-formed evidence",
+            "seen": "evidence does not parse: it is not so",
+        }
+    ]
