@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from policyengine.attestation import psa_claims
+from policyengine.attestation.check_pages import page_of
 from policyengine.attestation.checks import Check, Outcome
 from policyengine.attestation.cose import ForeignEnvelope, read_sign1, x5chain
 from policyengine.attestation.errors import MalformedEvidenceError
@@ -51,14 +52,16 @@ def malformed_document(error: MalformedEvidenceError, media_type: str) -> dict[s
 
 
 def check_document(check: Check) -> dict[str, str]:
-    """Return one check of a verdict."""
-    return {
+    """Return one check of a verdict; one that failed says where it is explained."""
+    document = {
         "id": check.id,
         "result": check.result.value,
         "clause": check.clause,
         "expected": check.expected,
         "seen": check.seen,
     }
+    page = page_of(check.id) if check.result is Outcome.FAIL else None
+    return document if page is None else document | {"documentation": page}
 
 
 def plain(value: object) -> object:

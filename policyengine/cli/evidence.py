@@ -85,6 +85,8 @@ def _print_verdict(document: Mapping[str, Any], output: Output) -> None:
 
     rows = [[check[key] for key in ("result", "id", "clause", "expected", "seen")] for check in document["checks"]]
     typer.echo(columns(("RESULT", "CHECK", "CLAUSE", "EXPECTED", "SEEN"), rows))
+    for page in dict.fromkeys(check["documentation"] for check in document["checks"] if "documentation" in check):
+        typer.echo(f"see {page}, or `policyengine explain CHECK`")
     typer.echo("accepted" if document["accepted"] else "refused")
 
 

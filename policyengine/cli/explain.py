@@ -13,6 +13,7 @@ import typer
 from policyengine.cli.options import Output
 
 if TYPE_CHECKING:
+    from policyengine.services.check_explanation import CheckExplanation
     from policyengine.services.rule_explanation import Application, RuleExplanation
 
 
@@ -20,14 +21,15 @@ def explain(
     rule: Annotated[
         str,
         typer.Argument(
-            help="owner/policy#rule, or its end if only one rule has it; or a diagnostic code, such as cel.type.",
-            metavar="RULE|CODE",
+            help="owner/policy#rule, or its end if only one rule has it; or a diagnostic code or a check of "
+            "evidence, such as cel.type or psa.nonce.",
+            metavar="RULE|CODE|CHECK",
         ),
     ],
     policies: Annotated[Path, typer.Option(help="The policy repository.", metavar="DIR")] = Path("policies"),
     output: Annotated[Output, typer.Option(help="Text or JSON.")] = Output.TABLE,
 ) -> None:
-    """Say in words what a rule asks for, when it passes, fails and cannot say; or what a code means."""
+    """Say in words what a rule asks for, when it passes, fails and cannot say; or what a code or a check means."""
     if _is_code(rule):
         typer.echo(_code(rule, output))
         return
@@ -50,11 +52,23 @@ def _is_code(name: str) -> bool:
 def _code(code: str, output: Output) -> str:
     from policyengine.adapters.explanations import explanation_of
     from policyengine.language.codes import MEANINGS
+    from policyengine.services.check_explanation import explain_check
 
+    check = None if code in MEANINGS else explain_check(code)
+    if check is not None:
+        return json.dumps(asdict(check), indent=2) if output is Output.JSON else "\n".join(_check(check))
     text = explanation_of(code)
     if output is Output.TABLE:
         return f"{code}\n\n{text}"
     return json.dumps({"code": code, "meaning": MEANINGS[code], "explanation": text}, indent=2, ensure_ascii=False)
+
+
+def _check(found: CheckExplanation) -> Iterator[str]:
+    yield f"{found.check}  ({found.clause})"
+    yield ""
+    yield from _block("asks for", [found.passes_when])
+    if found.documentation is not None:
+        yield from _block("read on at", [found.documentation])
 
 
 def _lines(explanation: RuleExplanation) -> Iterator[str]:

@@ -1,0 +1,79 @@
+"""What a check of evidence asks for: its requirement by id, for people who were refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from types import ModuleType
+
+from policyengine.attestation import (
+    cca,
+    cca_claims,
+    cmw,
+    corim,
+    cose,
+    cose_mac0,
+    dice_rules,
+    ear_claims,
+    eat,
+    eat_claims,
+    eat_submods,
+    ek,
+    jose,
+    pop,
+    psa_claims,
+    tpm,
+    tpm_certify,
+    tpm_quote,
+    tpm_statement,
+)
+from policyengine.attestation.check_pages import page_of
+from policyengine.attestation.checks import Requirement
+from policyengine.services import counters
+
+_STATING: tuple[ModuleType, ...] = (
+    *(cca, cca_claims, cmw, corim, cose, cose_mac0, counters, dice_rules, ear_claims, eat, eat_claims, eat_submods),
+    *(ek, jose, pop, psa_claims, tpm, tpm_certify, tpm_quote, tpm_statement),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckExplanation:
+    """A check: when it passes, by which clause, and where to read on (None: nowhere)."""
+
+    check: str
+    clause: str
+    passes_when: str
+    documentation: str | None
+
+
+def explain_check(check_id: str) -> CheckExplanation | None:
+    """Return what `check_id` asks for; None if no format here has a check of that name."""
+    found = requirements().get(check_id)
+    if found is None:
+        return None
+    return CheckExplanation(
+        check=found.id, clause=found.clause, passes_when=found.expected, documentation=page_of(found.id)
+    )
+
+
+@cache
+def requirements() -> Mapping[str, Requirement]:
+    """Return every requirement on evidence, by check id."""
+    stated = (each for module in _STATING for value in vars(module).values() for each in _within(value))
+    return {each.id: each for each in stated}
+
+
+def _within(value: object) -> Iterator[Requirement]:
+    if isinstance(value, Requirement):
+        yield value
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _within(item)
+    elif isinstance(value, dict):
+        yield from _within(list(value.values()))
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield from (
+            each for each in (getattr(value, one.name) for one in fields(value)) if isinstance(each, Requirement)
+        )
