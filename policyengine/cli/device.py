@@ -53,7 +53,7 @@ def list_devices(
 
     where = DeviceFilter(models=frozenset(model) if model else None, tier=_tier(tier))
     rows: list[dict[str, object]] = []
-    with _services(data) as (services, actor):
+    with services_at(data) as (services, actor):
         cursor: str | None = None
         while True:
             page = services.devices.list(actor, where, PageRequest(cursor=cursor, limit=MAX_PAGE))
@@ -73,7 +73,7 @@ def show(device: Id, data: Data = None) -> None:
     """Say what is known of a device and why it is in its tier."""
     from policyengine.model.ids import device_id
 
-    with _services(data) as (services, actor):
+    with services_at(data) as (services, actor):
         detail = services.devices.show(actor, device_id(device))
         row = _row(detail.device, detail.state)
         why = services.audit.explain_device(actor, device_id(device)).text if detail.state is not None else None
@@ -98,7 +98,7 @@ def import_devices(
     content = file.read_bytes()
     is_table = file.suffix.lower() == ".csv"
     devices = read_device_table(content) if is_table else read_devices(content, max_bytes=MAX_FILE)
-    with _services(data) as (services, actor):
+    with services_at(data) as (services, actor):
         diff = services.registration.compare(actor, devices)
         if not dry_run and not diff.conflicts:
             with Progress(total=len(diff.new) + len(diff.changed)) as progress:
@@ -116,7 +116,7 @@ def admit(device: Id, data: Data = None) -> None:
     """Let a pending device enrol at its next check-in."""
     from policyengine.model.ids import device_id
 
-    with _services(data) as (services, actor):
+    with services_at(data) as (services, actor):
         services.devices.admit(actor, device_id(device))
 
 
@@ -129,7 +129,7 @@ def token(
     """Make a one-time enrolment token and print it, this once."""
     from policyengine.model.ids import device_id
 
-    with _services(data) as (services, actor):
+    with services_at(data) as (services, actor):
         made = services.devices.create_token(actor, device_id(device), lifetime=timedelta(days=days))
     typer.echo(made.token)
 
@@ -145,7 +145,7 @@ def quarantine(
     from policyengine.model.decision import Tier
     from policyengine.model.ids import device_id
 
-    with _services(data) as (services, actor):
+    with services_at(data) as (services, actor):
         services.devices.quarantine(actor, device_id(device), reason=reason, tier=Tier[tier.name])
 
 
@@ -154,7 +154,7 @@ def release(device: Id, reason: Reason, data: Data = None) -> None:
     """Lift a person's quarantine."""
     from policyengine.model.ids import device_id
 
-    with _services(data) as (services, actor):
+    with services_at(data) as (services, actor):
         services.devices.release(actor, device_id(device), reason=reason)
 
 
@@ -163,7 +163,7 @@ def retire(device: Id, reason: Reason, data: Data = None) -> None:
     """End a device's service; its history stays."""
     from policyengine.model.ids import device_id
 
-    with _services(data) as (services, actor):
+    with services_at(data) as (services, actor):
         services.devices.retire(actor, device_id(device), reason=reason)
 
 
@@ -173,13 +173,13 @@ def reset_floors(reason: Reason, data: Data = None) -> None:
     from policyengine.wiring import end_nonces
 
     end_nonces(settings_at(data))  # first: what is above a lowered floor must not be spent again
-    with _services(data) as (services, actor):
+    with services_at(data) as (services, actor):
         count = services.devices.lower_floors(actor, reason=reason)
     typer.echo(f"{count} devices may check in again, each with a new challenge")
 
 
 @contextmanager
-def _services(data: Path | None) -> Iterator[tuple[Services, Principal]]:
+def services_at(data: Path | None) -> Iterator[tuple[Services, Principal]]:
     """Yield the installation's services and the person at this machine, who may do everything."""
     from policyengine.services.actors import PersonRole, Principal
     from policyengine.wiring import opened

@@ -55,6 +55,9 @@ COMMANDS: dict[str, Entry] = {
     ),
     "bundle": Entry(module="bundle", attribute="app", summary="Verify bundle files.", panel=_WRITE),
     "diff": Entry(module="diff", attribute="diff", summary="Say what a change of the policies means.", panel=_WRITE),
+    "refvals": Entry(
+        module="refvals", attribute="app", summary="Add, list, retire and capture reference values.", panel=_WRITE
+    ),
     "evaluate": Entry(
         module="evaluate", attribute="evaluate", summary="Decide about one device from a facts file.", panel=_ASK
     ),

@@ -1,0 +1,116 @@
+"""`policyengine refvals` writes only what compiles: releases of digests, CoRIMs and golden devices, and their ends."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from typer.testing import CliRunner
+
+from policyengine.cli.refvals import ReleaseArgumentError, app
+from policyengine.simulation import corim
+from tests.unit.language.repository import base
+
+KEY = ed25519.Ed25519PrivateKey.from_private_bytes(bytes([0xA1] * 32))
+STRANGER = ed25519.Ed25519PrivateKey.from_private_bytes(bytes([0xA2] * 32))
+APP = "11" * 32
+NAMED = ["--party", "vendor-acme", "--model", "gw-200", "--release", "5.0.0"]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    raw = KEY.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    key = f'  keys: [{{id: acme, ed25519: "{base64.b64encode(raw).decode()}"}}]\n'
+    scope = b"  scope: {model: {in: [gw-200]}}\n"
+    for name, content in base().items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.replace(scope, scope + key.encode()))
+    return tmp_path
+
+
+def run(*arguments: str | Path) -> tuple[int, str]:
+    done = CliRunner().invoke(app, [str(each) for each in arguments])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.output
+
+
+def listed(repository: Path) -> dict[str, dict[str, object]]:
+    rows = json.loads(run("list", repository, "--output", "json")[1])
+    return {row["version"]: row for row in rows}
+
+
+def signed(tmp_path: Path, key: ed25519.Ed25519PrivateKey) -> Path:
+    environment = corim.environment(vendor="vendor-acme", model="gw-200")
+    tag = corim.comid({0: [[environment, [corim.measurement(bytes.fromhex(APP), mkey="app", v1=9)]]]})
+    path = tmp_path / "given.cbor"
+    path.write_bytes(corim.signed(key, corim.corim([tag])))
+    return path
+
+
+def test_digests_become_a_release(repository: Path) -> None:
+    assert run("add", repository, *NAMED, "--digest", f"app={APP}", "--svn", "9")[0] == 0
+    assert listed(repository)["5.0.0"]["svn"] == 9
+
+
+def test_a_signed_corim_becomes_a_release(repository: Path, tmp_path: Path) -> None:
+    assert run("add", repository, *NAMED, "--corim", signed(tmp_path, KEY))[0] == 0
+    row = listed(repository)["5.0.0"]
+    assert (row["svn"], row["signer"], row["corim_id"]) == (9, "vendor-acme", "acme.rim")
+
+
+def test_a_corim_by_another_key_is_not_written(repository: Path, tmp_path: Path) -> None:
+    code, _ = run("add", repository, *NAMED, "--corim", signed(tmp_path, STRANGER))
+    assert (code, list(repository.rglob("gw-200-5.0.0*"))) == (1, [])
+
+
+def test_a_release_of_somebody_elses_model_is_not_written(repository: Path) -> None:
+    named = ["--party", "vendor-acme", "--model", "sn-40", "--release", "7"]
+    assert run("add", repository, *named, "--digest", f"app={APP}")[0] == 1
+
+
+@pytest.mark.parametrize("until", ["2027-01-01T00:00:00Z", "2028-01-01T00:00:00Z"])
+def test_a_retired_release_has_an_end(repository: Path, until: str) -> None:
+    run("add", repository, *NAMED, "--digest", f"app={APP}")
+    named = ["--model", "gw-200", "--release"]
+    assert run("retire", repository, *named, "5.0.0", "--until", "2026-12-31T00:00:00Z")[0] == 0
+    assert run("retire", repository, *named, "5.0.0", "--until", until)[0] == 0
+    assert listed(repository)["5.0.0"]["until"] == until
+
+
+def test_a_release_written_in_one_line_can_be_retired(repository: Path) -> None:
+    version = next(iter(listed(repository)))
+    assert (
+        run("retire", repository, "--model", "gw-200", "--release", version, "--until", "2027-02-02T00:00:00Z")[0] == 0
+    )
+    assert listed(repository)[version]["until"] == "2027-02-02T00:00:00Z"
+
+
+def test_retiring_what_is_not_there_is_said(repository: Path) -> None:
+    with pytest.raises(ReleaseArgumentError):
+        run("retire", repository, "--model", "gw-200", "--release", "1.1.1")
+
+
+def verdict(tmp_path: Path, **changes: object) -> Path:
+    software = [{"name": "app", "digest": APP}]
+    path = tmp_path / "verdict.json"
+    path.write_text(json.dumps({"accepted": True, "facts": {"software": software}} | changes))
+    return path
+
+
+def test_a_golden_devices_verdict_becomes_a_release(repository: Path, tmp_path: Path) -> None:
+    assert run("capture", repository, "--from", verdict(tmp_path), *NAMED)[0] == 0
+    assert listed(repository)["5.0.0"]["components"] == 1
+
+
+@pytest.mark.parametrize("change", [{"accepted": False}, {"facts": {}}, {"facts": {"software": [{"name": "app"}]}}])
+def test_what_was_not_believed_or_measured_is_not_captured(
+    repository: Path, tmp_path: Path, change: dict[str, object]
+) -> None:
+    with pytest.raises(ReleaseArgumentError):
+        run("capture", repository, "--from", verdict(tmp_path, **change), *NAMED)
