@@ -10,7 +10,7 @@ from importlib.metadata import version
 from itertools import groupby
 from typing import TYPE_CHECKING, assert_never
 
-from policyengine.language.diagnostics import as_document, as_text, suggestion
+from policyengine.language.diagnostics import as_document, as_text
 from policyengine.model.diagnostic import Diagnostic, Level
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _lines(checked: Checked) -> str:
 def _sarif(checked: Checked) -> str:
     from policyengine.reports.sarif import SarifResult, Tool, as_sarif
 
-    results = [SarifResult(diagnostic=one, replacement=suggestion(one)) for one in checked.found]
+    results = [SarifResult(diagnostic=one, replacement=one.suggestion) for one in checked.found]
     rules = {code: _rule(code) for code in {one.code for one in checked.found}}
     return as_sarif(Tool(name="policyengine", version=version("policyengine")), rules, results, below=checked.below)
 

@@ -58,7 +58,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return ""
 
 
-def suggestion(diagnostic: Diagnostic) -> str:
+def proposed(diagnostic: Diagnostic) -> str:
     """Return the word that `did_you_mean` proposed in place of what stands there; empty when it proposed none."""
     return diagnostic.help.removeprefix(_MEANT).removesuffix("`?") if diagnostic.help.startswith(_MEANT) else ""
 
@@ -81,18 +81,19 @@ def as_document(diagnostic: Diagnostic) -> dict[str, object]:
         "severity": diagnostic.severity.value,
         "message": diagnostic.message,
         "help": diagnostic.help,
-        "suggestion": suggestion(diagnostic),
+        "suggestion": diagnostic.suggestion,
     }
 
 
 def as_stored(one: Diagnostic) -> list[object]:
     """Return `one` as the list that `from_stored` reads."""
-    return [one.file, one.line, one.column, one.end_column, one.code, one.severity.value, one.message, one.help]
+    place = [one.file, one.line, one.column, one.end_column]
+    return [*place, one.code, one.severity.value, one.message, one.help, one.suggestion]
 
 
 def from_stored(form: Any) -> Diagnostic:
     """Return the diagnostic that `as_stored` was given; raises ValueError or TypeError for another form."""
-    file, line, column, end_column, code, severity, message, advice = form
+    file, line, column, end_column, code, severity, message, advice, suggestion = form
     return Diagnostic(
         file=str(file),
         line=int(line),
@@ -102,4 +103,5 @@ def from_stored(form: Any) -> Diagnostic:
         severity=Level(severity),
         message=str(message),
         help=str(advice),
+        suggestion=str(suggestion),
     )

@@ -70,6 +70,7 @@ class Page:
 
     def _add(self, level: Level, position: tuple[int, int], code: str, message: str, advice: str) -> None:
         line, column = position
+        advice = advice or f"`policyengine explain {code}` says what is allowed and why"
         self.report.add(
             Diagnostic(
                 file=self.file, line=line, column=column, code=code, severity=level, message=message, help=advice

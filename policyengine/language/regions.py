@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from policyengine.language.diagnostics import proposed
 from policyengine.model.diagnostic import Diagnostic
 
 # A key, value, fact path or number; a quoted text; an operator; else one character.
@@ -26,4 +27,16 @@ def _with_end(one: Diagnostic, lines: dict[str, list[str]], files: Mapping[str, 
     found = _MEANT.match(text, one.column - 1)
     if found is None:
         return one
-    return replace(one, end_column=one.column + len(found.group().rstrip(_COLONS) or found.group()))
+    meant = found.group().rstrip(_COLONS) or found.group()
+    word = _in_place(proposed(one), meant, text[: one.column - 1])
+    return replace(one, end_column=one.column + len(meant), suggestion=word)
+
+
+def _in_place(word: str, meant: str, before: str) -> str:
+    """Return the proposed `word` as it must be written for `meant`: quoted like it, without what stands `before` it."""
+    if not word:
+        return ""
+    if meant[0] in "\"'":
+        return f"{meant[0]}{word}{meant[0]}"
+    path, dot, last = word.rpartition(".")
+    return last if dot and before.endswith(f"{path}.") else word

@@ -23,6 +23,10 @@ from policyengine.model.schema import FactSchema
 
 MAX_HOLD = timedelta(days=7)  # DESIGN section 4: an unknown may hold what was decided last for at most a week
 
+_ADVICE = {
+    "cel.type": "compare values of one type; `policyengine facts` shows the type of each fact",
+    "cel.syntax": "look here and just before for a missing parenthesis, quote or operator",
+}
 _BOTH = frozenset({Phase.ENROLL, Phase.OPERATE})
 _USES = {name: re.compile(rf"\b{name}\s*\.\s*([a-z][a-z0-9_]*)") for name in ("params", "let")}
 
@@ -58,7 +62,8 @@ def _with_let(page: Page, environment: Environment, name: str, node: Scalar) -> 
 
 def _report(page: Page, node: Scalar, refused: ConditionError) -> None:
     for problem in refused.problems:
-        page.error_inside(node, problem.offset, problem.code, problem.message, problem.help)
+        advice = problem.help or _ADVICE.get(problem.code, "")
+        page.error_inside(node, problem.offset, problem.code, problem.message, advice)
 
 
 def read_rules(page: Page, setting: RuleSetting) -> tuple[Rule, ...]:

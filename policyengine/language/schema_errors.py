@@ -104,7 +104,8 @@ def _missing_keys(document: Document, error: ValidationError) -> Translation:
     properties = _schema(error).get("properties", {})
     for key in _value(error):
         if isinstance(error.instance, Mapping) and key not in error.instance:
-            advice = str(properties.get(key, {}).get("description", ""))
+            meaning = str(properties.get(key, {}).get("description", "")).rstrip(".")
+            advice = f"add `{key}: ...`" + (f": {meaning[0].lower()}{meaning[1:]}" if meaning else "")
             yield _at(document, node, "schema.missing-key", f"the key `{key}` is missing{inside}", advice)
 
 

@@ -19,6 +19,7 @@ class Diagnostic:
     """One thing to fix. `line` and `column` count from 1 in characters; `code` is listed in language/codes.py.
 
     `end_column` is that of the character after the last one meant, on the same line; 0 where that is not known.
+    `suggestion` may stand in place of what is meant; empty where nobody knows.
     """
 
     file: str
@@ -29,6 +30,7 @@ class Diagnostic:
     message: str
     help: str = ""
     end_column: int = 0
+    suggestion: str = ""
 
     @property
     def order(self) -> tuple[str, int, int, str, str]:

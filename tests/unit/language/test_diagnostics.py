@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from policyengine.language.diagnostics import as_document, as_text, did_you_mean, has_errors, in_order, suggestion
+from policyengine.language.diagnostics import as_document, as_text, did_you_mean, has_errors, in_order, proposed
 from policyengine.model.diagnostic import Diagnostic, Level
 
 
@@ -47,8 +47,8 @@ def test_a_word_like_no_other_gets_nothing_if_the_list_is_long() -> None:
 
 
 def test_a_proposed_word_can_be_put_in_place_by_a_program() -> None:
-    assert suggestion(diagnostic()) == "c"
+    assert proposed(diagnostic()) == "c"
 
 
 def test_other_advice_is_no_suggestion() -> None:
-    assert suggestion(replace(diagnostic(), help="known: `a`, `b`")) == ""
+    assert proposed(replace(diagnostic(), help="known: `a`, `b`")) == ""
