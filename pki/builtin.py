@@ -18,7 +18,7 @@ ISSUING_LIFETIME = timedelta(days=1826)
 TLS_LIFETIME = timedelta(days=30)
 SIGNER_LIFETIME = timedelta(days=90)
 _CA_BITS = frozenset({KeyUsageBit.KEY_CERT_SIGN, KeyUsageBit.CRL_SIGN})
-_CA_KEYS = frozenset({KeyType.P256, KeyType.P384, KeyType.ED25519})
+_CA_KEYS = frozenset({KeyType.P256, KeyType.P384, KeyType.ED25519, KeyType.RSA})
 
 Address = IPv4Address | IPv6Address
 

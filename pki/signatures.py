@@ -43,6 +43,7 @@ class SignatureAlgorithm(Enum):
     ECDSA_P256 = "ecdsa-with-SHA256"
     ECDSA_P384 = "ecdsa-with-SHA384"
     ED25519 = "ed25519"
+    RSA_SHA256 = "sha256WithRSAEncryption"
 
     @property
     def oid(self) -> str:
@@ -51,7 +52,7 @@ class SignatureAlgorithm(Enum):
 
     @property
     def identifier(self) -> bytes:
-        """The AlgorithmIdentifier, without parameters (RFC 5758 section 3.2, RFC 8410 section 3)."""
+        """The AlgorithmIdentifier: no parameters (RFC 5758 section 3.2, RFC 8410 section 3); NULL for RSA (4055)."""
         return _IDENTIFIERS[self]
 
 
@@ -59,8 +60,12 @@ _OIDS = {
     SignatureAlgorithm.ECDSA_P256: "1.2.840.10045.4.3.2",
     SignatureAlgorithm.ECDSA_P384: "1.2.840.10045.4.3.3",
     SignatureAlgorithm.ED25519: _ED25519,
+    SignatureAlgorithm.RSA_SHA256: "1.2.840.113549.1.1.11",
 }
-_IDENTIFIERS = {algorithm: der.sequence(der.oid(dotted)) for algorithm, dotted in _OIDS.items()}
+_PARAMETERS = {SignatureAlgorithm.RSA_SHA256: der.tlv(der.NULL, b"")}
+_IDENTIFIERS = {
+    algorithm: der.sequence(der.oid(dotted), _PARAMETERS.get(algorithm, b"")) for algorithm, dotted in _OIDS.items()
+}
 
 
 class SignatureRefusedError(PkiError):
@@ -70,14 +75,17 @@ class SignatureRefusedError(PkiError):
 
 
 def algorithm_for(key: object) -> SignatureAlgorithm:
-    """Return the one algorithm an authority with this key signs with; raises KeyRefusedError `key.type`."""
+    """Return the one algorithm an authority with this key signs with; raises KeyRefusedError `key.*`."""
     if isinstance(key, ed25519.Ed25519PublicKey):
         return SignatureAlgorithm.ED25519
     if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == "secp256r1":
         return SignatureAlgorithm.ECDSA_P256
     if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == "secp384r1":
         return SignatureAlgorithm.ECDSA_P384
-    raise KeyRefusedError("an authority signs with P-256, P-384 or Ed25519", code="key.type")
+    if isinstance(key, rsa.RSAPublicKey):
+        require_sound_rsa(key)
+        return SignatureAlgorithm.RSA_SHA256
+    raise KeyRefusedError("an authority signs with P-256, P-384, Ed25519 or RSA", code="key.type")
 
 
 def algorithm_name(signed: _Signed) -> str:

@@ -2,6 +2,7 @@
 
     root.key root.pem          move root.key to a safe after the ceremony: nothing opens it again
     issuing.key issuing.pem    the fleet's issuing CA: path length 0, bound to the fleet's domains
+    issuing.hsm.json           instead of issuing.key: which token holds the key, and under which label
     results.key results.pem    signs attestation results (EAR); never a CA key
     ocsp.key ocsp.pem          signs OCSP answers for the issuing CA
     tls.key tls.pem            the server's; the chain stands in the file, leaf first
@@ -34,6 +35,7 @@ from pki.reservation import Registrar
 from pki.software import PrivateKey, SoftwareSigner
 from pki.tbs import SERIAL_ENTROPY
 from policyengine.adapters.ceremony import CeremonyLog
+from policyengine.adapters.hsm import HsmSigner, Token, TokenPlace, open_hsm_signer, write_place
 from policyengine.adapters.keyfile import generate, open_key, open_signer, sync_directory, write_key
 from policyengine.errors import PolicyEngineError
 
@@ -110,26 +112,43 @@ class StoredAuthority:
         return self.directory / "tls.key"
 
 
-def create_authority(directory: Path, *, passphrase: bytes, names: FleetNames, now: datetime, entropy: Entropy) -> None:
-    """Run the founding ceremony and leave its files in `directory`.
+def create_authority(
+    directory: Path,
+    *,
+    passphrase: bytes,
+    names: FleetNames,
+    now: datetime,
+    entropy: Entropy,
+    token: TokenPlace | None = None,
+) -> None:
+    """Run the founding ceremony and leave its files in `directory`; the issuing key is made in `token`, if given.
 
     Raises AuthorityExistsError if the directory is there, NameRefusedError for a name no certificate may carry,
-    PassphraseError, OSError.
+    HsmError, PassphraseError, OSError.
     """
     if directory.exists():
         raise AuthorityExistsError(f"`{directory}` exists and is not overwritten")
     directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".ceremony-") as work:
-        _ceremony(Path(work) / "ca", passphrase=passphrase, names=names, now=now, entropy=entropy)
+        _ceremony(Path(work) / "ca", passphrase=passphrase, names=names, now=now, entropy=entropy, token=token)
         (Path(work) / "ca").rename(directory)
         sync_directory(directory.parent)
 
 
-def _ceremony(work: Path, *, passphrase: bytes, names: FleetNames, now: datetime, entropy: Entropy) -> None:
+def _ceremony(
+    work: Path,
+    *,
+    passphrase: bytes,
+    names: FleetNames,
+    now: datetime,
+    entropy: Entropy,
+    token: TokenPlace | None,
+) -> None:
     work.mkdir(mode=0o700)
     registrar = Registrar()
     ledger = CeremonyLog(work / "ceremony.jsonl", registrar, now=now)
-    keys = {name: generate(KeyType.P256) for name in ("root", "issuing", "results", "ocsp", "tls")}
+    keys = {name: generate(KeyType.P256) for name in ("root", "results", "ocsp", "tls")}
+    issuing = _made_signer(work, token, names.fleet, passphrase=passphrase, entropy=entropy)
     for name, key in keys.items():
         write_key(work / f"{name}.key", key, passphrase=passphrase, entropy=entropy)
     hierarchy = found(
@@ -140,7 +159,7 @@ def _ceremony(work: Path, *, passphrase: bytes, names: FleetNames, now: datetime
             now=now,
         ),
         root=SoftwareSigner(keys["root"]),
-        issuing=SoftwareSigner(keys["issuing"]),
+        issuing=issuing,
         ledger=ledger,
         registrar=registrar,
         entropy=entropy,
@@ -152,6 +171,27 @@ def _ceremony(work: Path, *, passphrase: bytes, names: FleetNames, now: datetime
     services.certify(work / "ocsp.pem", keys["ocsp"], ocsp_signer_terms(), fleet=names.fleet)
     hosts = tls_server_terms(hosts=names.host_names, addresses=names.host_addresses)
     services.certify(work / "tls.pem", keys["tls"], hosts, fleet=names.fleet, chain=hierarchy.issuing.pem)
+
+
+def _made_signer(
+    work: Path, token: TokenPlace | None, fleet: str, *, passphrase: bytes, entropy: Entropy
+) -> SoftwareSigner | HsmSigner:
+    """Make the issuing key: in a file, or in a token, where a label is used once."""
+    if token is None:
+        key = generate(KeyType.P256)
+        write_key(work / "issuing.key", key, passphrase=passphrase, entropy=entropy)
+        return SoftwareSigner(key)
+    label, opened = f"{fleet} issuing CA", Token(token)
+    opened.generate(label, KeyType.P256)
+    write_place(work / "issuing.hsm.json", token, label=label)
+    return HsmSigner(opened, label)
+
+
+def _issuing_signer(directory: Path, *, passphrase: bytes) -> SoftwareSigner | HsmSigner:
+    place = directory / "issuing.hsm.json"
+    if place.exists():
+        return open_hsm_signer(place)
+    return open_signer(directory / "issuing.key", passphrase=passphrase)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +224,7 @@ def open_authority(
     Raises ProfileError, AuthorityMissingError, KeyFileError, PassphraseError, PathError, IssuanceError `issue.signer`.
     """
     issuing = _certificate(directory / "issuing.pem")
-    signer = open_signer(directory / "issuing.key", passphrase=passphrase)
+    signer = _issuing_signer(directory, passphrase=passphrase)
     issuer = issuer_of(issuing, publish_at=publish_at)
     return StoredAuthority(
         directory=directory,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pki.chain import Check, PathReport
     from pki.explained import Explained
     from pki.path_rules import PathRules
+    from policyengine.adapters.hsm import TokenPlace
 
 MAX_FILE_BYTES = 64 * 1024 * 1024  # a CRL of a million entries
 _DOTTED = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]{0,20})){1,30}")
@@ -158,6 +159,16 @@ def _print_explained(each: Explained) -> None:
         typer.echo(f"  {'look at this':18} {warning}")
 
 
+def _token(module: Path | None, label: str | None, pin_file: Path | None) -> TokenPlace | None:
+    from policyengine.adapters.hsm import TokenPlace
+
+    if module is None and label is None and pin_file is None:
+        return None
+    if module is None or label is None or pin_file is None:
+        raise typer.BadParameter("a token needs all of --hsm-module, --hsm-token and --hsm-pin-file")
+    return TokenPlace(module=module.absolute(), token=label, pin_file=pin_file.absolute())
+
+
 @app.command()
 def init(
     data: Annotated[Path, typer.Option(help="Data directory; keys go below it.")],
@@ -165,6 +176,9 @@ def init(
     fleet: Annotated[str, typer.Option(help="Name of the fleet, in every CA's subject.")] = "fleet",
     host: Annotated[list[str] | None, typer.Option(help="Name or address of the server. Repeatable.")] = None,
     passphrase_file: Annotated[Path | None, typer.Option(help="Passphrase of the keys; made if missing.")] = None,
+    hsm_module: Annotated[Path | None, typer.Option(help="PKCS#11 module: the issuing key is made in a token.")] = None,
+    hsm_token: Annotated[str | None, typer.Option(help="Label of the token.")] = None,
+    hsm_pin_file: Annotated[Path | None, typer.Option(help="File with the user PIN, mode 0600.")] = None,
 ) -> None:
     """Found an authority: offline root, issuing CA, keys for results and TLS."""
     from policyengine.adapters.authority import DIRECTORY, FleetNames, create_authority
@@ -176,7 +190,14 @@ def init(
     secret = passphrase_file or data / "keys" / "passphrase"
     names = FleetNames(fleet=fleet, domains=tuple(domain), hosts=tuple(host or ("localhost", "127.0.0.1", "::1")))
     passphrase = read_or_create_passphrase(secret, entropy=draw)
-    create_authority(data / DIRECTORY, passphrase=passphrase, names=names, now=SystemClock().now(), entropy=draw)
+    create_authority(
+        data / DIRECTORY,
+        passphrase=passphrase,
+        names=names,
+        now=SystemClock().now(),
+        entropy=draw,
+        token=_token(hsm_module, hsm_token, hsm_pin_file),
+    )
     typer.echo(f"authority of `{fleet}` founded in {data / DIRECTORY}")
     typer.echo(f"move {data / DIRECTORY / 'root.key'} to a safe: nothing opens it again")
     typer.echo(f"keys open with the passphrase in {secret}")
