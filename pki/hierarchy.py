@@ -54,23 +54,34 @@ def found(
 
     Raises NameRefusedError, LintError or IssuanceError; PathError if the two would not form a path.
     """
-    root_certificate = _found_root(founding, root, ledger, registrar, entropy)
+    root_certificate = certify_root(founding, root, ledger, registrar, entropy)
     above = Authority(issuer=issuer_of(root_certificate.certificate), signer=root, registrar=registrar)
-    order = Order(
-        terms=issuing_terms(domains=founding.domains, addresses=founding.addresses),
-        key=held_key(issuing),
-        fields=founding.fields,
-        authorization=CEREMONY,
-    )
-    below = issue(above, ledger, order, now=founding.now, entropy=entropy(SERIAL_ENTROPY))
+    below = certify_issuing(founding, above, issuing, ledger, entropy)
     cross_check(below.certificate, root_certificate.certificate, at=founding.now)
     authority = Authority(issuer=issuer_of(below.certificate), signer=issuing, registrar=registrar)
     return Hierarchy(root=root_certificate, issuing=below, authority=authority)
 
 
-def _found_root(
+def certify_issuing(
+    founding: Founding, above: Authority, signer: Signer, ledger: Ledger, entropy: Entropy
+) -> IssuedCertificate:
+    """Return the certificate of an issuing CA below `above`, bound to the founding's domains and addresses.
+
+    Raises NameRefusedError, ProfileError, LintError or IssuanceError.
+    """
+    order = Order(
+        terms=issuing_terms(domains=founding.domains, addresses=founding.addresses),
+        key=held_key(signer),
+        fields=founding.fields,
+        authorization=CEREMONY,
+    )
+    return issue(above, ledger, order, now=founding.now, entropy=entropy(SERIAL_ENTROPY))
+
+
+def certify_root(
     founding: Founding, signer: Signer, ledger: Ledger, registrar: Registrar, entropy: Entropy
 ) -> IssuedCertificate:
+    """Return the self-signed certificate of an offline root; raises NameRefusedError, LintError, IssuanceError."""
     terms = root_terms()
     itself = founding_issuer(signer, terms=terms, fields=founding.fields, now=founding.now)
     order = Order(terms=terms, key=held_key(signer), fields=founding.fields, authorization=CEREMONY)

@@ -81,6 +81,7 @@ class Installation:
     tls_chain: Path
     tls_key: Path
     store: SqlStore
+    issuer: str  # the issuing CA's key identifier, hex: how its lists are addressed
 
     def generation(self) -> int:
         """Return a number that changes whenever `trusted` does."""
@@ -202,6 +203,7 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
         tls_chain=stored.tls_chain,
         tls_key=stored.tls_key,
         store=store,
+        issuer=stored.lists.issuer.key_identifier.hex(),
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policyengine.cli import pki_status
 from policyengine.cli.options import Output, moment_at
 
 if TYPE_CHECKING:
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     from policyengine.adapters.hsm import TokenPlace
 
 MAX_FILE_BYTES = 64 * 1024 * 1024  # a CRL of a million entries
+_ZONE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38}[A-Za-z0-9])?")
 _DOTTED = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]{0,20})){1,30}")
 
 app = typer.Typer(help="Verify certificate paths, inspect and create keys.", no_args_is_help=True, add_completion=False)
+app.add_typer(pki_status.app)
 
 
 class Purpose(Enum):
@@ -30,6 +33,14 @@ class Purpose(Enum):
 
     CLIENT_AUTH = "client-auth"
     SERVER_AUTH = "server-auth"
+
+
+class KeyKind(Enum):
+    """What a ceremony's keys are."""
+
+    P256 = "p256"
+    P384 = "p384"
+    ED25519 = "ed25519"
 
 
 @app.command()
@@ -201,3 +212,40 @@ def init(
     typer.echo(f"authority of `{fleet}` founded in {data / DIRECTORY}")
     typer.echo(f"move {data / DIRECTORY / 'root.key'} to a safe: nothing opens it again")
     typer.echo(f"keys open with the passphrase in {secret}")
+
+
+@app.command()
+def ceremony(
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="Where everything goes; an interrupted one is resumed.")],
+    fleet: Annotated[str, typer.Option(help="Name of the fleet, in every CA's subject.")],
+    issuing: Annotated[
+        list[str], typer.Option(metavar="NAME=DOMAIN[,DOMAIN]", help="An issuing CA and its domains. Repeatable.")
+    ],
+    passphrase_file: Annotated[Path, typer.Option(help="Passphrase of the keys, mode 0600.")],
+    key: Annotated[KeyKind, typer.Option(help="Kind of all keys.")] = KeyKind.P384,
+) -> None:
+    """Hold a key ceremony offline: root, issuing CAs, their OCSP signers, the root's list, a transcript."""
+    from pki.keys import KeyType
+    from policyengine.adapters.clock import SystemClock
+    from policyengine.adapters.entropy import SystemEntropy
+    from policyengine.adapters.keyfile import read_passphrase
+    from policyengine.adapters.offline_ceremony import CeremonyPlan, OfflineCeremony
+
+    plan = CeremonyPlan(fleet=fleet, issuing=tuple(map(_zone, issuing)), key=KeyType(key.value))
+    held = OfflineCeremony(
+        out,
+        plan,
+        passphrase=read_passphrase(passphrase_file),
+        now=SystemClock().now(),
+        entropy=SystemEntropy().draw,
+    )
+    for file, state in held.run():
+        typer.echo(f"{state:9}  {file}")
+    typer.echo(f"transcript in {out / 'transcript.jsonl'}; move {out / 'root' / 'root.key'} to a safe")
+
+
+def _zone(text: str) -> tuple[str, tuple[str, ...]]:
+    name, _, domains = text.partition("=")
+    if not _ZONE.fullmatch(name) or name == "root" or not domains:
+        raise typer.BadParameter(f"`{text}` is no issuing CA: say NAME=DOMAIN, the name in letters, digits and hyphens")
+    return name, tuple(domain.strip() for domain in domains.split(","))

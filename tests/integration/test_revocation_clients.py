@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -145,3 +146,37 @@ def test_each_path_answers_with_its_status(served: tuple[Running, Path], path: s
 def test_a_question_of_another_media_type_is_refused(served: tuple[Running, Path]) -> None:
     found = curl(served, "/pki/ocsp", "--data-binary", "x", "-o", "/dev/null", "-w", "%{http_code}")
     assert found.stdout == b"415"
+
+
+def command(served: tuple[Running, Path], *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    server, there = served
+    return run(there, sys.executable, "-m", "policyengine", "pki", *arguments, "--data", str(server.data))
+
+
+def test_a_person_at_the_machine_holds_and_releases_and_the_server_says_so_at_once(
+    served: tuple[Running, Path],
+) -> None:
+    _, there = served
+    serial = f"{x509.load_pem_x509_certificate((there / 'device0.pem').read_bytes()).serial_number:x}"
+    seen = []
+    for verb in ("hold", "release"):
+        assert command(served, verb, serial, "--reason", "odd traffic").returncode == 0
+        text = quote(base64.b64encode(asked(there, "device0.pem", "-no_nonce")).decode(), safe="")
+        seen.append(judged(there, "device0.pem", curl(served, f"/pki/ocsp/{text}").stdout))
+    assert ["revoked" in seen[0], "certificateHold" in seen[0], "good" in seen[1]] == [True, True, True]
+
+
+def test_a_list_is_written_for_those_whom_the_server_does_not_reach(served: tuple[Running, Path]) -> None:
+    _, there = served
+    assert command(served, "crl", "--out", "written.crl").returncode == 0
+    said = run(
+        there, *["openssl", "crl", "-inform", "DER", "-in", "written.crl", "-noout", "-text", "-CAfile", "ca.pem"]
+    )
+    assert b"verify OK" in said.stderr
+    assert b"Key Compromise" in said.stdout
+
+
+def test_a_serial_that_is_none_of_ours_is_a_refusal(served: tuple[Running, Path]) -> None:
+    said = command(served, "revoke", "1234")
+    assert said.returncode != 0
+    assert b"no certificate has that serial number" in said.stderr

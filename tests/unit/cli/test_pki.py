@@ -159,6 +159,25 @@ def test_init_founds_an_authority_that_verify_accepts(tmp_path: Path) -> None:
     assert run("verify", "--anchors", made / "root.pem", made / "tls.pem").exit_code == 0
 
 
+def test_a_ceremony_is_held_and_resumed_from_the_command_line(tmp_path: Path) -> None:
+    secret = tmp_path / "passphrase"
+    secret.write_text("correct horse battery staple\n")
+    secret.chmod(0o600)
+    zone = ("--fleet", "Plant A", "--issuing", "line-1=line-1.devices.example", "--passphrase-file", secret)
+    made, again = run("ceremony", tmp_path / "safe", *zone), run("ceremony", tmp_path / "safe", *zone)
+    assert "made       line-1/issuing.pem" in made.stdout
+    assert "was there  line-1/issuing.pem" in again.stdout
+    folder = tmp_path / "safe"
+    chain = ("--anchors", folder / "root/root.pem", "--intermediates", folder / "line-1/issuing.pem")
+    assert run("verify", *chain, folder / "line-1/ocsp.pem").exit_code == 0
+
+
+@pytest.mark.parametrize("zone", ["line-1", "../up=devices.example", "root=devices.example", "=devices.example"])
+def test_an_issuing_ca_without_a_name_or_a_domain_is_a_usage_error(tmp_path: Path, zone: str) -> None:
+    arguments = ("--fleet", "Plant A", "--issuing", zone, "--passphrase-file", tmp_path / "none")
+    assert run("ceremony", tmp_path / "safe", *arguments).exit_code == 2
+
+
 def test_the_verdict_does_not_depend_on_the_order_of_anchors(files: Path) -> None:
     other = files / "other.pem"
     other.write_bytes(replace(SOUND, root_end=NOW).root().public_bytes(Encoding.PEM))
