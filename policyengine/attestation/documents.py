@@ -101,19 +101,21 @@ def annotated(evidence: bytes, claims: Mapping[str, object]) -> Iterator[tuple[s
         return
     for place, headers in (("protected", message.headers), ("unprotected", message.unprotected)):
         for label, value in headers.items():
-            shown = f"{len(x5chain(message))} certificates" if (place, label) == ("protected", 33) else _short(value)
-            yield (f"{place} {_HEADERS.get(label, label)}", "RFC 9052 section 3.1", shown)
+            chained = (place, label) == ("protected", 33)
+            text = f"{len(x5chain(message))} certificates" if chained else shown(value)
+            yield (f"{place} {_HEADERS.get(label, label)}", "RFC 9052 section 3.1", text)
     for name, value in claims.items():
         clause = _CLAUSES[name].clause if name in _CLAUSES else "RFC 5280 section 4.1.2"
         items = list(enumerate(value)) if name == "software" and isinstance(value, list) else []
         for index, item in items:
-            yield (f"{name}[{index}]", clause, _short(item))
+            yield (f"{name}[{index}]", clause, shown(item))
         if not items:
-            yield (name, clause, _short(value))
+            yield (name, clause, shown(value))
     yield ("signature", "RFC 9052 section 4.4", f"{len(message.signature)} bytes")
 
 
-def _short(value: object) -> str:
+def shown(value: object) -> str:
+    """Return `value` on one line of at most MAX_TEXT characters, nothing in it unprintable."""
     # What a device writes must not move the cursor of the person who reads it.
     text = "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in str(plain(value))[: MAX_TEXT + 1])
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"

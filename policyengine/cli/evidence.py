@@ -93,21 +93,28 @@ def _print_verdict(document: Mapping[str, Any], output: Output) -> None:
 @app.command()
 def inspect(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The evidence, as it came over the wire.")],
-    media_type: Annotated[str, typer.Option(help="What the evidence is; formats are never guessed.")] = (
-        "application/eat+cwt"
-    ),
+    media_type: Annotated[
+        str | None, typer.Option(help="What the evidence is; without it, what it looks like.")
+    ] = None,
+    output: Annotated[Output, typer.Option(help="JSON or a table.")] = Output.TABLE,
 ) -> None:
-    """Show what a piece of evidence says, with the clause of every part; nothing of it is verified."""
-    from policyengine.attestation.anchors import TrustAnchors
-    from policyengine.attestation.documents import annotated
-    from policyengine.attestation.verifier import verify as appraise
+    """Show what evidence, or a structure of it, says, with the clause of every part; nothing of it is verified."""
+    from policyengine.adapters.evidence_plugins import installed_formats
+    from policyengine.attestation.inspection import seen_in, told
+    from policyengine.attestation.verifier import READABLE
     from policyengine.cli.columns import columns
 
-    evidence = _read(file)
-    verified = appraise(
-        evidence, media_type=media_type, nonce=b"", anchors=TrustAnchors(), endorsements=None, now=moment_at(None)
-    )
-    typer.echo(columns(("PART", "CLAUSE", "VALUE"), annotated(evidence, verified.claims)))
+    content, registry, now = _read(file), READABLE.extended(installed_formats()), moment_at(None)
+    if media_type is None:
+        found = seen_in(content, registry=registry, now=now)
+    else:
+        found = told(content, media_type, registry=registry, now=now)
+    if output is Output.JSON:
+        parts = [{"part": part, "clause": clause, "value": value} for part, clause, value in found.rows]
+        typer.echo(json.dumps({"read_as": found.read_as, "known_by": found.known_by, "parts": parts}, indent=2))
+        return
+    typer.echo(columns(("PART", "CLAUSE", "VALUE"), found.rows))
+    typer.echo(f"read as {found.read_as}, by {found.known_by}")
     typer.echo("nothing of this is verified; `policyengine evidence verify` does that")
 
 
