@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from cbor2 import CBORTag
@@ -62,6 +63,7 @@ class Corim:
         return tuple(tag for tag in self.tags if tag.kind == kind)
 
 
+@lru_cache(maxsize=64)  # a repository is checked often, and its CoRIMs change rarely
 def read_corim(content: bytes) -> Corim:
     """Return the CoRIM in `content`, which is tag 501; raises MalformedEvidenceError `corim.structure` or `cbor.*`."""
     item = _read(content)

@@ -128,13 +128,16 @@ def _public_key(content: Any) -> PublicKey:
     if type(fields) is not dict:
         raise _refused("the subject's public key is not a COSE_Key")
     kind, curve = fields.get(_KTY), fields.get(_CRV)
+    if type(kind) is not int or type(curve) is not int:
+        raise _refused("the subject's public key has no type and curve by number")
     if kind == _OKP and curve == _ED25519:
         key, algorithm = _edwards(fields), EDDSA
-    elif kind == _EC2 and type(curve) is int and curve in _CURVES:
+    elif kind == _EC2 and curve in _CURVES:
         key, algorithm = _weierstrass(fields, *_CURVES[curve][:2]), _CURVES[curve][2]
     else:
         raise _refused("the subject's public key is of a kind that is not believed")
-    if fields.get(_ALG, algorithm.id) != algorithm.id or _VERIFY not in fields.get(_KEY_OPS, (_VERIFY,)):
+    uses = fields.get(_KEY_OPS, (_VERIFY,))
+    if not isinstance(uses, list | tuple) or _VERIFY not in uses or fields.get(_ALG, algorithm.id) != algorithm.id:
         raise _refused("the subject's public key is for another algorithm or use")
     return key
 

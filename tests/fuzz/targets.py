@@ -15,8 +15,11 @@ from pathlib import Path
 
 import cbor2
 
-from policyengine.attestation import cbor, cca, cmw, pop, vectors
+from policyengine.attestation import cbor, cca, cmw, corim, pop, vectors
 from policyengine.attestation.anchors import TrustAnchors
+from policyengine.attestation.corim_states import reference_states
+from policyengine.attestation.dice_cdi import read_cdi_certificate
+from policyengine.attestation.dice_certificate import read_certificate
 from policyengine.attestation.eat_envelope import CWT, JWT
 from policyengine.attestation.eventlog import read_log
 from policyengine.attestation.formats import Verified
@@ -28,7 +31,7 @@ from policyengine.simulation import tpm
 from policyengine.simulation.cose import cose_sign1
 from policyengine.simulation.psa import instance_id_of, psa_claims
 from tests.unit.attestation import psa_device, test_pop, tpm_device
-from tests.vectors import cca_cases, ear_cases, eat_cases, format_case
+from tests.vectors import cca_cases, ear_cases, eat_cases, format_case, make_corim, make_dice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +141,15 @@ def _resigned_cca(realm: bytes) -> object:
     return _eat(cca.ANY_PROFILE)(cca_cases.token(realm=realm))
 
 
+def _resigned_corim(content: bytes) -> object:
+    found = corim.judge_signed(
+        make_corim.corim.signed(make_corim.KEY, content),
+        signers=TrustAnchors(keys=(make_corim.KEY.public_key(),)),
+        now=make_corim.NOW,
+    )
+    return None if found.corim is None else tuple(reference_states(found.corim))
+
+
 def _result(content: bytes) -> object:
     return verify(
         content,
@@ -198,5 +210,8 @@ TARGETS: tuple[Target, ...] = (
     Target(name="TPMT_PUBLIC", seeds=(tpm_device.AK.public, tpm_device.EK.public), decode=read_public),
     Target(name="TPMT_SIGNATURE", seeds=(_SIGNATURE,), decode=read_signature),
     Target(name="event log", seeds=(tpm_device.LOG,), decode=read_log),
+    Target(name="corim, signed", seeds=(make_corim.GOOD, make_corim.with_coswid("acme.app")), decode=_resigned_corim),
+    Target(name="dice certificate", seeds=make_dice.DEVICE.chain(), decode=read_certificate),
+    Target(name="cdi certificate", seeds=tuple(make_dice.chain_of(make_dice.cdi())), decode=read_cdi_certificate),
     *(target for name, wanted in _GOOD.items() for target in _of_vectors(VECTORS / name, wanted)),
 )

@@ -279,8 +279,16 @@ def cdi_cases() -> list[Case]:
         sent("cdi-may-not-certify", cdi(usage=b"\x01"), "dice.key-usage", root=root),
         sent("cdi-mode-unknown", cdi(mode=b"\x09"), "dice.certificate", root=root),
         sent("cdi-leaf-first", reversed_cdi(), "dice.possession dice.chain dice.signature", root=root),
+        sent("cdi-key-uses-no-list", cdi_with_key({1: 1, 4: 2, -1: 6, -2: bytes(32)}), "dice.certificate", root=root),
+        sent("cdi-key-type-true", cdi_with_key({1: True, -1: 6, -2: bytes(32)}), "dice.certificate", root=root),
         sent("cdi-text-certificate", text_cdi(), "dice.certificate", root=root),
     ]
+
+
+def cdi_with_key(cose_key: dict[int, object]) -> bytes:
+    """Return evidence whose one certificate is for this COSE_Key."""
+    certificate = dice.cdi_certificate("uds", UDS, "cdi 0", CDI_0, n4670545=HASHED, n4670552=cbor2.dumps(cose_key))
+    return dice.make_cdi_evidence(CDI_0, [certificate], NONCE)
 
 
 def chain_of(evidence: bytes) -> Sequence[bytes]:
