@@ -79,6 +79,8 @@ def _lines(explanation: RuleExplanation) -> Iterator[str]:
     yield from _block("of", [explanation.applies_to])
     yield from _block("when", [", ".join(explanation.phases)])
     yield from _block("reads", [f"{fact.path} ({fact.type}): {fact.meaning}" for fact in explanation.reads])
+    yield from _block("passes if", [explanation.passes_when])
+    yield from _block("fails if", [explanation.fails_when])
     yield from _block("unknown if", explanation.unknown_when)
     yield from _block("then it", [explanation.on_unknown])
     yield from _block("acts by", _applications(explanation))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Annotated
 
@@ -15,13 +15,14 @@ class FactsOutput(Enum):
 
     TABLE = "table"
     JSON = "json"
+    MARKDOWN = "markdown"
     SCHEMA = "schema"
 
 
 def facts(
     group: Annotated[str, typer.Argument(help="Only facts below this path, such as `boot`.")] = "",
     output: Annotated[
-        FactsOutput, typer.Option(help="Text, a JSON list, or the JSON Schema of facts files.")
+        FactsOutput, typer.Option(help="Text, a JSON list, a Markdown table, or the JSON Schema of facts files.")
     ] = FactsOutput.TABLE,
 ) -> None:
     """Print the facts that rules can read, with types and meanings."""
@@ -34,7 +35,24 @@ def facts(
     entries = [entry for entry in listing(CORE_SCHEMA) if _is_below(str(entry["path"]), group)]
     if not entries:
         raise typer.BadParameter(f"no fact is below `{group}`; run without it to see all", param_hint="GROUP")
-    typer.echo(json.dumps(entries, indent=2) if output is FactsOutput.JSON else _table(entries))
+    typer.echo(_listed(entries, output))
+
+
+def _listed(entries: Sequence[Mapping[str, object]], output: FactsOutput) -> str:
+    if output is FactsOutput.JSON:
+        return json.dumps([{"group": _group(entry), **entry} for entry in entries], indent=2)
+    return _markdown(entries) if output is FactsOutput.MARKDOWN else _table(entries)
+
+
+def _group(entry: Mapping[str, object]) -> str:
+    return str(entry["path"]).partition(".")[0].removesuffix("[]")
+
+
+def _markdown(entries: Iterable[Mapping[str, object]]) -> str:
+    from policyengine.reports.markdown import code, prose, table
+
+    rows = [(code(str(entry["path"])), code(str(entry["type"])), prose(_meaning(entry))) for entry in entries]
+    return "\n".join(table(("fact", "type", "meaning"), rows))
 
 
 def _is_below(path: str, group: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from policyengine.errors import PolicyEngineError
 from policyengine.language.diagnostics import did_you_mean
 from policyengine.model.expression import Node, Param, facts_read, walk
+from policyengine.model.facts import Source
 from policyengine.model.ids import PolicyName, RuleName
 from policyengine.model.policy import Binding, Bundle, EvidenceNeed, Policy, Rule, Selector
 from policyengine.model.schema import CORE_SCHEMA, FactSchema
@@ -55,6 +56,8 @@ class RuleExplanation:
     applies_to: str
     phases: tuple[str, ...]
     reads: tuple[FactRead, ...]
+    passes_when: str
+    fails_when: str
     unknown_when: tuple[str, ...]
     on_unknown: str
     message: str
@@ -81,6 +84,8 @@ def explain_rule(bundle: Bundle, name: str) -> RuleExplanation:
         applies_to=_applies_to(policy),
         phases=tuple(sorted(phase.value for phase in rule.phases)),
         reads=tuple(_reads(rule.require, CORE_SCHEMA.with_org(bundle.org_facts))),
+        passes_when=f"the condition is true{_believed(rule.evidence)}",
+        fails_when=f"the condition is false{_believed(rule.evidence)}, whatever else is missing",
         unknown_when=tuple(_unknown_when(rule.evidence)),
         on_unknown=_on_unknown(rule.evidence),
         message=rule.message,
@@ -111,6 +116,15 @@ def _reads(require: Node, schema: FactSchema) -> Iterator[FactRead]:
     for path in sorted(facts_read(require)):
         spec = schema.field(path)
         yield FactRead(path=".".join(path), type=type_name(spec.type), meaning=spec.meaning)
+
+
+def _believed(need: EvidenceNeed) -> str:
+    """Return of which facts the rule believes what: `, by facts that are attested and younger than 1d`."""
+    strong = [] if need.minimum is None else [need.minimum.name.lower() + " or stronger"]
+    if need.minimum is Source.ATTESTED:
+        strong = ["attested"]
+    fresh = [] if need.fresh is None else [f"younger than {format_duration(need.fresh)}"]
+    return f", by facts that are {' and '.join(strong + fresh)}" if strong or fresh else ""
 
 
 def _unknown_when(need: EvidenceNeed) -> Iterator[str]:

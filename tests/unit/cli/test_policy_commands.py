@@ -217,3 +217,19 @@ def test_the_json_schema_has_every_listed_group() -> None:
     assert isinstance(properties, dict)
     listed = {str(entry["path"]).split(".")[0].removesuffix("[]") for entry in listing(CORE_SCHEMA)}
     assert listed - {"now"} == {name for name in properties if name != "org"}
+
+
+def test_facts_are_a_markdown_table_for_a_wiki() -> None:
+    lines = run("facts", "boot", "--output", "markdown").stdout.splitlines()
+    assert lines[:2] == ["| fact | type | meaning |", "| --- | --- | --- |"]
+    assert "| `boot.secure` | `bool` | only signed images could start |" in lines
+
+
+def test_facts_in_json_name_their_group() -> None:
+    assert {one["group"] for one in json.loads(run("facts", "boot", "--output", "json").stdout)} == {"boot"}
+
+
+def test_an_explanation_says_when_the_rule_passes_and_when_it_fails(policies: Path) -> None:
+    shown = run("explain", "boot-integrity#secure-boot", "--policies", str(policies)).stdout
+    assert "passes if   the condition is true, by facts that are attested and younger than 1d\n" in shown
+    assert "fails if    the condition is false, by facts that are attested and younger than 1d, whatever" in shown
