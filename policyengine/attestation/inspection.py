@@ -241,7 +241,7 @@ _COSE_TYPES = (
 # By how a token begins: what it may be. All are read, and the one with the fewest failed checks is shown.
 _TOKENS: tuple[tuple[Callable[[bytes], bool], tuple[str, ...]], ...] = (
     (
-        lambda content: content.count(b".") == 2,
+        lambda content: content.startswith(b"eyJ") and content.count(b".") == 2,
         (*(f'application/eat+jwt; eat_profile="{profile}"' for profile in _RESULTS), "application/eat+jwt"),
     ),
     (lambda content: content[:3] == b"\xd9\x01\x8f", ("application/eat-collection",)),

@@ -75,3 +75,7 @@ def test_what_was_guessed_is_told(tmp_path: Path) -> None:
     assert (document["read_as"], document["known_by"]) == ("TPMS_ATTEST", "its structure")
     values = {part["part"]: part["value"] for part in document["parts"]}
     assert values["extra"] == f"hex:{tpm_device.NONCE.hex()}"
+
+
+def test_points_in_binary_evidence_make_no_jwt_of_it() -> None:
+    assert inspected(psa_device.token(boot_seed=b"..\x00\x00\x00\x00\x00\x00")).read_as == psa_device.PSA
