@@ -60,7 +60,9 @@ def _successful(response: ocsp.OCSPResponse, now: datetime) -> Explained:
     if response.signature_algorithm_oid.dotted_string not in BELIEVED_ALGORITHMS:
         warnings.append(f"its signature algorithm {response.signature_algorithm_oid.dotted_string} is not believed")
     lines += [("with certificate", name_text(each.subject)) for each in response.certificates]
-    return Explained(kind="ocsp-response", heading="OCSP response", lines=lines, warnings=tuple(warnings))
+    return Explained(
+        kind="ocsp-response", heading="OCSP response", lines=lines, warnings=tuple(dict.fromkeys(warnings))
+    )
 
 
 def _responder(response: ocsp.OCSPResponse) -> str:
