@@ -170,7 +170,7 @@ def check_sign1(
     `external` is the externally supplied data that the signature also covers (RFC 9052 section 4.3).
     """
     if isinstance(message, ForeignEnvelope):
-        seen = f"tag {message.tag} ({_ENVELOPES[message.tag]})"
+        seen = f"tag {message.tag} ({_ENVELOPES.get(message.tag, 'no COSE message')})"
         rest = (HEADERS, CRIT, ALG, KEY_TYPE, signature)
         checks = (TAG.failed(seen), *(requirement.unreached for requirement in rest))
         return Signed(checks=checks, signer=None, algorithm=None)

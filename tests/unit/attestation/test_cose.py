@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from policyengine.attestation import cose
 from policyengine.attestation.anchors import MAX_KEYS, PublicKey, TrustAnchors
+from policyengine.attestation.checks import Outcome
 from policyengine.attestation.errors import MalformedEvidenceError, TrustAnchorError
 from policyengine.attestation.signatures import EDDSA, ES256, ES384, ES512
 from policyengine.simulation.cose import DeviceKey, cose_sign1
@@ -136,3 +137,12 @@ def test_the_signature_input_is_what_an_encoder_writes(size: int) -> None:
     """RFC 9052 section 4.4, in the deterministic encoding of RFC 8949 section 4.2.1."""
     expected = cbor2.dumps(["Signature1", b"\xa1\x01\x26", b"", bytes(size)])
     assert cose.signature_input(b"\xa1\x01\x26", bytes(size)) == expected
+
+
+@pytest.mark.parametrize("tag", [0, 1, 32, 37, 111])
+def test_a_tag_that_belongs_inside_claims_is_no_envelope(tag: int) -> None:
+    """The door lets these tags in for claims (RFC 9781); in front of a message they are a refusal, not a crash."""
+    content = cbor2.dumps([b"", {}, b"", b""])
+    head = bytes([0xC0 + tag]) if tag < 24 else bytes([0xD8, tag])
+    signed = cose.check_sign1(cose.read_sign1(head + content), signers={}, algorithms={})
+    assert [check.id for check in signed.checks if check.result is Outcome.FAIL] == ["cose.tag"]
