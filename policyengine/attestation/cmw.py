@@ -8,7 +8,7 @@ evidence inside to the format of its type. Which that is, the type alone says; t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -212,7 +212,7 @@ def wrapping(find: Callable[[str], Format]) -> Format:
         found = inner.appraise(
             record.value, media_type=record.type, nonce=nonce, anchors=anchors, endorsements=endorsements, now=now
         )
-        return replace(found, media_type=media_type, checks=(*checks, *found.checks))
+        return found._replace(media_type=media_type, checks=(*checks, *found.checks))
 
     types = tuple(MediaType(essence=essence) for essence in (CBOR, JSON))
     return Format(name=NAME, media_types=types, appraise=appraise)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import cbor2
 
@@ -61,8 +61,7 @@ _ES256_HEADER = bytes.fromhex("a10126")
 _USUAL_START = bytes.fromhex("d28443a10126a059")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sign1:
+class Sign1(NamedTuple):
     """A COSE_Sign1 message whose parts have their types; nothing of it is believed yet."""
 
     tag: int | None

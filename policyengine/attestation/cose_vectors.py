@@ -7,8 +7,6 @@ tag may be absent (section 2), and an algorithm may stand in the unprotected hea
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.checks import Outcome, nothing_failed
 from policyengine.attestation.cose import SIGN1, ForeignEnvelope, Sign1, check_sign1, read_sign1
@@ -31,9 +29,9 @@ def judge(case: Case, files: Files, anchors: TrustAnchors) -> Judged:
 
 
 def _of_this_application(message: Sign1) -> Sign1:
-    tagged = replace(message, tag=SIGN1)
+    tagged = message._replace(tag=SIGN1)
     if message.headers or _ALG not in message.unprotected:
         return tagged
     rest = {label: value for label, value in message.unprotected.items() if label != _ALG}
     # An empty protected header is signed as no bytes (section 4.4), however it was sent.
-    return replace(tagged, headers={_ALG: message.unprotected[_ALG]}, protected=b"", unprotected=rest)
+    return tagged._replace(headers={_ALG: message.unprotected[_ALG]}, protected=b"", unprotected=rest)

@@ -35,21 +35,25 @@ _HASHES = {
 }
 
 
+SHA256_HEX = 64  # characters
+
+
 def add_facts(
     facts: dict[str, object], claims: psa_claims.Claims, *, endorsements: ReferenceValues | None, now: datetime
 ) -> None:
     """Add groups `boot` and `software` of claims that passed every check, compared with `endorsements` at `now`."""
     components = claims.get(psa_claims.SOFTWARE, ())
-    comparison = compare([_measured(each) for each in components], endorsements=endorsements, now=now)
+    digests = [each[psa_claims.VALUE].hex() for each in components]
+    measured = list(map(_measured, components, digests))
+    comparison = compare(measured, endorsements=endorsements, now=now)
     boot = _boot(claims, comparison.svn)
     if boot:
         facts["boot"] = boot
     if comparison.endorsement:
         facts["endorsement"] = comparison.endorsement
     if components:
-        facts["software"] = [
-            _component(each, match, comparison) for each, match in zip(components, comparison.matches, strict=True)
-        ]
+        matched = zip(components, digests, comparison.matches, strict=True)
+        facts["software"] = [_component(each, digest, match, comparison) for each, digest, match in matched]
 
 
 def _boot(claims: psa_claims.Claims, svn: int | None) -> dict[str, object]:
@@ -62,20 +66,22 @@ def _boot(claims: psa_claims.Claims, svn: int | None) -> dict[str, object]:
     return boot
 
 
-def _measured(component: Mapping[Any, Any]) -> Measured | None:
+def _measured(component: Mapping[Any, Any], digest: str) -> Measured | None:
     """Return name and SHA-256 of a component, or None if it has no name or another hash was used."""
     name = component.get(psa_claims.TYPE)
-    value: bytes = component[psa_claims.VALUE]
     declared = component.get(psa_claims.DESCRIPTION)
-    if name is None or len(value) != 32 or (declared is not None and _HASHES.get(declared.lower()) != ("sha-256", 32)):
+    if (
+        name is None
+        or len(digest) != SHA256_HEX
+        or (declared is not None and _HASHES.get(declared.lower()) != ("sha-256", 32))
+    ):
         return None
-    return name, value.hex()
+    return name, digest
 
 
-def _component(component: Mapping[Any, Any], match: Match, comparison: Comparison) -> dict[str, object]:
-    value: bytes = component[psa_claims.VALUE]
+def _component(component: Mapping[Any, Any], digest: str, match: Match, comparison: Comparison) -> dict[str, object]:
     fact: dict[str, object] = {
-        "digest": value.hex(),
+        "digest": digest,
         "signer": component[psa_claims.SIGNER].hex(),
         "match": match.value,
     }
@@ -90,6 +96,6 @@ def _component(component: Mapping[Any, Any], match: Match, comparison: Compariso
     declared = component.get(psa_claims.DESCRIPTION)
     if declared is not None:
         algorithm, size = _HASHES.get(declared.lower(), (None, 0))
-        if size == len(value):
+        if 2 * size == len(digest):
             fact["digest_alg"] = algorithm
     return fact

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import NamedTuple
 
 from policyengine.model.endorsements import Endorser, Measured, ReferenceValues, Release
 
@@ -19,8 +19,7 @@ class Match(Enum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(NamedTuple):
     """One match a component, in order; `svn` and `version` of the release that the whole inventory is, if it is one.
 
     They are None when no current release has exactly these components, and when several do and disagree; so is
