@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -102,7 +101,7 @@ def test_a_device_without_fresh_evidence_is_never_affirmed() -> None:
 def test_evidence_has_a_submodule_of_its_own_and_affirms_only_if_its_format_is_fresh(
     freshness: Freshness, status: str
 ) -> None:
-    item = replace(psa_device.verified(psa_device.token()), freshness=freshness)
+    item = psa_device.verified(psa_device.token())._replace(freshness=freshness)
     found = claims(decision(), facts(), tier=Tier.FULL, decision_id="x", audience=AUDIENCE, items=(item,))
     psa = found["submods"]["psa"]  # type: ignore[index]
     assert (psa["ear_status"], psa["policyengine_evidence"]) == (status, item.digest)
