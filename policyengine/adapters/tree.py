@@ -85,7 +85,7 @@ def scan_tree(root: Path) -> Tree:
     for seen, (path, name) in enumerate(_entries(root, "", tree)):
         _take(tree, path, name)
         if seen >= MAX_ENTRIES:
-            tree.refuse("", "tree.too-large", f"more than {MAX_ENTRIES} files", "name the policy repository itself")
+            tree.refuse(".", "tree.too-large", f"more than {MAX_ENTRIES} files", "name the policy repository itself")
             break
     _refuse_collisions(tree)
     return tree
@@ -131,7 +131,9 @@ def _children(directory: Path, prefix: str, tree: Tree) -> list[Path]:
     try:
         return sorted(islice(directory.iterdir(), MAX_ENTRIES + 1))
     except PermissionError:
-        tree.refuse(prefix.rstrip("/"), "tree.unreadable", "the directory cannot be read", "give yourself permission")
+        tree.refuse(
+            prefix.rstrip("/") or ".", "tree.unreadable", "the directory cannot be read", "give yourself permission"
+        )
         return []
 
 
