@@ -64,10 +64,18 @@ def _policies(old: Bundle, new: Bundle) -> Iterator[Change]:
     for name in found.added:
         yield _about_policy(after[name]).whole(Verdict.ADDED, Direction.TIGHTER)
     for earlier, later in found.renamed:
-        about = _about_policy(after[later])
-        yield about.whole(Verdict.RENAMED, Direction.SAME, old=earlier, new=later)
+        yield from _renamed(_about_policy(before[earlier]), _about_policy(after[later]))
     for name in found.kept:
         yield from policy_changes(before[name], after[name], new.fleet)
+
+
+def _renamed(old: About, new: About) -> Iterator[Change]:
+    """Yield that a thing has a new name; one that went to another party is a loss of the old one's, who must agree."""
+    if old.party == new.party:
+        yield new.whole(Verdict.RENAMED, Direction.SAME, old=old.name, new=new.name)
+        return
+    for about in (old, new):
+        yield about.whole(Verdict.RENAMED, Direction.UNDECIDED, old=old.name, new=new.name)
 
 
 def _about_policy(policy: Policy) -> About:
@@ -83,7 +91,7 @@ def _bindings(old: Bundle, new: Bundle, names: Mapping[PolicyName, PolicyName]) 
     for name in found.added:
         yield _about_binding(after[name]).whole(Verdict.ADDED, Direction.TIGHTER)
     for earlier, later in found.renamed:
-        yield _about_binding(after[later]).whole(Verdict.RENAMED, Direction.SAME, old=earlier, new=later)
+        yield from _renamed(_about_binding(before[earlier]), _about_binding(after[later]))
     for name in found.kept:
         yield from _binding(before[name], after[name], old, new)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import TypeVar
 
@@ -46,28 +47,56 @@ def _model(model: Model | None) -> object:
 
 def anchor_changes(old: Bundle, new: Bundle) -> Iterator[Change]:
     """Yield certificates that came or went, and those that may speak for others than before."""
-    yield from named(
-        Subject.ANCHOR, _by_certificate(old), _by_certificate(new), lambda one: one.vendor, Direction.UNDECIDED
-    )
+    before, after = _by_name(_anchors(old), _anchors(new))
+    yield from named(Subject.ANCHOR, before, after, lambda one: one.vendor, Direction.UNDECIDED)
 
 
-def _by_certificate(bundle: Bundle) -> dict[str, Anchor]:
-    return {f"{one.vendor} {digest_of(one.certificate.encode())[:_SHORT_DIGEST]}": one for one in bundle.anchors}
+def _anchors(bundle: Bundle) -> list[tuple[str, Anchor]]:
+    return [(f"{one.vendor} {digest_of(one.certificate.encode())[:_SHORT_DIGEST]}", one) for one in bundle.anchors]
 
 
 def profile_and_value_changes(old: Bundle, new: Bundle) -> Iterator[Change]:
     """Yield certificate profiles and releases that came, went, or say otherwise."""
-    before, after = ({one.name: one for one in bundle.profiles} for bundle in (old, new))
-    yield from named(Subject.PROFILE, before, after, nobody, Direction.UNDECIDED)
-    yield from named(Subject.REFERENCE_VALUES, _releases(old), _releases(new), nobody, Direction.UNDECIDED)
+    profiles = _by_name(*([(one.name, one) for one in bundle.profiles] for bundle in (old, new)))
+    yield from named(Subject.PROFILE, *profiles, nobody, Direction.UNDECIDED)
+    yield from named(
+        Subject.REFERENCE_VALUES, *_by_name(_releases(old), _releases(new)), _endorsing, Direction.UNDECIDED
+    )
 
 
-def _releases(bundle: Bundle) -> dict[str, Release]:
-    return {
-        f"{' '.join(values.models)} {release.version}": release
+def _endorsing(release: Release) -> str:
+    return "" if release.endorser is None else release.endorser.party
+
+
+def _releases(bundle: Bundle) -> list[tuple[str, Release]]:
+    return [
+        (f"{' '.join(values.models)} {release.version}", release)
         for values in bundle.reference_values
         for release in values.releases
-    }
+    ]
+
+
+def _by_name(old: Iterable[tuple[str, _T]], new: Iterable[tuple[str, _T]]) -> tuple[dict[str, _T], dict[str, _T]]:
+    """Return both by name without what they share. What has the name of another is numbered: none hides another."""
+    left = list(old)
+    come = []
+    for name, value in new:
+        same = next(
+            (at for at, (known, one) in enumerate(left) if known == name and _values(one) == _values(value)), None
+        )
+        if same is None:
+            come.append((name, value))
+        else:
+            del left[same]
+    return _numbered(left), _numbered(come)
+
+
+def _numbered(pairs: Iterable[tuple[str, _T]]) -> dict[str, _T]:
+    found, seen = dict[str, _T](), Counter[str]()
+    for name, value in pairs:
+        seen[name] += 1
+        found[name if seen[name] == 1 else f"{name} #{seen[name]}"] = value
+    return found
 
 
 def named(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from policyengine.analysis.bundle_diff import changes_between
-from policyengine.analysis.changes import Change
+from policyengine.analysis.changes import Change, Subject, Verdict
 from policyengine.analysis.signoffs import signoffs_for
 from policyengine.model.policy import Bundle
-from tests.unit.language.repository import BINDINGS, POLICY, WAIVER, base, compiled, replaced
+from tests.unit.language.repository import ANCHORS, BINDINGS, POLICY, REFERENCES, WAIVER, base, compiled, replaced
 
 BOOT, BINDING = "engineering/boot.yaml", "operations/bindings.yaml"
 SPARE, FLEET = "waivers/spare-part.yaml", "fleet.yaml"
@@ -171,6 +171,39 @@ def test_tightening_needs_nobody_else() -> None:
 
 def test_an_undecided_direction_needs_what_loosening_needs() -> None:
     assert signers({BOOT: replaced(BOOT, "default: none", "default: x")}) == {"engineering": False, "it": False}
+
+
+def test_a_second_anchor_of_the_same_certificate_is_not_hidden_by_the_first() -> None:
+    entry = "    - {file: acme.pem, use: [idevid], vendor: vendor-acme, models: [gw-200]}\n"
+    for written in (ANCHORS + entry, ANCHORS.replace("  anchors:\n", f"  anchors:\n{entry}")):
+        edits: dict[str, bytes | str | None] = {"trust-anchors/index.yaml": written}
+        assert [(one.verdict.value, one.subject.value) for one in changes(edits)] == [("added", "anchor")]
+        assert signers(edits) == {"engineering": False, "vendor-acme": False}
+
+
+def test_other_digests_for_a_release_that_is_listed_elsewhere_are_not_hidden() -> None:
+    other = REFERENCES.replace("name: gw-200", "name: again").replace("6655", "0000")
+    for path in ("reference-values/vendor-acme/aaa.yaml", "reference-values/vendor-acme/zzz.yaml"):
+        edits: dict[str, bytes | str | None] = {path: other}
+        assert said(edits) == {("added", "reference-values gw-200 4.2.1", "")}
+        assert "engineering" in signers(edits)
+
+
+def test_a_policy_that_goes_to_another_party_needs_its_old_and_new_owner_and_it() -> None:
+    keys = "vendors/vendor-acme/keys.yaml"
+    edits: dict[str, bytes | str | None] = {
+        BOOT: None,
+        "operations/boot.yaml": POLICY.replace("owner: engineering", "owner: operations"),
+        BINDING: BINDINGS.replace("engineering/boot", "operations/boot"),
+        keys: base()[keys].decode().replace("engineering/boot", "operations/boot"),
+        SPARE: None,
+    }
+    taken = [one for one in changes(edits) if one.subject is Subject.POLICY]
+    assert {(one.verdict, one.party, one.new) for one in taken} == {
+        (Verdict.RENAMED, "engineering", "operations/boot"),
+        (Verdict.RENAMED, "operations", "operations/boot"),
+    }
+    assert {"engineering", "operations", "it"} <= {one.party for one in signoffs_for(taken, bundle())}
 
 
 def test_rewording_needs_nobody_else() -> None:
