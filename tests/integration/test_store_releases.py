@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from policyengine.language.bundle import BundleFile, decode, digest_of_bundle, encode_file
+from policyengine.model.endorsements import TagVersion
 from policyengine.model.ids import PartyName
 from policyengine.services.actors import SYSTEM, PersonRole, Principal
-from policyengine.services.errors import ForbiddenError, InvalidRequestError, MissingError
+from policyengine.services.errors import ConflictError, ForbiddenError, InvalidRequestError, MissingError
 from policyengine.simulation import corim
 from tests.support.site import Site, next_nonce, ready_site
 
@@ -94,3 +97,24 @@ def test_another_vendor_proposes_nothing(site: Site) -> None:
     actor = Principal(name="b", role=PersonRole.VENDOR, party=PartyName("vendor-other"), models=frozenset({model}))
     with pytest.raises(ForbiddenError):
         site.services.releases.candidate(actor, model, version="9.9.9", content=proposal(model))
+
+
+def in_force(site: Site, version: int) -> None:
+    """Publish and activate the bundle in force with one CoRIM tag in this version."""
+    active = site.services.bundles.active()
+    bundle = decode(site.services.bundles.show(active.digest)[1])
+    first, *others = bundle.reference_values
+    tagged = replace(first, tags=(TagVersion(tag="acme.gw-200", version=version),))
+    made = replace(bundle, reference_values=(tagged, *others))
+    file = BundleFile(bundle=made, digest=digest_of_bundle(made), commit="c0ffee", created_at=site.clock.now())
+    digest = site.services.bundles.publish_file(SYSTEM, encode_file(file))
+    site.services.bundles.activate(SYSTEM, digest, expected_generation=active.generation)
+
+
+def test_a_bundle_with_an_older_corim_is_not_activated(site: Site) -> None:
+    """draft-ietf-rats-corim section 5.1.1.2: the version of a tag only rises."""
+    in_force(site, 4)
+    site.clock.forward(timedelta(seconds=2))
+    with pytest.raises(ConflictError) as refused:
+        in_force(site, 3)
+    assert refused.value.code == "corim.older"
