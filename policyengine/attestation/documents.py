@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from policyengine.attestation import psa_claims
+from policyengine.attestation import dice_rules, psa_claims
 from policyengine.attestation.check_pages import page_of
 from policyengine.attestation.checks import Check, Outcome
 from policyengine.attestation.cose import ForeignEnvelope, read_sign1, x5chain
@@ -78,6 +78,12 @@ def plain(value: object) -> object:
 
 
 _CLAUSES = {
+    "challenge": dice_rules.NONCE,
+    "layers": dice_rules.MEASURED,
+    "ueid": dice_rules.MEASURED,
+    "conveyed": dice_rules.MEASURED,
+    "device": dice_rules.DEVICE_ID,
+    "fwid_sha256": dice_rules.DEVICE_ID,
     "profile": psa_claims.PROFILE_IS_KNOWN,
     "nonce": psa_claims.NONCE_IS_OURS,
     "client_id": psa_claims.CLIENT,
