@@ -14,7 +14,7 @@ from policyengine.analysis.document_diff import (
     nobody,
     profile_and_value_changes,
 )
-from policyengine.analysis.policy_diff import content_of, models_under, policy_changes
+from policyengine.analysis.policy_diff import believed, content_of, models_under, policy_changes
 from policyengine.model.ids import BindingName, PolicyName
 from policyengine.model.policy import Binding, Bundle, Fleet, Mode, Party, Place, Policy, Waiver
 from policyengine.model.types import Type
@@ -122,7 +122,8 @@ def _tuned(
     for name in sorted(new.params.keys() & old.params.keys() & before.params.keys() & after.params.keys()):
         spec, first, second = after.params[name], old.params[name], new.params[name]
         if (first, second) != (before.params[name].default, spec.default):
-            direction = of_param(spec.type, spec.tighter, first, second, models_under(after, fleet))
+            tighter = believed(spec, before, after)
+            direction = of_param(spec.type, tighter, first, second, models_under(after, fleet))
             yield from about.aspect(f"params.{name}", first, second, direction)
 
 

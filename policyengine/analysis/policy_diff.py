@@ -23,7 +23,8 @@ from policyengine.analysis.direction import (
 from policyengine.model.expression import Bind, Node
 from policyengine.model.facts import Source
 from policyengine.model.ids import RuleName
-from policyengine.model.policy import EvidenceNeed, Fleet, Model, ParamSpec, Place, Policy, Rule, WaiverTerms
+from policyengine.model.param_strictness import Growth, strictness
+from policyengine.model.policy import EvidenceNeed, Fleet, Model, ParamSpec, Place, Policy, Rule, Tighter, WaiverTerms
 from policyengine.model.selection import models_of
 
 _NOWHERE = Place(file="", line=0)
@@ -38,6 +39,12 @@ def policy_changes(old: Policy, new: Policy, fleet: Fleet) -> Iterator[Change]:
 def models_under(policy: Policy, fleet: Fleet) -> tuple[Model, ...]:
     """Return the fleet's models that `policy` may be about."""
     return tuple(fleet.models[name] for name in sorted(models_of(policy.select, fleet)))
+
+
+def believed(spec: ParamSpec, *policies: Policy) -> Tighter | None:
+    """Return the side on which `spec` says it is stricter, None unless the rules that read it bear that out."""
+    found = {strictness(policy.rules, spec.name) for policy in policies} - {Growth.NONE}
+    return spec.tighter if found <= {spec.tighter} else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +73,13 @@ class _PolicyDiff:
         for name in found.added:
             yield _about_param(new, name).whole(Verdict.ADDED, Direction.SAME)
         for name in found.kept:
-            yield from self._param(_about_param(new, name), old.params[name], new.params[name])
+            tighter = believed(old.params[name], old, new)
+            yield from self._param(_about_param(new, name), old.params[name], new.params[name], tighter)
 
-    def _param(self, about: About, old: ParamSpec, new: ParamSpec) -> Iterator[Change]:
+    def _param(self, about: About, old: ParamSpec, new: ParamSpec, tighter: Tighter | None) -> Iterator[Change]:
         yield from about.aspect("type", old.type, new.type, Direction.UNDECIDED)
         if old.type == new.type:
-            direction = of_param(new.type, old.tighter, old.default, new.default, self.models)
+            direction = of_param(new.type, tighter, old.default, new.default, self.models)
             yield from about.aspect("default", old.default, new.default, direction)
         yield from about.aspect("tighter", old.tighter, new.tighter, Direction.UNDECIDED)
         yield from about.aspect("tunable_by", old.tunable_by, new.tunable_by, Direction.UNDECIDED)

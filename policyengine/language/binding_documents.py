@@ -12,6 +12,7 @@ from policyengine.language.policy_documents import WrittenPolicy, inside_scope
 from policyengine.language.selectors import selector_at
 from policyengine.language.surroundings import Surroundings, needs_right, owner_of
 from policyengine.model.ids import BindingName, PolicyName
+from policyengine.model.param_strictness import Growth, strictness
 from policyengine.model.policy import Action, Binding, Fleet, Mode, ParamSpec, Party, Policy, Right, Role, Selector
 from policyengine.model.selection import intersection, models_of, selects_nothing
 
@@ -101,16 +102,18 @@ def _check_tuning(
         message = f"party `{owner.name}` may not set param `{spec.name}` of policy `{policy.name}`"
         page.error(node, "params.not-tunable", message, advice)
     elif fleet is not None and _loosens(spec, value, policy, fleet) and Right.LOOSEN not in owner.may:
-        _report_loosening(page, owner, spec)
+        _report_loosening(page, owner, spec, policy)
 
 
 def _loosens(spec: ParamSpec, value: object, policy: Policy, fleet: Fleet) -> bool:
-    return loosens(spec, value, [fleet.models[name] for name in sorted(models_of(policy.select, fleet))])
+    return loosens(spec, value, policy.rules, [fleet.models[name] for name in sorted(models_of(policy.select, fleet))])
 
 
-def _report_loosening(page: Page, owner: Party, spec: ParamSpec) -> None:
+def _report_loosening(page: Page, owner: Party, spec: ParamSpec, policy: Policy) -> None:
     node = key_node(fields(page.spec, "params"), spec.name)
     direction = f"its tighter direction is `{spec.tighter.value}`" if spec.tighter else "it has no tighter direction"
+    if strictness(policy.rules, spec.name) is Growth.UNCLEAR:
+        direction = "the rules do not show on which side it is tighter"
     who = "a vendor may tighten only" if owner.role is Role.VENDOR else "this needs the right `loosen`"
     message = f"this loosens param `{spec.name}`, which party `{owner.name}` may not do"
     page.error(node, "params.loosened", message, f"{direction}; {who}")

@@ -47,6 +47,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "layout.wrong-owner": "A document stands in another party's directory.",
         "lets.unused": "A `let` is used in no condition.",
         "name.duplicate": "Two documents of a kind have one name.",
+        "params.contradicted": "A param's tighter direction makes a rule looser.",
         "params.direction": "A text param has a tighter direction, which text does not have.",
         "params.loosened": "A binding moves a param to the looser side without the right to.",
         "params.not-tunable": "A binding sets a param that its owner may not set.",

@@ -10,7 +10,8 @@ from policyengine.language.nodes import Fields, YamlNode, at, fields, scalars, t
 from policyengine.language.page import Page
 from policyengine.language.surroundings import Surroundings, party_at, party_names
 from policyengine.language.values import param_value
-from policyengine.model.policy import Model, ParamSpec, Tighter
+from policyengine.model.param_strictness import Growth, strictness
+from policyengine.model.policy import Model, ParamSpec, Rule, Tighter
 from policyengine.model.times import parse_duration, parse_moment
 from policyengine.model.types import Kind, Type
 from policyengine.model.version import VersionError, key_function
@@ -51,11 +52,27 @@ def _check_direction(page: Page, name: str, node: YamlNode, kind: Type) -> None:
         page.error(direction, "params.direction", f"param `{name}` is text, which is neither higher nor lower", advice)
 
 
-def loosens(spec: ParamSpec, value: object, models: Iterable[Model]) -> bool:
-    """Return whether `value` may be looser than the default of `spec` on any of `models`; when in doubt it is."""
+def check_directions(page: Page, specs: Mapping[str, ParamSpec], rules: Iterable[Rule]) -> None:
+    """Report params whose `tighter` is the side on which a rule becomes looser."""
+    written = fields(page.spec, "params")
+    for rule in rules:
+        for name, spec in specs.items():
+            found = strictness((rule,), name)
+            if spec.tighter is None or not isinstance(found, Tighter) or found is spec.tighter:
+                continue
+            node = at(written.entries[name], "tighter") or key_node(written, name)
+            message = f"a {spec.tighter.value} `params.{name}` makes rule `{rule.id}` looser, not tighter"
+            page.error(node, "params.contradicted", message, f"write `tighter: {found.value}`, or correct the rule")
+
+
+def loosens(spec: ParamSpec, value: object, rules: tuple[Rule, ...], models: Iterable[Model]) -> bool:
+    """Return whether `value` may be looser in `rules` than the default of `spec`; when in doubt it is.
+
+    Versions are compared under the schemes of all `models`.
+    """
     if value == spec.default:
         return False
-    if spec.tighter is None:
+    if spec.tighter is None or strictness(rules, spec.name) is Growth.UNCLEAR:
         return True
     low, high = (spec.default, value) if spec.tighter is Tighter.HIGHER else (value, spec.default)
     return not all(_at_most(spec.type, low, high, model) for model in _comparisons(spec.type, models))

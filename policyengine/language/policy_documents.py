@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from policyengine.language.diagnostics import did_you_mean
 from policyengine.language.nodes import Scalar, YamlNode, at, fields, scalars, text, texts
 from policyengine.language.page import Page
-from policyengine.language.params import read_params
+from policyengine.language.params import check_directions, read_params
 from policyengine.language.rules import RuleSetting, check_uses, environment_of, read_rules, written_ids
 from policyengine.language.selectors import selector_at
 from policyengine.language.surroundings import Surroundings, needs_right, owner_of, party_at, party_names
@@ -40,6 +40,8 @@ def read_policy(page: Page, around: Surroundings) -> WrittenPolicy:
     setting = RuleSetting(
         policy=policy_name(page), schema=around.schema, environment=environment_of(page, params, around.environment)
     )
+    rules = read_rules(page, setting)
+    check_directions(page, params, rules)
     scope = owner.scope if owner is not None else Selector()
     policy = Policy(
         name=policy_name(page),
@@ -52,7 +54,7 @@ def read_policy(page: Page, around: Surroundings) -> WrittenPolicy:
         scope=scope,
         exclude=_excluded(page, around),
         params=params,
-        rules=read_rules(page, setting),
+        rules=rules,
         ceiling=Action[(text(page.spec, "ceiling") or "").upper()],
         waivers=_waiver_terms(page, around),
         place=page.place(page.root),

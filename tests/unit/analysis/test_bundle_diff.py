@@ -6,6 +6,7 @@ import pytest
 
 from policyengine.analysis.bundle_diff import changes_between
 from policyengine.analysis.changes import Change, Subject, Verdict
+from policyengine.analysis.direction import Direction
 from policyengine.analysis.signoffs import signoffs_for
 from policyengine.model.policy import Bundle
 from tests.unit.language.repository import ANCHORS, BINDINGS, POLICY, REFERENCES, WAIVER, base, compiled, replaced
@@ -204,6 +205,14 @@ def test_a_policy_that_goes_to_another_party_needs_its_old_and_new_owner_and_it(
         (Verdict.RENAMED, "operations", "operations/boot"),
     }
     assert {"engineering", "operations", "it"} <= {one.party for one in signoffs_for(taken, bundle())}
+
+
+def test_a_param_that_a_rule_uses_unclearly_is_not_believed_to_tighten() -> None:
+    """The side that `tighter` names is a claim of who wrote it; it counts where the rules bear it out."""
+    unclear = replaced(BOOT, "boot.mode in params.modes", "boot.mode in params.modes && size(params.modes) > 1")
+    moved = unclear.replace("default: [production, locked]", "default: [production]")
+    found = changes_between(bundle({BOOT: unclear}), bundle({BOOT: moved}))
+    assert [(one.effect, one.aspect) for one in found] == [(Direction.UNDECIDED, "default")]
 
 
 def test_rewording_needs_nobody_else() -> None:

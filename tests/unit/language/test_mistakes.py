@@ -104,6 +104,7 @@ EDITS = [
     ("layout.wrong-owner", BOOT, "owner: engineering", "owner: «it"),
     ("lets.unused", BOOT, LEFT, LEFT + "\n    «right: now - cert.not_before"),
     ("name.duplicate", "controls/etsi.yaml", "start-up}\n", "start-up}\n" + MORE_CONTROLS),
+    ("params.contradicted", BOOT, "default: 24h, tighter: lower", "default: 24h, tighter: «higher"),
     ("params.direction", BOOT, "{type: string, default: none,", "{type: string, default: none, tighter: «higher,"),
     ("params.loosened", BIND, "max_age: 12h", "«max_age: 48h"),
     ("params.not-tunable", ACME, "{min_svn: 9}", "{«max_age: 12h}"),
@@ -279,6 +280,15 @@ def test_a_list_param_tightens_by_losing_items_where_lower_is_tighter() -> None:
     assert compiled({path: replaced(path, "max_age: 12h", "modes: [locked]")}).diagnostics == ()
     loosened = compiled({path: replaced(path, "max_age: 12h", "modes: [locked, debug]")}).diagnostics
     assert [one.code for one in loosened] == ["params.loosened"]
+
+
+def test_a_param_that_a_rule_uses_unclearly_counts_as_loosened_when_a_vendor_moves_it() -> None:
+    """A vendor may tighten only; where the rule does not show that it tightens, it is not believed to."""
+    edits = {BOOT: replaced(BOOT, "boot.svn >= params.min_svn", "boot.svn * params.min_svn > 50")}
+    found = [one for one in compiled(edits).diagnostics if one.file == ACME]
+    assert [(one.code, one.help) for one in found] == [
+        ("params.loosened", "the rules do not show on which side it is tighter; a vendor may tighten only")
+    ]
 
 
 def test_a_param_without_direction_counts_as_loosened_when_it_moves() -> None:
