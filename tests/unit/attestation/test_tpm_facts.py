@@ -76,6 +76,45 @@ def test_a_variable_measured_after_the_separator_says_nothing() -> None:
     assert "secure" not in booted(*off, late)["boot"]
 
 
+RELABELLED = 0x800000E0  # EV_EFI_VARIABLE_AUTHORITY: firmware in the field hashes other bytes than its data here
+
+
+def relabelled(record: tpm_log.Record) -> tpm_log.Record:
+    """Return `record` as a log can show it without changing any PCR: another type, other data, the same digest."""
+    return replace(record, type=RELABELLED, data=b"nothing", measured=record.data)
+
+
+def forged(
+    records: tuple[tpm_log.Record, ...], *extended: tpm_log.Record, pcr: int = 7
+) -> dict[str, dict[str, object]]:
+    """Return the facts of a log whose true records of `pcr` are relabelled, and whose system `extended` it since."""
+    hidden = [relabelled(record) if record.pcr == pcr else record for record in records]
+    return booted(*hidden, *extended, tpm_log.Record(pcr=pcr, type=tpm_log.SEPARATOR, data=bytes(4)))
+
+
+def test_a_separator_under_another_type_still_ends_what_firmware_measured() -> None:
+    """No PCR covers a record's type, so what a running system extends cannot pass for firmware by relabelling."""
+    late = tpm_log.Record(pcr=7, type=tpm_log.EFI_VARIABLE_DRIVER_CONFIG, data=tpm_log.variable("SecureBoot", b"\x01"))
+    assert forged(tpm_log.boot(secure=False), late)["boot"]["secure"] is False
+
+
+def test_a_debugger_hidden_under_another_type_is_a_fact() -> None:
+    assert forged(tpm_log.boot(debug=True))["boot"]["debug"] == "enabled"
+
+
+def test_an_error_hidden_under_another_type_leaves_the_boot_unknown() -> None:
+    failed = tuple(
+        replace(record, data=b"\x01\x00\x00\x00") if record.type == tpm_log.SEPARATOR else record for record in BOOT
+    )
+    assert forged(failed)["boot"] == {"reset_count": 7}
+
+
+def test_a_version_measured_after_the_separator_of_pcr_0_is_no_component() -> None:
+    data = "9.9.9".encode("utf-16-le") + b"\x00\x00"
+    late = tpm_log.Record(pcr=0, type=tpm_log.S_CRTM_VERSION, data=data)
+    assert "software" not in forged(BOOT, late, pcr=0)
+
+
 def test_a_variable_of_another_vendor_says_nothing() -> None:
     mine = tpm_log.variable("SecureBoot", b"\x01", vendor=bytes(16))
     records = tuple(replace(record, data=mine) if b"S\x00e\x00c" in record.data else record for record in BOOT)
