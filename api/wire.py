@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 
-from policyengine.attestation.tpm_evidence import MAX_CHAIN
+from policyengine.attestation.tpm.evidence import MAX_CHAIN
 from policyengine.model.ids import DeviceId, device_id
 from policyengine.model.strict_json import read_json
 from policyengine.services.activation import ActivationRequest

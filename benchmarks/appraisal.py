@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.cose import signature_input
-from policyengine.attestation.psa_claims import PROFILE_TFM
+from policyengine.attestation.psa.claims import PROFILE_TFM
 from policyengine.attestation.verifier import verify
 from policyengine.model.base64url import base64url
 from policyengine.model.endorsements import ReferenceComponent, ReferenceValues, Release

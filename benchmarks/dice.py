@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from policyengine.attestation.anchors import TrustAnchors
-from policyengine.attestation.dice import MEDIA_TYPE
+from policyengine.attestation.dice.appraisal import MEDIA_TYPE
 from policyengine.attestation.verifier import verify
 from policyengine.simulation import dice
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from policyengine.attestation.anchors import TrustAnchors
-from policyengine.attestation.tpm import MEDIA_TYPE
+from policyengine.attestation.tpm.appraisal import MEDIA_TYPE
 from policyengine.attestation.verifier import verify
 from policyengine.simulation import tpm, tpm_log
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from policyengine.attestation import dice_rules, psa_claims
 from policyengine.attestation.check_pages import page_of
 from policyengine.attestation.checks import Check, Outcome
 from policyengine.attestation.cose import ForeignEnvelope, read_sign1, x5chain
+from policyengine.attestation.dice import rules as dice_rules
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.formats import Verified
+from policyengine.attestation.psa import claims as psa_claims
 
 MAX_TEXT = 240  # of one value in an annotated line
 

@@ -14,16 +14,16 @@ from datetime import datetime
 from pki.certificates import certificate_facts, load_certificate, split_certificates
 from pki.errors import PkiError
 from policyengine.attestation.anchors import TrustAnchors
-from policyengine.attestation.corim_document import read_corim
+from policyengine.attestation.corim.document import read_corim
 from policyengine.attestation.cose import ForeignEnvelope, read_sign1
 from policyengine.attestation.documents import annotated, shown
 from policyengine.attestation.errors import MalformedEvidenceError, UnsupportedMediaTypeError
-from policyengine.attestation.eventlog import read_log
 from policyengine.attestation.formats import Verified
 from policyengine.attestation.registry import Registry
-from policyengine.attestation.tpm_claims import attest_claims
-from policyengine.attestation.tpm_keys import name_of, thumbprint_of
-from policyengine.attestation.tpm_structures import ATTRIBUTE_NAMES, read_attest, read_public, read_signature
+from policyengine.attestation.tpm.claims import attest_claims
+from policyengine.attestation.tpm.eventlog import read_log
+from policyengine.attestation.tpm.keys import name_of, thumbprint_of
+from policyengine.attestation.tpm.structures import ATTRIBUTE_NAMES, read_attest, read_public, read_signature
 from policyengine.attestation.verifier import verify
 
 MAX_ROWS = 2000  # an event log of a large machine has hundreds of records

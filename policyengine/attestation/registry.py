@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from policyengine.attestation import media_type as media_types
-from policyengine.attestation.cmw import wrapping
+from policyengine.attestation.cmw.wrapper import wrapping
 from policyengine.attestation.errors import FormatConflictError, UnsupportedMediaTypeError
 from policyengine.attestation.formats import Format
 from policyengine.attestation.media_type import MediaType

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from policyengine.attestation import cca, dice, ear, eat, pop, psa, tpm
+from policyengine.attestation import pop
 from policyengine.attestation.anchors import TrustAnchors
+from policyengine.attestation.cca import appraisal as cca
+from policyengine.attestation.dice import appraisal as dice
+from policyengine.attestation.eat import appraisal as eat
+from policyengine.attestation.eat import result as ear
 from policyengine.attestation.formats import Format, Verified
+from policyengine.attestation.psa import appraisal as psa
 from policyengine.attestation.registry import Registry
+from policyengine.attestation.tpm import appraisal as tpm
 from policyengine.model.endorsements import ReferenceValues
 
 FORMATS: tuple[Format, ...] = (

@@ -41,7 +41,7 @@ def build(
     ] = None,
 ) -> None:
     """Compile DIR, or REV, and print the bundle's digest; exit 1, errors on stderr, when it does not compile."""
-    from policyengine.attestation.corim_states import read_endorsed
+    from policyengine.attestation.corim.states import read_endorsed
     from policyengine.cli.exits import Exit
     from policyengine.language.compiler import compile_tree
     from policyengine.language.diagnostics import as_text, has_errors, in_order

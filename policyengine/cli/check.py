@@ -89,7 +89,7 @@ def _announce(files: int) -> None:
 
 
 def _diagnosed(files: Mapping[str, bytes], now: datetime, memory: CheckMemory | None) -> tuple[Diagnostic, ...]:
-    from policyengine.attestation.corim_states import read_endorsed
+    from policyengine.attestation.corim.states import read_endorsed
     from policyengine.language.incremental import check_tree
     from policyengine.language.remembered import Remembered
 

@@ -31,7 +31,7 @@ def compiled_files(directory: Path) -> tuple[Mapping[str, bytes], Compilation]:
     """Return the files of `directory` and what the compiler says of them now; raises what reading the tree raises."""
     from policyengine.adapters.clock import SystemClock
     from policyengine.adapters.tree import read_tree
-    from policyengine.attestation.corim_states import read_endorsed
+    from policyengine.attestation.corim.states import read_endorsed
     from policyengine.language.compiler import compile_tree
 
     files = read_tree(directory)
@@ -48,7 +48,7 @@ def compiled_bundle(directory: Path) -> tuple[Bundle, Digest]:
 
 def judging_bundle(name: str, files: Mapping[str, bytes], now: datetime) -> Bundle:
     """Return what the `files` of `name` compile to, without waivers that are wrong; raises PoliciesInvalidError."""
-    from policyengine.attestation.corim_states import read_endorsed
+    from policyengine.attestation.corim.states import read_endorsed
     from policyengine.language.compiler import compile_tree
 
     bundle = compile_tree(files, now=now, corims=read_endorsed).judging

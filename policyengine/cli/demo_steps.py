@@ -131,7 +131,7 @@ def publish(server: Server, policies: Path) -> Published:
     Raises DemoFailedError when the commit does not compile; the bundle before it then stays in force.
     """
     from policyengine.adapters.git import read_commit
-    from policyengine.attestation.corim_states import read_endorsed
+    from policyengine.attestation.corim.states import read_endorsed
     from policyengine.language.bundle import BundleFile, encode_file
     from policyengine.language.compiler import compile_tree
     from policyengine.language.diagnostics import as_text, errors

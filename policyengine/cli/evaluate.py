@@ -77,7 +77,7 @@ def _compiled(files: Mapping[str, bytes], moments: tuple[datetime, ...]) -> Comp
 
     A bundle outlives the waivers in it: what a server made active before they ended is judged the same here.
     """
-    from policyengine.attestation.corim_states import read_endorsed
+    from policyengine.attestation.corim.states import read_endorsed
     from policyengine.language.bundle import encode
     from policyengine.language.compiler import compile_tree
     from policyengine.model.ids import digest_of

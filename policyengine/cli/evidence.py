@@ -16,7 +16,7 @@ from policyengine.errors import PolicyEngineError, quoted
 
 if TYPE_CHECKING:
     from policyengine.attestation.anchors import TrustAnchors
-    from policyengine.attestation.vectors import CaseResult
+    from policyengine.attestation.vectors.index import CaseResult
     from policyengine.model.endorsements import ReferenceValues
 
 MAX_FILE_BYTES = 16 * 1024 * 1024  # an index of ten thousand vectors; evidence itself is bounded far below
@@ -145,7 +145,7 @@ def _index(directory: Path) -> list[dict[str, Any]]:
 
 def _case(directory: Path, case: Mapping[str, Any]) -> CaseResult:
     from policyengine.attestation.anchors import TrustAnchors
-    from policyengine.attestation.vectors import CaseResult, anchors_of, run, skipped
+    from policyengine.attestation.vectors.index import CaseResult, anchors_of, run, skipped
 
     reason = skipped(case)
     if reason:

@@ -68,7 +68,7 @@ def _sheets(paths: Sequence[Path]) -> tuple[list[_Sheet], list[Diagnostic]]:
 
 
 def _sheet(path: Path, before: bytes) -> _Sheet:
-    from policyengine.language.formatting import formatted
+    from policyengine.language.formatting.formatter import formatted
 
     result = formatted(str(path), before)
     after = None if result.text is None else result.text.encode()

@@ -151,7 +151,7 @@ def _write(directory: Path, files: Mapping[str, bytes], party: str) -> None:
     """Write `files` below `directory` if it compiles with them; else print why not and exit 1, nothing written."""
     from policyengine.adapters.clock import SystemClock
     from policyengine.adapters.tree import read_tree
-    from policyengine.attestation.corim_states import read_endorsed
+    from policyengine.attestation.corim.states import read_endorsed
     from policyengine.cli.exits import Exit
     from policyengine.language.compiler import compile_tree
     from policyengine.language.diagnostics import as_text

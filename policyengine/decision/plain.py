@@ -14,7 +14,7 @@ from policyengine.decision.functions import FUNCTIONS, Function, accepts
 from policyengine.decision.space import Space
 from policyengine.model.expression import Call, Node, walk
 
-MAX_ELEMENTS = 5_000_000  # a few seconds; a policy's condition is bounded before it runs (language/cel_cost.py)
+MAX_ELEMENTS = 5_000_000  # a few seconds; a policy's condition is bounded before it runs (language/cel/cost.py)
 
 Evaluate = Callable[[Mapping[str, object]], object]
 

@@ -13,25 +13,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from policyengine.language.binding_documents import Policies, read_binding
 from policyengine.language.bundle import encode
-from policyengine.language.catalog_documents import read_controls, read_facts
-from policyengine.language.cel import Environment
+from policyengine.language.cel.front import Environment
 from policyengine.language.codes import WAIVER_CODES
-from policyengine.language.corim_documents import check_tag_versions
 from policyengine.language.diagnostics import Report, errors, has_errors, in_order
 from policyengine.language.documents import Documents, ReadFile, gather, read_file
-from policyengine.language.fleet_documents import check_vendors, read_fleet, read_party
+from policyengine.language.kinds.binding import Policies, read_binding
+from policyengine.language.kinds.catalog import read_controls, read_facts
+from policyengine.language.kinds.corim import check_tag_versions
+from policyengine.language.kinds.fleet import check_vendors, read_fleet, read_party
+from policyengine.language.kinds.policy import WrittenPolicy, policy_name, read_policy
+from policyengine.language.kinds.test import read_policy_test
+from policyengine.language.kinds.trust import read_anchors, read_profile, read_reference_values
+from policyengine.language.kinds.waiver import read_waiver
 from policyengine.language.layout import check_owner, is_document, missing_files
 from policyengine.language.nodes import scalars, text
 from policyengine.language.page import Page
-from policyengine.language.policy_documents import WrittenPolicy, policy_name, read_policy
 from policyengine.language.regions import with_ends
 from policyengine.language.surroundings import Surroundings
-from policyengine.language.test_documents import read_policy_test
 from policyengine.language.test_lints import note_untested
-from policyengine.language.trust_documents import read_anchors, read_profile, read_reference_values
-from policyengine.language.waiver_documents import read_waiver
 from policyengine.model.corim import CorimReader, no_reader
 from policyengine.model.diagnostic import Diagnostic, Level
 from policyengine.model.ids import Digest, PartyName, PolicyName, digest_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from policyengine.language.cel_constant import constant_value
+from policyengine.language.cel.constant import constant_value
 from policyengine.language.nodes import Scalar, YamlNode, at, items, text
 from policyengine.language.page import Page
 from policyengine.model.expression import And, Call, Node, Or, walk

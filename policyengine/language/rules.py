@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from policyengine.language.cel import Environment
-from policyengine.language.cel_constant import constant_value
-from policyengine.language.cel_problems import ConditionError
+from policyengine.language.cel.constant import constant_value
+from policyengine.language.cel.front import Environment
+from policyengine.language.cel.problems import ConditionError
 from policyengine.language.nodes import Scalar, YamlNode, at, fields, items, text, texts
 from policyengine.language.page import Page
 from policyengine.language.rule_lints import check_overlaps, check_parts

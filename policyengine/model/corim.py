@@ -1,4 +1,4 @@
-"""What a compiler of policies needs of a signed CoRIM, without knowing how one is read (attestation.corim_states)."""
+"""What a compiler of policies needs of a signed CoRIM, without knowing how one is read (attestation.corim.states)."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from policyengine.attestation.checks import Check, Outcome
-from policyengine.attestation.ek import CHAIN, KEY, judge_endorsement
-from policyengine.attestation.tpm_credential import ENTROPY_BYTES, make_credential
-from policyengine.attestation.tpm_keys import name_of
-from policyengine.attestation.tpm_quote import NAME_HASH, judge_ak
-from policyengine.attestation.tpm_structures import PublicArea, read_public
+from policyengine.attestation.tpm.credential import ENTROPY_BYTES, make_credential
+from policyengine.attestation.tpm.ek import CHAIN, KEY, judge_endorsement
+from policyengine.attestation.tpm.keys import name_of
+from policyengine.attestation.tpm.quote import NAME_HASH, judge_ak
+from policyengine.attestation.tpm.structures import PublicArea, read_public
 from policyengine.services.errors import RefusedError
 from policyengine.services.nonces import NonceKey, demand_live, open_nonce
 from policyengine.services.policies import PolicyShelf

@@ -7,29 +7,24 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from types import ModuleType
 
-from policyengine.attestation import (
-    cca,
-    cca_claims,
-    cmw,
-    corim,
-    cose,
-    cose_mac0,
-    dice_rules,
-    ear_claims,
-    eat,
-    eat_claims,
-    eat_submods,
-    ek,
-    jose,
-    pop,
-    psa_claims,
-    tpm,
-    tpm_certify,
-    tpm_quote,
-    tpm_statement,
-)
+from policyengine.attestation import cose, cose_mac0, jose, pop
+from policyengine.attestation.cca import appraisal as cca
+from policyengine.attestation.cca import claims as cca_claims
 from policyengine.attestation.check_pages import page_of
 from policyengine.attestation.checks import Requirement
+from policyengine.attestation.cmw import wrapper as cmw
+from policyengine.attestation.corim import signed as corim
+from policyengine.attestation.dice import rules as dice_rules
+from policyengine.attestation.eat import appraisal as eat
+from policyengine.attestation.eat import claims as eat_claims
+from policyengine.attestation.eat import result_claims as ear_claims
+from policyengine.attestation.eat import submods as eat_submods
+from policyengine.attestation.psa import claims as psa_claims
+from policyengine.attestation.tpm import appraisal as tpm
+from policyengine.attestation.tpm import certify as tpm_certify
+from policyengine.attestation.tpm import ek
+from policyengine.attestation.tpm import quote as tpm_quote
+from policyengine.attestation.tpm import statement as tpm_statement
 from policyengine.services import counters
 
 _STATING: tuple[ModuleType, ...] = (

@@ -14,9 +14,9 @@ from policyengine.attestation.anchors import EvidenceKey, TrustAnchors
 from policyengine.attestation.checks import Outcome
 from policyengine.attestation.formats import KeyBinding, Verified
 from policyengine.attestation.registry import Registry
-from policyengine.attestation.tpm import MEDIA_TYPE as TPM
-from policyengine.attestation.tpm_certify import csr_key
-from policyengine.attestation.tpm_evidence import read_evidence
+from policyengine.attestation.tpm.appraisal import MEDIA_TYPE as TPM
+from policyengine.attestation.tpm.certify import csr_key
+from policyengine.attestation.tpm.evidence import read_evidence
 from policyengine.attestation.verifier import BUILT_IN, verify
 from policyengine.model.endorsements import ReferenceValues
 from policyengine.model.ids import DeviceId

@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from policyengine.attestation.corim_states import read_endorsed
+from policyengine.attestation.corim.states import read_endorsed
 from policyengine.errors import quoted
-from policyengine.language.corim_documents import foreign_names, signers_of
+from policyengine.language.kinds.corim import foreign_names, signers_of
 from policyengine.model.corim import EndorsedCorim, RefusedCorim
 from policyengine.model.endorsements import Release
 from policyengine.model.ids import PartyName

@@ -13,9 +13,9 @@ import hmac
 
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.formats import Verified
-from policyengine.attestation.tpm_evidence import TpmEvidence, read_evidence
-from policyengine.attestation.tpm_keys import key_of, thumbprint_of
-from policyengine.attestation.tpm_structures import PublicArea
+from policyengine.attestation.tpm.evidence import TpmEvidence, read_evidence
+from policyengine.attestation.tpm.keys import key_of, thumbprint_of
+from policyengine.attestation.tpm.structures import PublicArea
 from policyengine.services.activation import activation_secret
 from policyengine.services.claimants import (
     Claimant,

@@ -14,7 +14,7 @@ import yaml
 from policyengine.decision.errors import CelError
 from policyengine.decision.functions import FUNCTIONS
 from policyengine.decision.optionals import none, of
-from policyengine.language.cel_functions import Function, Overload
+from policyengine.language.cel.functions import Function, Overload
 from policyengine.model.types import STRING
 from tests.conformance.running import FailedError, evaluate, native
 

@@ -16,8 +16,8 @@ from policyengine.decision.functions import FUNCTIONS, Function
 from policyengine.decision.lists import items
 from policyengine.decision.network import address, block
 from policyengine.decision.values import contains, key_value
-from policyengine.language.cel_functions import Function as Declaration
-from policyengine.language.cel_functions import Overload
+from policyengine.language.cel.functions import Function as Declaration
+from policyengine.language.cel.functions import Overload
 from policyengine.model.types import DYN
 from tests.conformance.running import FailedError, evaluate
 

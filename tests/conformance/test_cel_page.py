@@ -12,7 +12,7 @@ from policyengine.decision.functions import FUNCTIONS
 from policyengine.decision.lists import MAX_RANGE
 from policyengine.decision.plain import MAX_ELEMENTS
 from policyengine.decision.weight import MAX_WRITTEN
-from policyengine.language.cel_text import MAX_CHARACTERS, MAX_NESTING
+from policyengine.language.cel.text import MAX_CHARACTERS, MAX_NESTING
 from tests.conformance.known import CEL_SPEC, CERBOS
 from tests.conformance.running import answered
 from tests.conformance.variations import FAILS, REFUSED, TRUE, lines

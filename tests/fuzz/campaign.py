@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from policyengine.attestation.errors import MalformedEvidenceError, UnsupportedMediaTypeError
 from policyengine.attestation.formats import Verified
-from policyengine.attestation.vector_case import Judged
+from policyengine.attestation.vectors.case import Judged
 from tests.fuzz.edits import mutated
 from tests.fuzz.targets import Target
 

@@ -15,16 +15,20 @@ from pathlib import Path
 
 import cbor2
 
-from policyengine.attestation import cbor, cca, cmw, corim, pop, vectors
+from policyengine.attestation import cbor, pop
 from policyengine.attestation.anchors import TrustAnchors
-from policyengine.attestation.corim_states import reference_states
-from policyengine.attestation.dice_cdi import read_cdi_certificate
-from policyengine.attestation.dice_certificate import read_certificate
-from policyengine.attestation.eat_envelope import CWT, JWT
-from policyengine.attestation.eventlog import read_log
+from policyengine.attestation.cca import appraisal as cca
+from policyengine.attestation.cmw import wrapper as cmw
+from policyengine.attestation.corim import signed as corim
+from policyengine.attestation.corim.states import reference_states
+from policyengine.attestation.dice.cdi import read_cdi_certificate
+from policyengine.attestation.dice.certificate import read_certificate
+from policyengine.attestation.eat.envelope import CWT, JWT
 from policyengine.attestation.formats import Verified
-from policyengine.attestation.tpm_structures import read_attest, read_public, read_signature
-from policyengine.attestation.vector_case import Case, Judged
+from policyengine.attestation.tpm.eventlog import read_log
+from policyengine.attestation.tpm.structures import read_attest, read_public, read_signature
+from policyengine.attestation.vectors import index as vectors
+from policyengine.attestation.vectors.case import Case, Judged
 from policyengine.attestation.verifier import READABLE, verify
 from policyengine.model.base64url import base64url
 from policyengine.simulation import tpm

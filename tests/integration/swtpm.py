@@ -13,8 +13,8 @@ from pathlib import Path
 from cryptography import x509
 
 from pki import der
-from policyengine.attestation.tpm_keys import spki_of
-from policyengine.attestation.tpm_structures import read_public
+from policyengine.attestation.tpm.keys import spki_of
+from policyengine.attestation.tpm.structures import read_public
 
 PROGRAMS = ("swtpm", "swtpm_setup", "tpm2_quote", "tpm2_activatecredential")
 EK_HANDLE, EK_CERTIFICATE = "0x81010001", "0x1c00002"

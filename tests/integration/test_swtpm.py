@@ -16,15 +16,15 @@ import pytest
 
 from pki.certificates import load_certificate, split_certificates
 from policyengine.attestation.anchors import TrustAnchors, thumbprint
-from policyengine.attestation.ek import judge_endorsement
 from policyengine.attestation.formats import Verified
-from policyengine.attestation.tpm import MEDIA_TYPE
-from policyengine.attestation.tpm_certify import judge_certification
-from policyengine.attestation.tpm_credential import ENTROPY_BYTES, make_credential
-from policyengine.attestation.tpm_evidence import Certification, statement
-from policyengine.attestation.tpm_keys import key_of, name_of
-from policyengine.attestation.tpm_statement import trusted
-from policyengine.attestation.tpm_structures import read_public
+from policyengine.attestation.tpm.appraisal import MEDIA_TYPE
+from policyengine.attestation.tpm.certify import judge_certification
+from policyengine.attestation.tpm.credential import ENTROPY_BYTES, make_credential
+from policyengine.attestation.tpm.ek import judge_endorsement
+from policyengine.attestation.tpm.evidence import Certification, statement
+from policyengine.attestation.tpm.keys import key_of, name_of
+from policyengine.attestation.tpm.statement import trusted
+from policyengine.attestation.tpm.structures import read_public
 from policyengine.attestation.verifier import verify
 from policyengine.simulation import tpm_log
 from policyengine.simulation.tpm import make_tpm_evidence

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pki.certificates import load_certificate, split_certificates
 from policyengine.adapters.device_client import Answer, Connection
-from policyengine.attestation.tpm import MEDIA_TYPE
-from policyengine.attestation.tpm_keys import thumbprint_of
-from policyengine.attestation.tpm_structures import read_public
+from policyengine.attestation.tpm.appraisal import MEDIA_TYPE
+from policyengine.attestation.tpm.keys import thumbprint_of
+from policyengine.attestation.tpm.structures import read_public
 from policyengine.model.base64url import base64url
 from policyengine.model.challenge import bound_nonce
 from policyengine.simulation import tpm_log

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from policyengine.attestation import tpm_certify, vectors
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.checks import Outcome
 from policyengine.attestation.formats import Verified
+from policyengine.attestation.tpm import certify as tpm_certify
+from policyengine.attestation.vectors import index as vectors
 from tests.unit.attestation import test_pop, test_tpm_checks, tpm_device
 
 OWN = tuple(Path(__file__).parents[1] / "vectors" / name for name in ("attestation", "formats", "dice", "corim"))

@@ -15,22 +15,17 @@ from unittest.mock import patch
 import cbor2
 
 from pki.chain import ValidatedPath
-from policyengine.attestation import (
-    cca,
-    corim,
-    cose,
-    cose_mac0,
-    jose,
-    pop,
-    psa,
-    psa_profiles,
-    tpm_algorithms,
-    tpm_statement,
-)
+from policyengine.attestation import cose, cose_mac0, jose, pop
 from policyengine.attestation.anchors import TrustedKey
+from policyengine.attestation.cca import appraisal as cca
 from policyengine.attestation.checks import Check, Requirement
-from policyengine.attestation.tpm_keys import key_of
-from policyengine.attestation.tpm_vectors import SHA1_BANK
+from policyengine.attestation.corim import signed as corim
+from policyengine.attestation.psa import appraisal as psa
+from policyengine.attestation.psa import profiles as psa_profiles
+from policyengine.attestation.tpm import algorithms as tpm_algorithms
+from policyengine.attestation.tpm import statement as tpm_statement
+from policyengine.attestation.tpm.keys import key_of
+from policyengine.attestation.vectors.tpm import SHA1_BANK
 
 _failed = Requirement.failed
 Replacement = tuple[object, str, object]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from policyengine.adapters.starter import starter_files
 from policyengine.language.bundle import encode
 from policyengine.language.compiler import compile_tree
-from policyengine.language.formatting import formatted
+from policyengine.language.formatting.formatter import formatted
 from policyengine.language.nodes import plain
 from policyengine.language.reader import read
 

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from policyengine.attestation import (
-    cca,
-    cca_claims,
-    cmw,
-    cose,
-    cose_mac0,
-    ear_claims,
-    eat,
-    eat_claims,
-    eat_submods,
-    jose,
-    pop,
-    psa_claims,
-)
+from policyengine.attestation import cose, cose_mac0, jose, pop
+from policyengine.attestation.cca import appraisal as cca
+from policyengine.attestation.cca import claims as cca_claims
 from policyengine.attestation.checks import Requirement
+from policyengine.attestation.cmw import wrapper as cmw
+from policyengine.attestation.eat import appraisal as eat
+from policyengine.attestation.eat import claims as eat_claims
+from policyengine.attestation.eat import result_claims as ear_claims
+from policyengine.attestation.eat import submods as eat_submods
+from policyengine.attestation.psa import claims as psa_claims
 from policyengine.services import counters
 
 PAGES: dict[str, tuple[ModuleType, ...]] = {

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from policyengine.attestation import corim
 from policyengine.attestation.anchor_files import load_anchors
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.checks import Requirement
+from policyengine.attestation.corim import signed as corim
 from policyengine.attestation.errors import MalformedEvidenceError
-from policyengine.attestation.vectors import CaseResult, run
+from policyengine.attestation.vectors.index import CaseResult, run
 from tests.vectors import make_corim as ours
 
 OWN = Path(__file__).parents[2] / "vectors" / "corim"

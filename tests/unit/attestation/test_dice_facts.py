@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from pki import der
 from policyengine.attestation.anchors import TrustAnchors, thumbprint
-from policyengine.attestation.dice import MEDIA_TYPE
+from policyengine.attestation.dice.appraisal import MEDIA_TYPE
 from policyengine.attestation.formats import Freshness, Verified
 from policyengine.attestation.verifier import verify
 from policyengine.model.endorsements import ReferenceComponent, ReferenceValues, Release

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from policyengine.attestation import dice_rules
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.checks import Requirement
-from policyengine.attestation.vectors import CaseResult, run
+from policyengine.attestation.dice import rules as dice_rules
+from policyengine.attestation.vectors.index import CaseResult, run
 from tests.vectors import make_dice as ours
 
 OWN = Path(__file__).parents[2] / "vectors" / "dice"

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from policyengine.attestation import cca
 from policyengine.attestation.anchors import TrustAnchors
+from policyengine.attestation.cca import appraisal as cca
 from policyengine.attestation.formats import Verified
 from policyengine.attestation.verifier import verify
 from policyengine.model.base64url import base64url

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from policyengine.attestation import corim
 from policyengine.attestation.checks import Requirement
-from policyengine.attestation.corim_profiles import PROFILES
+from policyengine.attestation.corim import signed as corim
+from policyengine.attestation.corim.profiles import PROFILES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "endorsements.md").read_text()
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policyengine.attestation import eventlog
 from policyengine.attestation.errors import MalformedEvidenceError
-from policyengine.attestation.eventlog_replay import difference, false_data, replay
-from policyengine.attestation.tpm_algorithms import SHA256, SHA384
+from policyengine.attestation.tpm import eventlog
+from policyengine.attestation.tpm.algorithms import SHA256, SHA384
+from policyengine.attestation.tpm.eventlog_replay import difference, false_data, replay
 from policyengine.simulation import tpm_log
 from policyengine.simulation.tpm_log import Record
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from policyengine.attestation import vectors
 from policyengine.attestation.anchors import TrustAnchors
+from policyengine.attestation.vectors import index as vectors
 from tests.unit.attestation.requirements import of_formats
 from tests.vectors import make_formats as ours
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from policyengine.attestation import cose, psa_claims, vectors
+from policyengine.attestation import cose
 from policyengine.attestation.anchor_files import load_anchors
 from policyengine.attestation.checks import Requirement
+from policyengine.attestation.psa import claims as psa_claims
+from policyengine.attestation.vectors import index as vectors
 from tests.vectors import make_attestation as ours
 
 OWN = Path(__file__).parents[2] / "vectors" / "attestation"

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from policyengine.attestation import ear, eat, psa
+from policyengine.attestation.eat import appraisal as eat
+from policyengine.attestation.eat import result as ear
 from policyengine.attestation.errors import FormatConflictError, UnsupportedMediaTypeError
 from policyengine.attestation.media_type import MediaType
+from policyengine.attestation.psa import appraisal as psa
 from policyengine.attestation.registry import Registry
 from policyengine.attestation.verifier import BUILT_IN, READABLE
 

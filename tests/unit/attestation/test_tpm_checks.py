@@ -9,11 +9,14 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from policyengine.attestation import ek, tpm_certify, tpm_quote, tpm_statement
-from policyengine.attestation import tpm as tpm_format
 from policyengine.attestation.anchors import TrustAnchors, thumbprint
 from policyengine.attestation.checks import Outcome, Requirement
-from policyengine.attestation.tpm_statement import Rules
+from policyengine.attestation.tpm import appraisal as tpm_format
+from policyengine.attestation.tpm import certify as tpm_certify
+from policyengine.attestation.tpm import ek
+from policyengine.attestation.tpm import quote as tpm_quote
+from policyengine.attestation.tpm import statement as tpm_statement
+from policyengine.attestation.tpm.statement import Rules
 from policyengine.simulation import tpm, tpm_log
 from tests.unit.attestation.tpm_device import (
     AK,

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine.attestation.errors import MalformedEvidenceError
-from policyengine.attestation.tpm_algorithms import SHA256
-from policyengine.attestation.tpm_credential import ENTROPY_BYTES, Credential, make_credential, oaep
-from policyengine.attestation.tpm_structures import PublicArea, read_public
+from policyengine.attestation.tpm.algorithms import SHA256
+from policyengine.attestation.tpm.credential import ENTROPY_BYTES, Credential, make_credential, oaep
+from policyengine.attestation.tpm.structures import PublicArea, read_public
 from policyengine.simulation import tpm
 from tests.unit.attestation.tpm_device import AK, DEVICE_KEY, rsa_key
 

@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from policyengine.attestation.errors import MalformedEvidenceError
-from policyengine.attestation.tpm_evidence import read_evidence
-from policyengine.attestation.tpm_keys import key_of, name_of, qualified_name
-from policyengine.attestation.tpm_structures import Certified, Quoted, read_attest, read_public, read_signature
+from policyengine.attestation.tpm.evidence import read_evidence
+from policyengine.attestation.tpm.keys import key_of, name_of, qualified_name
+from policyengine.attestation.tpm.structures import Certified, Quoted, read_attest, read_public, read_signature
 from policyengine.simulation import tpm
 from tests.unit.attestation.tpm_device import (
     AK,

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from policyengine.attestation import tpm_vectors
 from policyengine.attestation.anchors import TrustAnchors
-from policyengine.attestation.vectors import CaseResult, run
+from policyengine.attestation.vectors import tpm as tpm_vectors
+from policyengine.attestation.vectors.index import CaseResult, run
 
 NO_ANCHORS = TrustAnchors()  # these cases bring their keys among their files
 Cases = dict[str, dict[str, Any]]

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from policyengine.language.cel import Environment, PlainEnvironment
-from policyengine.language.cel_functions import Function, Overload
+from policyengine.language.cel.front import Environment, PlainEnvironment
+from policyengine.language.cel.functions import Function, Overload
 from policyengine.model.expression import (
     And,
     Bind,

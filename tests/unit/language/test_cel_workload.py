@@ -9,8 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from policyengine.language.cel import PlainEnvironment
-from policyengine.language.cel_functions import Function, Overload
+from policyengine.language.cel.front import PlainEnvironment
+from policyengine.language.cel.functions import Function, Overload
 from policyengine.model.expression import Call, Comprehension, walk
 from policyengine.model.expression_json import from_document, to_document
 from policyengine.model.types import BOOL, DYN, STRING, TIMESTAMP, map_of

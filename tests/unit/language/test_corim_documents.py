@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from policyengine.attestation.corim_states import read_endorsed
+from policyengine.attestation.corim.states import read_endorsed
 from policyengine.attestation.reference import Match, compare
 from policyengine.language.compiler import Compilation, compile_tree
 from policyengine.model.endorsements import ReferenceValues

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policyengine.language.formatting import formatted
+from policyengine.language.formatting.formatter import formatted
 
 HEAD = "apiVersion: policyengine/v1\nkind: Fleet\nmetadata: {name: north}\n"
 

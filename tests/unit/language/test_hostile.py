@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policyengine.language.catalog_documents import TYPES
+from policyengine.language.kinds.catalog import TYPES
 from tests.unit.language.repository import base, certificate, compiled, replaced
 
 

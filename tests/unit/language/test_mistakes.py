@@ -223,7 +223,7 @@ def test_every_code_has_a_planted_mistake() -> None:
 def test_the_table_of_codes_is_complete() -> None:
     """Every code that the compiler or an adapter can give is in the table, and no other."""
     families = {code.split(".")[0] for code in codes.MEANINGS}
-    sources = [*Path(codes.__file__).parent.glob("*.py"), Path(tree.__file__), Path(git.__file__)]
+    sources = [*Path(codes.__file__).parent.rglob("*.py"), Path(tree.__file__), Path(git.__file__)]
     written: set[str] = set()
     errors: set[str] = set()
     for source in sources:

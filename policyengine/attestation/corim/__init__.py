@@ -1,0 +1,1 @@
+"""Signed CoRIM: endorsements and reference values."""

@@ -1,0 +1,1 @@
+"""DICE evidence."""

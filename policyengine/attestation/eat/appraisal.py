@@ -1,0 +1,187 @@
+"""Entity Attestation Tokens (RFC 9711) as CWT and as JWT, in the media types of RFC 9782.
+
+The order of work: read the envelope, judge it (`cose`, `jose`), read the claims, judge them (`eat_claims`), look into
+the submodules (`eat_submods`), and only if nothing failed turn what is believed into facts.
+
+A profile with rules of its own goes to them: a CWT that declares a PSA profile is judged as a PSA token, whichever
+media type it came with, and results of other verifiers (EAR) are no evidence. Claims that nobody signed (UCCS, UJCS)
+are refused: they need a secure channel that ends in the attester itself, which no check-in has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from policyengine.attestation.anchors import SharedKey, TrustAnchors, TrustedKey
+from policyengine.attestation.cca import claims as cca_claims
+from policyengine.attestation.checks import Check, Requirement, nothing_failed
+from policyengine.attestation.eat import claims as eat
+from policyengine.attestation.eat.envelope import CWT, JWT, Token, announced_by, read_cwt, read_jwt, read_token
+from policyengine.attestation.eat.facts import add_facts
+from policyengine.attestation.eat.result_profiles import PROFILES as RESULT_PROFILES
+from policyengine.attestation.eat.submods import SUBMODS, Kind, Submodule, submodules
+from policyengine.attestation.errors import MalformedEvidenceError
+from policyengine.attestation.formats import Format, Freshness, KeyBinding, Verified
+from policyengine.attestation.media_type import MediaType
+from policyengine.attestation.psa import appraisal as psa
+from policyengine.attestation.psa import profiles as psa_profiles
+from policyengine.attestation.signatures import Algorithm
+from policyengine.model.endorsements import ReferenceValues
+from policyengine.model.ids import digest_of
+
+NAME = "eat"
+UNSIGNED = ("application/eat-ucs+cbor", "application/eat-ucs+json")
+MAX_TOKENS = 8  # nested tokens judged in one piece of evidence, each at the cost of a signature
+MAX_LEVELS = 3  # tokens in tokens
+
+NESTED = Requirement(
+    id="eat.nested",
+    clause="RFC 9711 section 4.2.18.1.2",
+    expected=f"at most {MAX_TOKENS} well-formed tokens, at most {MAX_LEVELS} deep",
+)
+
+_ELSEWHERE = frozenset({*psa_profiles.PROFILES, *cca_claims.PROFILES, cca_claims.REALM_PROFILE, *RESULT_PROFILES})
+
+
+def appraise(
+    evidence: bytes,
+    *,
+    media_type: str,
+    nonce: bytes,
+    anchors: TrustAnchors,
+    endorsements: ReferenceValues | None,
+    now: datetime,
+) -> Verified:
+    """Return what can be believed of a token; raises MalformedEvidenceError if it does not parse."""
+    essence, announced = announced_by(media_type)
+    token = read_token(evidence, essence, anchors)
+    if essence == CWT and token.raw is not None and psa_profiles.declared(token.raw):
+        return psa.appraise(
+            evidence, media_type=media_type, nonce=nonce, anchors=anchors, endorsements=endorsements, now=now
+        )
+    context = _Context(nonce=nonce, anchors=anchors, now=now, announced=announced)
+    judged = context.judged(token, level=0)
+    facts: dict[str, object] = {}
+    binding = None
+    signer, algorithm = token.signed.signer, token.signed.algorithm
+    if signer and algorithm and nothing_failed(judged.checks):
+        facts = _envelope_facts(signer, algorithm, token.claims, digest_of(evidence))
+        add_facts(facts, token.claims, judged.parts)
+        binding = KeyBinding(key=signer.key, thumbprint=signer.thumbprint, proof="eat.signature")
+    return Verified(
+        media_type=media_type,
+        facts=facts,
+        complete=(),
+        decoded=token.raw or {},
+        naming=_named,
+        key_binding=binding,
+        signer=signer.thumbprint if signer else None,
+        checks=judged.checks,
+        digest=digest_of(evidence),
+        freshness=Freshness.NONCE,
+    )
+
+
+def appraise_unsigned(
+    evidence: bytes,  # noqa: ARG001 - nothing unsigned is believed, whatever it says
+    *,
+    media_type: str,  # noqa: ARG001
+    nonce: bytes,  # noqa: ARG001
+    anchors: TrustAnchors,  # noqa: ARG001
+    endorsements: ReferenceValues | None,  # noqa: ARG001
+    now: datetime,  # noqa: ARG001
+) -> Verified:
+    """Refuse claims without a signature (RFC 9711 section 9.1, RFC 9781): raises MalformedEvidenceError."""
+    raise MalformedEvidenceError("eat.unsigned", "anybody on the way could have written claims without a signature")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """All checks of one token, and the claims of its believed parts by path."""
+
+    checks: tuple[Check, ...]
+    parts: tuple[tuple[str, eat.Claims], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Context:
+    """What all tokens of one piece of evidence are judged against."""
+
+    nonce: bytes
+    anchors: TrustAnchors
+    now: datetime
+    announced: str | None = None
+
+    def judged(self, token: Token, *, level: int) -> _Judged:
+        """Return what becomes of `token`, which lies `level` tokens deep."""
+        if token.raw is None:
+            return _Judged(checks=(*token.signed.checks, *_UNREACHED), parts=())
+        found = submodules(token.claims, token.encoding)
+        nested, believed = self._nested(found.found, level=level)
+        announced = self.announced if level == 0 else None
+        checks = (
+            *token.signed.checks,
+            eat.check_profile(token.claims, announced=announced, elsewhere=_ELSEWHERE),
+            *eat.check_claims(token.claims, self.nonce, self.now),
+            found.check,
+            nested,
+        )
+        own = tuple((each.path, each.content) for each in found.found if each.kind is Kind.CLAIMS)
+        return _Judged(checks=checks, parts=(*own, *believed))
+
+    def _nested(self, found: tuple[Submodule, ...], *, level: int) -> tuple[Check, tuple[tuple[str, eat.Claims], ...]]:
+        """Return the check over the tokens inside, and the claims of those that a trusted key signed and that hold."""
+        tokens = [each for each in found if each.kind in {Kind.CWT, Kind.JWT}]
+        if not tokens:
+            return NESTED.absent, ()
+        if len(tokens) > MAX_TOKENS or level >= MAX_LEVELS:
+            return NESTED.failed(f"{len(tokens)} tokens, {level + 1} deep"), ()
+        believed: list[tuple[str, eat.Claims]] = []
+        for each in tokens:
+            try:
+                token = (read_cwt if each.kind is Kind.CWT else read_jwt)(each.content, self.anchors)
+                judged = self.judged(token, level=level + 1)
+            except MalformedEvidenceError as error:
+                return NESTED.failed(f"{each.path}: {error.code}"), ()
+            if token.signed.signer and nothing_failed(judged.checks):
+                believed.append((each.path, token.claims))
+                believed += [(f"{each.path}/{path}", claims) for path, claims in judged.parts]
+        return NESTED.passed, tuple(believed)
+
+
+_UNREACHED = (*eat.UNREACHED, SUBMODS.unreached, NESTED.unreached)
+
+
+def _envelope_facts(
+    signer: TrustedKey | SharedKey, algorithm: Algorithm, claims: eat.Claims, digest: str
+) -> dict[str, object]:
+    evidence: dict[str, object] = {"format": NAME, "verified": True, "algorithm": algorithm.name, "digest": digest}
+    profile = claims.get(eat.PROFILE)
+    if profile is not None:
+        evidence["profile"] = profile if isinstance(profile, str) else profile.hex()
+    return {
+        "evidence": evidence,
+        "identity": {"kind": "iak", "key_thumbprint": signer.thumbprint, "verified": True},
+    }
+
+
+def _named(claims: Mapping[Any, Any]) -> dict[str, object]:
+    """Return the claims by name, those we do not know by their key."""
+    return {eat.NAMES.get(key, str(key)) if type(key) is int else str(key): value for key, value in claims.items()}
+
+
+FORMAT = Format(
+    name=NAME,
+    media_types=(MediaType(essence=CWT), MediaType(essence=JWT)),
+    appraise=appraise,
+    any_profile=frozenset({CWT, JWT}),
+)
+UNSIGNED_FORMAT = Format(
+    name="eat-ucs",
+    media_types=tuple(MediaType(essence=essence) for essence in UNSIGNED),
+    appraise=appraise_unsigned,
+    any_profile=frozenset(UNSIGNED),
+)

@@ -1,0 +1,162 @@
+"""The submodules of a token (RFC 9711 section 4.2.18): claims of the same signer, other tokens, and digests.
+
+Claims of a submodule are as good as the token's own, whose signature covers them. A token inside a token is believed
+only by its own signature, as any evidence; what no trusted key signed gives no fact and does no harm. A digest stands
+for claims kept elsewhere and says nothing until they are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from policyengine.attestation.checks import Check, Outcome, Requirement
+from policyengine.attestation.eat import claims as eat
+from policyengine.attestation.eat import json as eat_json
+from policyengine.attestation.plain_text import is_plain_text
+from policyengine.model.base64url import from_base64url
+
+MAX_SUBMODS = 64  # submodules of one token with all inside them; the RFC's largest example has four
+MAX_LEVELS = 4  # of submodules in submodules; each level of tokens costs a signature
+
+SUBMODS = Requirement(
+    id="eat.submods",
+    clause="RFC 9711 section 4.2.18",
+    expected=f"1 to {MAX_SUBMODS} submodules, at most {MAX_LEVELS} deep, each with sound claims, a token or a digest",
+)
+# Digest lengths by COSE algorithm (RFC 9054) and by the name of the same hash.
+_DIGEST_SIZES: Mapping[object, int] = {
+    -16: 32,
+    -43: 48,
+    -44: 64,
+    "sha-256": 32,
+    "sha-384": 48,
+    "sha-512": 64,
+    "SHA-256": 32,
+    "SHA-384": 48,
+    "SHA-512": 64,
+    "sha256": 32,
+    "sha384": 48,
+    "sha512": 64,
+}
+
+
+class Kind(Enum):
+    """What stands in a submodule."""
+
+    CLAIMS = "claims"
+    CWT = "cwt"
+    JWT = "jwt"
+    BUNDLE = "bundle"
+    DIGEST = "digest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submodule:
+    """A submodule by its path of names; `content` is claims in CBOR form, a token's bytes, or a digest's parts."""
+
+    path: str
+    kind: Kind
+    content: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submodules:
+    """The check, and every submodule found, the outer before the inner; none if the check failed."""
+
+    check: Check
+    found: tuple[Submodule, ...]
+
+
+class _UnsoundError(Exception):
+    """A submodule that is none, and why."""
+
+
+def submodules(claims: eat.Claims, encoding: Encoding) -> Submodules:
+    """Return the submodules of `claims`, which are in CBOR form and came in `encoding`."""
+    if eat.SUBMODS not in claims:
+        return Submodules(check=SUBMODS.absent, found=())
+    try:
+        found = tuple(_walk(claims[eat.SUBMODS], encoding, path="", level=1))
+    except _UnsoundError as unsound:
+        return Submodules(check=SUBMODS.failed(str(unsound)), found=())
+    if len(found) > MAX_SUBMODS:
+        return Submodules(check=SUBMODS.failed(f"{len(found)} submodules"), found=())
+    return Submodules(check=SUBMODS.passed, found=found)
+
+
+def _walk(value: object, encoding: Encoding, *, path: str, level: int) -> Iterator[Submodule]:
+    if not isinstance(value, Mapping) or not 0 < len(value) <= MAX_SUBMODS:
+        raise _UnsoundError(f"{path or 'the claim'} holds no submodules")
+    if level > MAX_LEVELS:
+        raise _UnsoundError(f"{path} is too deep")
+    for name, each in value.items():
+        if not is_plain_text(name):
+            raise _UnsoundError("a name is no plain text")
+        inner = f"{path}/{name}" if path else name
+        kind, content = _cbor(each) if encoding is Encoding.CBOR else _json(each)
+        if kind is None:
+            raise _UnsoundError(f"{inner} is neither claims nor a token nor a digest")
+        yield Submodule(path=inner, kind=kind, content=content)
+        if kind is Kind.CLAIMS:
+            _demand_sound(content, inner)
+            if eat.SUBMODS in content:
+                yield from _walk(content[eat.SUBMODS], encoding, path=inner, level=level + 1)
+
+
+def _demand_sound(claims: eat.Claims, path: str) -> None:
+    failed = [check for check in eat.check_optional(claims) if check.result is Outcome.FAIL]
+    if failed:
+        raise _UnsoundError(f"{path}: {failed[0].id} is {failed[0].seen}")
+
+
+def _cbor(value: object) -> tuple[Kind | None, Any]:
+    if isinstance(value, Mapping):
+        return Kind.CLAIMS, value
+    if type(value) is bytes:
+        return Kind.CWT, value
+    if type(value) is str:
+        return Kind.JWT, value.encode()
+    return _digest(value)
+
+
+def _json(value: object) -> tuple[Kind | None, Any]:
+    if isinstance(value, dict):
+        return Kind.CLAIMS, eat_json.canonical(value)
+    if not isinstance(value, list) or len(value) != 2:
+        return None, None
+    selector, content = value
+    if selector == "JWT" and isinstance(content, str):
+        return Kind.JWT, content.encode("utf-8", "surrogatepass")
+    if selector == "CBOR" and isinstance(content, str):
+        decoded = from_base64url(content.rstrip("="))
+        return (Kind.CWT, decoded) if decoded is not None else (None, None)
+    if selector == "BUNDLE" and isinstance(content, list):
+        return Kind.BUNDLE, content
+    return _json_digest(content) if selector == "DIGEST" else (None, None)
+
+
+def _json_digest(value: object) -> tuple[Kind | None, Any]:
+    if not isinstance(value, list) or len(value) != 2 or not isinstance(value[1], str):
+        return None, None
+    return _digest([value[0], from_base64url(value[1].rstrip("="))])
+
+
+def _digest(value: object) -> tuple[Kind | None, Any]:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        return None, None
+    algorithm, digest = value
+    if type(algorithm) not in {int, str} or type(digest) is not bytes or not 32 <= len(digest) <= 64:
+        return None, None
+    if len(digest) != _DIGEST_SIZES.get(algorithm, len(digest)):
+        return None, None
+    return Kind.DIGEST, (algorithm, digest)
+
+
+class Encoding(Enum):
+    """How a token's claims are encoded."""
+
+    CBOR = "cbor"
+    JSON = "json"

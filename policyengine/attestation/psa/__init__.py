@@ -1,0 +1,1 @@
+"""PSA attestation tokens."""

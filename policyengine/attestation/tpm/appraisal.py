@@ -1,0 +1,166 @@
+"""TPM 2.0 check-ins: a quote over our challenge, the PCR values it digests, and what else shows how the device booted.
+
+The order of work: read the container (`tpm_evidence`), judge the quote (`tpm_quote`), the EK (`ek`), the event log
+(`eventlog_replay`) and the certification of a key (`tpm_certify`), and only if nothing failed turn them into facts.
+Reading can raise; judging never does.
+
+The attestation key is found among the anchors the caller gave: those it admitted after credential activation
+(`tpm_credential`). An EK chain alone makes nobody trusted, for anybody can show the certificate of another's TPM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from policyengine.attestation.anchors import TrustAnchors, TrustedKey
+from policyengine.attestation.checks import Check, Requirement, nothing_failed
+from policyengine.attestation.formats import Format, Freshness, KeyBinding, Verified
+from policyengine.attestation.media_type import MediaType
+from policyengine.attestation.tpm import eventlog_replay
+from policyengine.attestation.tpm.algorithms import Hash
+from policyengine.attestation.tpm.certify import judge_certification
+from policyengine.attestation.tpm.claims import claims_of
+from policyengine.attestation.tpm.ek import JudgedEndorsement, judge_endorsement
+from policyengine.attestation.tpm.eventlog import EventLog
+from policyengine.attestation.tpm.evidence import TpmEvidence, read_evidence
+from policyengine.attestation.tpm.facts import facts_of
+from policyengine.attestation.tpm.quote import JudgedQuote, Standing, judge_quote, selected_values
+from policyengine.attestation.tpm.statement import algorithm_name
+from policyengine.model.endorsements import ReferenceValues
+from policyengine.model.ids import Digest, digest_of
+
+NAME = "tpm2"
+MEDIA_TYPE = "application/vnd.policyengine.tpm+cbor"
+
+_SIGNING_KEYS = (ec.EllipticCurvePublicKey, rsa.RSAPublicKey)
+
+REPLAY = Requirement(
+    id="tpm.eventlog-replay",
+    clause="TCG PC Client Platform Firmware Profile section 10.2",
+    expected="a log that leads to every quoted PCR it extends, and to PCRs 0 to 7",
+)
+DATA = Requirement(
+    id="tpm.eventlog-data",
+    clause="TCG PC Client Platform Firmware Profile section 10.4.1",
+    expected="separators, actions and variables whose digest is that of their data",
+)
+
+
+def appraise(
+    evidence: bytes,
+    *,
+    media_type: str,
+    nonce: bytes,
+    anchors: TrustAnchors,
+    endorsements: ReferenceValues | None,
+    now: datetime,
+) -> Verified:
+    """Return what can be believed of a TPM check-in; raises MalformedEvidenceError if it does not parse."""
+    return judge(
+        read_evidence(evidence),
+        digest=digest_of(evidence),
+        media_type=media_type,
+        nonce=nonce,
+        anchors=anchors,
+        endorsements=endorsements,
+        now=now,
+    )
+
+
+def judge(
+    parts: TpmEvidence,
+    *,
+    digest: Digest,
+    media_type: str,
+    nonce: bytes,
+    anchors: TrustAnchors,
+    endorsements: ReferenceValues | None,
+    now: datetime,
+) -> Verified:
+    """Return what can be believed of `parts`, however they came; `digest` is of the bytes they came in."""
+    quote = judge_quote(parts, nonce=nonce, signers=anchors.signers)
+    endorsement = judge_endorsement(parts.ek, parts.ek_chain, anchors=anchors.certificates, now=now)
+    certified, certify_checks = _certified(parts, quote, nonce)
+    checks = (*quote.checks, *endorsement.checks, *_log_checks(parts, quote), *certify_checks)
+    facts: dict[str, object] = {}
+    binding = None
+    key = quote.signer.key if quote.signer else None
+    if quote.signer and isinstance(key, _SIGNING_KEYS) and nothing_failed(checks):
+        facts = _envelope_facts(parts, digest) | facts_of(
+            parts, standing=quote.standing, endorsement=endorsement, endorsements=endorsements, now=now
+        )
+        facts["identity"] = _identity(quote, quote.signer, endorsement)
+        thumbprint = quote.signer.thumbprint
+        binding = KeyBinding(
+            key=key,
+            thumbprint=thumbprint,
+            proof="tpm.ak-signature",
+            chain=_vouching(quote, endorsement),
+            certified=certified,
+        )
+    return Verified(
+        media_type=media_type,
+        facts=facts,
+        complete=(),
+        decoded={"tpm": parts},
+        naming=claims_of,
+        key_binding=binding,
+        signer=quote.signer.thumbprint if quote.signer else None,
+        checks=checks,
+        digest=digest,
+        freshness=Freshness.NONCE,
+    )
+
+
+def _log_checks(parts: TpmEvidence, quote: JudgedQuote) -> tuple[Check, Check]:
+    if parts.log is None:
+        return REPLAY.absent, DATA.absent
+    if not nothing_failed(quote.checks):
+        return REPLAY.unreached, DATA.unreached
+    banks = selected_values(parts)
+    found = [eventlog_replay.difference(parts.log, bank, values) for bank, values in banks.items()]
+    differences = [each for each in found if each]
+    if differences or not banks:
+        return REPLAY.failed(differences[0] if differences else "a log without PCR values"), DATA.unreached
+    return REPLAY.passed, _data(parts.log, banks)
+
+
+def _data(log: EventLog, banks: Mapping[Hash, object]) -> Check:
+    for bank in banks:
+        lie = eventlog_replay.false_data(log, bank)
+        if lie:
+            return DATA.failed(lie)
+    return DATA.passed
+
+
+def _certified(parts: TpmEvidence, quote: JudgedQuote, nonce: bytes) -> tuple[str | None, tuple[Check, ...]]:
+    if parts.certification is None:
+        return None, ()
+    checks, certified = judge_certification(
+        parts.certification, nonce=nonce, ak=parts.ak, ek=parts.ek, candidates=quote.candidates
+    )
+    return certified, checks
+
+
+def _vouching(quote: JudgedQuote, endorsement: JudgedEndorsement) -> tuple[x509.Certificate, ...]:
+    """Return the EK's path, which vouches for an AK that stands below that EK and for no other."""
+    return endorsement.path.chain if quote.standing is Standing.BELOW_EK and endorsement.path is not None else ()
+
+
+def _envelope_facts(parts: TpmEvidence, digest: Digest) -> dict[str, object]:
+    algorithm = algorithm_name(parts.quote.signature)
+    return {"evidence": {"format": NAME, "verified": True, "algorithm": algorithm, "digest": digest}}
+
+
+def _identity(quote: JudgedQuote, signer: TrustedKey, endorsement: JudgedEndorsement) -> dict[str, object]:
+    identity: dict[str, object] = {"kind": "ak", "key_thumbprint": signer.thumbprint, "verified": True}
+    if quote.standing is Standing.BELOW_EK and endorsement.path is not None:
+        identity["anchor"] = endorsement.path.anchor.subject.rfc4514_string()
+    return identity
+
+
+FORMAT = Format(name=NAME, media_types=(MediaType(essence=MEDIA_TYPE),), appraise=appraise)

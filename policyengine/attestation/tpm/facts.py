@@ -1,0 +1,122 @@
+"""Facts that a believed TPM check-in gives (`boot`, `pcrs`, `software`, `tpm`); what it does not prove is absent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from policyengine.attestation.reference import Comparison, Match, compare
+from policyengine.attestation.tpm.algorithms import SHA256, Hash
+from policyengine.attestation.tpm.ek import JudgedEndorsement, tpm_identity
+from policyengine.attestation.tpm.eventlog_facts import boot_facts, firmware_version
+from policyengine.attestation.tpm.evidence import TpmEvidence
+from policyengine.attestation.tpm.quote import Standing, selected_values
+from policyengine.attestation.tpm.structures import Attest
+from policyengine.model.endorsements import ReferenceValues
+
+_DIGESTS = {"sha256": "sha-256", "sha384": "sha-384", "sha512": "sha-512"}
+_SHA256_PCR = f"{SHA256.bank}:"
+_CRTM = "s-crtm"  # the static core root of trust for measurement: the firmware that measures first
+
+
+def facts_of(
+    evidence: TpmEvidence,
+    *,
+    standing: Standing,
+    endorsement: JudgedEndorsement,
+    endorsements: ReferenceValues | None,
+    now: datetime,
+) -> dict[str, object]:
+    """Return the groups that `evidence`, of which no check failed, proves; compared with `endorsements` at `now`."""
+    values = selected_values(evidence)
+    pcrs = {f"{bank.bank}:{pcr}": value.hex() for bank, shown in values.items() for pcr, value in shown.items()}
+    boot = _boot(evidence, values)
+    software, comparison = _software(_rows(evidence, values, pcrs, endorsements), endorsements, now)
+    if standing is not Standing.UNPROVEN:
+        boot["reset_count"] = evidence.quote.attest.reset_count
+    if comparison.svn is not None:
+        boot["svn"] = comparison.svn
+    groups: dict[str, object] = {
+        "boot": boot,
+        "endorsement": comparison.endorsement,
+        "pcrs": pcrs,
+        "software": software,
+        "tpm": _tpm(evidence.quote.attest, standing, endorsement),
+    }
+    return {name: group for name, group in groups.items() if group}
+
+
+def _boot(evidence: TpmEvidence, values: Mapping[Hash, Mapping[int, bytes]]) -> dict[str, object]:
+    """Return what the log says, by the first quoted bank that shows it: all banks replayed, so they do not differ."""
+    if evidence.log is None:
+        return {}
+    found = (boot_facts(evidence.log, bank, pcrs.keys()) for bank, pcrs in values.items())
+    return next((facts for facts in found if facts), {})
+
+
+def _rows(
+    evidence: TpmEvidence,
+    values: Mapping[Hash, Mapping[int, bytes]],
+    pcrs: Mapping[str, str],
+    endorsements: ReferenceValues | None,
+) -> list[dict[str, object]]:
+    """Return what is measured as components.
+
+    A PCR stands for all that was measured into it, in order: it is a component where reference values name it, as
+    `sha256:4`. A digest in a log proves less, because what runs can always extend a good digest too.
+    """
+    named = _named(endorsements)
+    rows = [_row(name, digest) for name, digest in pcrs.items() if name in named and name.startswith(_SHA256_PCR)]
+    return rows + _crtm(evidence, values)
+
+
+def _named(endorsements: ReferenceValues | None) -> frozenset[str]:
+    return frozenset(name for name, _ in endorsements.by_component) if endorsements else frozenset()
+
+
+def _software(
+    rows: list[dict[str, object]], endorsements: ReferenceValues | None, now: datetime
+) -> tuple[list[dict[str, object]], Comparison]:
+    """Return `rows` compared with the reference values, and what came of comparing those that are known."""
+    named = _named(endorsements)
+    known = [row for row in rows if row["name"] in named and row["digest_alg"] == "sha-256"]
+    if not known:
+        return rows, Comparison(matches=())
+    comparison = compare([(str(row["name"]), str(row["digest"])) for row in known], endorsements=endorsements, now=now)
+    for row, match in zip(known, comparison.matches, strict=True):
+        row["match"] = match.value
+        if comparison.version is not None:
+            row.setdefault("version", comparison.version)
+        if comparison.svn is not None:
+            row["svn"] = comparison.svn
+    return rows, comparison
+
+
+def _row(name: str, digest: str) -> dict[str, object]:
+    return {"name": name, "type": "pcr", "digest": digest, "digest_alg": "sha-256", "match": Match.NONE.value}
+
+
+def _crtm(evidence: TpmEvidence, values: Mapping[Hash, Mapping[int, bytes]]) -> list[dict[str, object]]:
+    if evidence.log is None:
+        return []
+    for bank, pcrs in values.items():
+        found = firmware_version(evidence.log, bank, pcrs.keys())
+        if found is not None:
+            row = _row(_CRTM, found.digest.hex())
+            return [row | {"type": "firmware", "version": found.version, "digest_alg": _DIGESTS[bank.bank]}]
+    return []
+
+
+def _tpm(attest: Attest, standing: Standing, endorsement: JudgedEndorsement) -> dict[str, object]:
+    tpm: dict[str, object] = {}
+    if standing is not Standing.UNPROVEN:
+        tpm["fw_version"] = firmware_text(attest.firmware_version)
+    if standing is Standing.BELOW_EK and endorsement.path is not None:
+        stated = tpm_identity(endorsement.path.leaf)
+        tpm |= {name: stated[name] for name in ("manufacturer", "model") if name in stated}
+    return tpm
+
+
+def firmware_text(version: int) -> str:
+    """Return a firmware version as vendors write it: four numbers of 16 bits (`7.85.4555.0`)."""
+    return ".".join(str(version >> shift & 0xFFFF) for shift in (48, 32, 16, 0))

@@ -1,0 +1,1 @@
+"""Conditions: CEL text to checked, typed expressions."""

@@ -1,0 +1,1 @@
+"""Policy files in one canonical form."""

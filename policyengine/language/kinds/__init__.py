@@ -1,0 +1,1 @@
+"""One module a kind of document: nodes to model values."""
