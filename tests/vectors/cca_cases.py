@@ -22,10 +22,10 @@ def point(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
 
-def cose_key(key: ec.EllipticCurvePrivateKey, *, curve: int = 2) -> bytes:
+def cose_key(key: ec.EllipticCurvePrivateKey, *, curve: int = 2, also: dict[int, object] | None = None) -> bytes:
     encoded = point(key)
     half = len(encoded) // 2
-    return cbor2.dumps({1: 2, -1: curve, -2: encoded[1 : half + 1], -3: encoded[half + 1 :]})
+    return cbor2.dumps({1: 2, -1: curve, -2: encoded[1 : half + 1], -3: encoded[half + 1 :]} | (also or {}))
 
 
 REALM: dict[object, object] = {
@@ -117,6 +117,9 @@ def binding_cases() -> list[Case]:
         cca("realm-key-hash-sha-1", token(*sha1), "cca.binding", "twenty bytes, by a hash that is broken"),
         cca("realm-key-off-the-curve", token(*bound(b"\x04" + bytes(96))), "cca.realm-key"),
         cca("realm-key-cut-short", token(*bound(point(REALM_KEY)[:-1])), "cca.realm-key"),
+        cca("realm-key-for-its-algorithm", token(*bound(cose_key(REALM_KEY, also={3: -35, 4: [1, 2]})))),
+        cca("realm-key-for-another-algorithm", token(*bound(cose_key(REALM_KEY, also={3: -7}))), "cca.realm-key"),
+        cca("realm-key-for-another-use", token(*bound(cose_key(REALM_KEY, also={4: [7]}))), "cca.realm-key"),
         cca("realm-key-of-another-curve", token(*bound(cose_key(REALM_KEY, curve=1))), "cca.realm-key"),
         cca("realm-key-ed25519", token(*bound(ed25519_key)), "cca.realm-key"),
         cca("platform-missing", collection({44241: parts[44241]}), "cca.collection"),

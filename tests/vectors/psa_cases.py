@@ -42,6 +42,11 @@ def cases() -> list[Case]:
         psa("first-no-software-measured", changed(FIRST, n75006=None, n75007=1), reason="a device may measure nothing"),
         psa("first-software-and-no-software", changed(FIRST, n75007=1), "psa.software", "one or the other"),
         psa("first-no-software-two", changed(FIRST, n75006=None, n75007=2), "psa.software", "only 1 is defined"),
+        psa("first-no-software-true", changed(FIRST, n75006=None, n75007=True), "psa.software", "true is not 1"),
+        psa(
+            "second-no-software", changed(SECOND, c2399=None, n75007=1), "psa.software", "only profile 1 has that claim"
+        ),
+        psa("tfm-no-software", changed(CLAIMS, c2399=None, n75007=1), "psa.software", "only profile 1 has that claim"),
         psa("first-boot-seed-absent", changed(FIRST, n75004=None), "psa.boot-seed", "mandatory in this profile"),
         psa("first-boot-seed-16-bytes", changed(FIRST, n75004=bytes(16)), "psa.boot-seed", "32 in this profile"),
         psa("first-profile-absent", changed(FIRST, n75000=None), "psa.profile"),

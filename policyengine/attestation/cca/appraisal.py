@@ -61,7 +61,8 @@ _read_claims = cbor.reader(0, 1, 32, 37, 111)
 _read_key = cbor.reader()
 # SEC 1 section 2.3.3 by length, RFC 9053 table 18 by number.
 _BY_POINT = {65: ec.SECP256R1(), 97: ec.SECP384R1(), 133: ec.SECP521R1()}
-_BY_NUMBER = {1: ec.SECP256R1(), 2: ec.SECP384R1(), 3: ec.SECP521R1()}
+_BY_NUMBER = {1: (ec.SECP256R1(), ES256), 2: (ec.SECP384R1(), ES384), 3: (ec.SECP521R1(), ES512)}
+_VERIFY = 2  # a key operation (RFC 9052 table 5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,8 +194,11 @@ def _cose_key(stated: bytes) -> tuple[ec.EllipticCurve | None, bytes]:
     if not isinstance(key, Mapping) or key.get(1) != 2:
         return None, b""
     number, x, y = key.get(-1), key.get(-2), key.get(-3)
-    curve = _BY_NUMBER.get(number) if type(number) is int else None
-    if curve is None or type(x) is not bytes or type(y) is not bytes:
+    curve, algorithm = _BY_NUMBER.get(number, (None, None)) if type(number) is int else (None, None)
+    if curve is None or algorithm is None or type(x) is not bytes or type(y) is not bytes:
+        return None, b""
+    uses = key.get(4, (_VERIFY,))
+    if key.get(3, algorithm.id) != algorithm.id or not isinstance(uses, list | tuple) or _VERIFY not in uses:
         return None, b""
     size = (curve.key_size + 7) // 8
     return (curve, b"\x04" + x + y) if len(x) == len(y) == size else (None, b"")

@@ -55,6 +55,11 @@ class Rules(Protocol):
         """Whether a boot seed must be there."""
         ...
 
+    @property
+    def software_required(self) -> bool:
+        """Whether components must be listed; else a claim may say instead that nothing was measured."""
+        ...
+
 
 PROFILE_IS_KNOWN = Requirement(
     id="psa.profile", clause="RFC 9783 section 4.5.2", expected="a PSA profile, and the one that the media type names"
@@ -93,7 +98,7 @@ def check_claims(claims: Claims, nonce: bytes, rules: Rules) -> tuple[Check, ...
         _certification(claims, rules),
         _lifecycle(claims),
         _seed(claims, rules),
-        _software(claims),
+        _software(claims, rules),
         _indicator(claims),
     )
 
@@ -155,11 +160,12 @@ def _seed(claims: Claims, rules: Rules) -> Check:
     return SEED.passed if type(value) is bytes and len(value) in rules.seed_sizes else SEED.failed(described(value))
 
 
-def _software(claims: Claims) -> Check:
+def _software(claims: Claims, rules: Rules) -> Check:
     components = claims.get(SOFTWARE)
-    if NO_MEASUREMENTS in claims:
+    if not rules.software_required and NO_MEASUREMENTS in claims:
         stated = claims[NO_MEASUREMENTS]
-        return COMPONENTS.absent if stated == 1 and components is None else COMPONENTS.failed(f"both, or {stated!a}")
+        alone = type(stated) is int and stated == 1 and SOFTWARE not in claims
+        return COMPONENTS.absent if alone else COMPONENTS.failed(f"both, or {stated!a}")
     problem = software_problem(components)
     return COMPONENTS.failed(problem) if problem else COMPONENTS.passed
 

@@ -23,12 +23,16 @@ _EAN = re.compile(r"[0-9]{13}(?:-[0-9]{5})?", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What one profile asks for. `keys`: its claim key by that of RFC 9783; None if they are equal."""
+    """What one profile asks for. `keys`: its claim key by that of RFC 9783; None if they are equal.
+
+    `software_required`: whether its tokens list components; else one may say instead that nothing was measured.
+    """
 
     name: str
     certification: re.Pattern[str]
     seed_sizes: range
     seed_required: bool
+    software_required: bool = True
     keys: Mapping[int, int] | None = None
 
     def canonical(self, claims: psa.Claims) -> psa.Claims:
@@ -55,6 +59,7 @@ FIRST = Profile(
     certification=_EAN,
     seed_sizes=range(32, 33),
     seed_required=True,
+    software_required=False,
     keys={
         psa.PROFILE: -75000,
         psa.CLIENT_ID: -75001,
