@@ -7,9 +7,10 @@ them answers. A new structure adds one row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from pki.certificates import certificate_facts, load_certificate, split_certificates
 from pki.errors import PkiError
@@ -63,8 +64,8 @@ def seen_in(content: bytes, *, registry: Registry, now: datetime) -> Inspection:
                 said = structure.read(content)
             except (MalformedEvidenceError, PkiError):
                 continue
-            rows = tuple(_flat("", said, structure.clause))
-            return Inspection(read_as=structure.name, known_by="its structure", rows=rows[:MAX_ROWS])
+            rows = _bounded(_flat("", said, structure.clause))
+            return Inspection(read_as=structure.name, known_by="its structure", rows=rows)
     found = [each for each in _candidates(content, registry, now) if each.claims]
     if not found:
         raise MalformedEvidenceError("inspect.unknown", "it is nothing known; say what it is by --media-type")
@@ -94,8 +95,13 @@ def _read(evidence: bytes, media_type: str, registry: Registry, now: datetime) -
 
 
 def _inspected(evidence: bytes, found: Verified, *, known_by: str) -> Inspection:
-    rows = _envelope(evidence, found.claims) or tuple(_flat("", found.claims, _clause(found.media_type)))
-    return Inspection(read_as=found.media_type, known_by=known_by, rows=rows[:MAX_ROWS])
+    rows = _envelope(evidence, found.claims) or _flat("", found.claims, _clause(found.media_type))
+    return Inspection(read_as=found.media_type, known_by=known_by, rows=_bounded(rows))
+
+
+def _bounded(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Return at most MAX_ROWS of `rows`; names may be a device's own words, so they are shown as values are."""
+    return tuple((shown(name), clause, value) for name, clause, value in islice(rows, MAX_ROWS))
 
 
 def _envelope(evidence: bytes, claims: Mapping[str, object]) -> tuple[Row, ...]:

@@ -15,6 +15,7 @@ from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.inspection import Inspection, seen_in
 from policyengine.attestation.verifier import READABLE
 from policyengine.cli.main import app
+from policyengine.model.base64url import base64url
 from policyengine.simulation import tpm
 from tests.fuzz.edits import mutated
 from tests.unit.attestation import psa_device, test_pop, tpm_device
@@ -49,6 +50,13 @@ def test_a_file_is_recognised_and_every_part_has_a_clause(name: str) -> None:
     assert found.read_as == name
     assert found.rows
     assert all(clause for _, clause, _ in found.rows)
+
+
+@pytest.mark.parametrize("name", ["\\ud800", "\\u001b[31m"])
+def test_what_a_device_calls_a_claim_is_shown_as_harmlessly_as_its_value(name: str) -> None:
+    """A half character would end the command with a fault, an escape sequence would repaint the reader's terminal."""
+    token = ".".join(base64url(part.encode()) for part in ('{"alg":"ES256"}', f'{{"{name}":1,"eat_nonce":"AA"}}', "x"))
+    assert all(row[0].isprintable() for row in inspected(token.encode()).rows)
 
 
 @settings(max_examples=150)
