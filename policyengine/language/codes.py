@@ -31,6 +31,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "cel.unknown-function": "A condition calls a function that does not exist.",
         "cel.unknown-let": "A condition names a let that its policy does not write before it.",
         "cel.unknown-param": "A condition names a param that its policy does not have.",
+        "cel.unknown-value": "A condition compares a fact with a text that this fact never has.",
         "cel.version": "A version in a condition is ill-formed.",
         "cel.version-compare": "Versions are compared by an operator instead of `atLeast`, `below` or `within`.",
         "controls.duplicate": "A control is declared twice.",

@@ -60,6 +60,10 @@ class Page:
         """Report at character `offset` of `scalar`'s value what keeps the tree from compiling."""
         self._add(Level.ERROR, position_inside(self.document.source, scalar, offset), code, message, advice)
 
+    def warning_inside(self, scalar: Scalar, offset: int, code: str, message: str, advice: str = "") -> None:
+        """Report at character `offset` of `scalar`'s value what is probably not meant."""
+        self._add(Level.WARNING, position_inside(self.document.source, scalar, offset), code, message, advice)
+
     def warning(self, node: YamlNode, code: str, message: str, advice: str = "") -> None:
         """Report at `node` what is probably not meant."""
         self._add(Level.WARNING, (node.line, node.column), code, message, advice)

@@ -10,6 +10,7 @@ from datetime import timedelta
 from policyengine.language.cel.constant import constant_value
 from policyengine.language.cel.front import Environment
 from policyengine.language.cel.problems import ConditionError
+from policyengine.language.known_values import Known
 from policyengine.language.nodes import Scalar, YamlNode, at, fields, items, text, texts
 from policyengine.language.page import Page
 from policyengine.language.rule_lints import check_overlaps, check_parts
@@ -38,9 +39,10 @@ class RuleSetting:
     policy: PolicyName
     schema: FactSchema
     environment: Environment
+    known: Known
 
 
-def environment_of(page: Page, params: Mapping[str, ParamSpec], facts: Environment) -> Environment:
+def environment_of(page: Page, params: Mapping[str, ParamSpec], facts: Environment, known: Known) -> Environment:
     """Return the environment in which the policy's conditions compile, its lets included; reports lets in error.
 
     A let may use those written before it.
@@ -49,6 +51,7 @@ def environment_of(page: Page, params: Mapping[str, ParamSpec], facts: Environme
     for name, node in fields(page.spec, "let").entries.items():
         if isinstance(node, Scalar):
             environment = _with_let(page, environment, name, node)
+            known.check(page, node, environment.lets[name])
     return environment
 
 
@@ -88,7 +91,7 @@ def _rule(page: Page, node: YamlNode, rule_id: str, setting: RuleSetting) -> Ite
         check_message(page, message, setting.schema)
     evidence = _evidence(page, node)
     require = at(node, "require")
-    condition = compile_condition(page, require, setting.environment) if isinstance(require, Scalar) else None
+    condition = _condition(page, require, setting) if isinstance(require, Scalar) else None
     if condition is None:
         return
     yield Rule(
@@ -104,10 +107,10 @@ def _rule(page: Page, node: YamlNode, rule_id: str, setting: RuleSetting) -> Ite
     )
 
 
-def compile_condition(page: Page, require: Scalar, environment: Environment) -> Node | None:
+def _condition(page: Page, require: Scalar, setting: RuleSetting) -> Node | None:
     """Return the compiled condition at `require`, or None with everything wrong with it reported."""
     try:
-        condition = environment.condition(str(require.value)).node
+        condition = setting.environment.condition(str(require.value)).node
     except ConditionError as refused:
         _report(page, require, refused)
         return None
@@ -119,6 +122,7 @@ def compile_condition(page: Page, require: Scalar, environment: Environment) -> 
         )
     else:
         check_parts(page, require, condition)
+        setting.known.check(page, require, condition)
     return condition
 
 

@@ -30,7 +30,7 @@ def selector_of(page: Page, path: tuple[Step, ...], fleet: Fleet | None) -> Sele
 
 
 def _check_values(page: Page, key: str, values: tuple[Scalar, ...], fleet: Fleet | None) -> None:
-    known = _known_values(key, fleet)
+    known = known_values(key, fleet)
     if known is None:
         return
     for one in values:
@@ -39,7 +39,7 @@ def _check_values(page: Page, key: str, values: tuple[Scalar, ...], fleet: Fleet
             page.error(one, "selector.unknown-value", f"there is no {key} `{shown}`", did_you_mean(shown, known))
 
 
-def _known_values(key: str, fleet: Fleet | None) -> frozenset[str] | None:
+def known_values(key: str, fleet: Fleet | None) -> frozenset[str] | None:
     """Return the values that `key` can have, or None when they cannot be listed."""
     if key in ("criticality", "lifecycle"):
         return frozenset(CORE_SCHEMA.field(("device", key)).values)

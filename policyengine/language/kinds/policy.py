@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from policyengine.language.diagnostics import did_you_mean
 from policyengine.language.kinds.params import check_directions, read_params
+from policyengine.language.known_values import Known
 from policyengine.language.nodes import Scalar, YamlNode, at, fields, scalars, text, texts
 from policyengine.language.page import Page
 from policyengine.language.rules import RuleSetting, check_uses, environment_of, read_rules, written_ids
@@ -37,9 +38,9 @@ def read_policy(page: Page, around: Surroundings) -> WrittenPolicy:
     _check_controls(page, around)
     params = read_params(page, around)
     check_uses(page)
-    setting = RuleSetting(
-        policy=policy_name(page), schema=around.schema, environment=environment_of(page, params, around.environment)
-    )
+    known = Known(schema=around.schema, fleet=around.fleet)
+    environment = environment_of(page, params, around.environment, known)
+    setting = RuleSetting(policy=policy_name(page), schema=around.schema, environment=environment, known=known)
     rules = read_rules(page, setting)
     check_directions(page, params, rules)
     scope = owner.scope if owner is not None else Selector()

@@ -92,6 +92,7 @@ EDITS = [
     ("binding.above-ceiling", BIND, "action: limited", "action: «deny"),
     ("binding.matches-nothing", BIND, "{site: {in: [plant-a]}}", "«{class: {in: [sensor]}}"),
     ("cel.unknown-fact", BOOT, "boot.secure &&", "boot.«secur &&"),
+    ("cel.unknown-value", BOOT, "require: boot.secure &&", "require: boot.lifecycle != «'debgu' &&"),
     ("cel.not-bool", BOOT, "require: identity.verified", "require: «identity.kind"),
     ("cel.version-compare", BOOT, LATEST, "model.latest_version «== params.min_version"),
     ("controls.duplicate", "controls/etsi.yaml", "start-up}", 'start-up}\n    - {id: «"etsi:5.7-1", title: Again}'),
@@ -267,6 +268,40 @@ def test_a_suggestion_names_the_fact_that_was_meant() -> None:
     text = replaced(BOOT, "boot.secure &&", "boot.secur &&")
     (found,) = compiled({BOOT: text}).diagnostics
     assert "boot.secure" in found.help
+
+
+UNKNOWN_VALUES = [
+    ("boot.mode in ['locked', «'prodution']", "did you mean `production`?"),
+    ("software.all(s, «'revokd' != s.match)", "did you mean `revoked`?"),
+    ("cel.bind(wanted, boot.mode == «'lockd', wanted || boot.secure)", "did you mean `locked`?"),
+    ("device.site != «'plant-b'", "did you mean `plant-a`?"),
+    ("device.criticality == «'hihg'", "did you mean `high`?"),
+]
+
+
+@pytest.mark.parametrize(("condition", "advice"), UNKNOWN_VALUES, ids=[one[0] for one in UNKNOWN_VALUES])
+def test_a_text_that_a_fact_never_has_is_marked(condition: str, advice: str) -> None:
+    marked = replaced(BOOT, "require: identity.verified", f'require: "{condition}"')
+    found = [one for one in compiled({BOOT: marked.replace("«", "")}).diagnostics if one.code == "cel.unknown-value"]
+    assert [(one.file, one.line, one.column) for one in found] == [place_of_mark(BOOT, marked)]
+    assert found[0].help == advice
+
+
+def test_a_text_that_a_fact_never_has_is_marked_once_where_a_let_says_it() -> None:
+    marked = replaced(BOOT, "left: cert.not_after - now", "left: cert.not_after - now\n    bad: boot.mode == «'lokced'")
+    marked = marked.replace("require: identity.verified", "require: let.bad && boot.secure")
+    marked = marked.replace(
+        "require: evidence.age < params.max_age", "require: let.bad || evidence.age < params.max_age"
+    )
+    found = [one for one in compiled({BOOT: marked.replace("«", "")}).diagnostics if one.code == "cel.unknown-value"]
+    assert [(one.file, one.line, one.column) for one in found] == [place_of_mark(BOOT, marked)]
+
+
+def test_any_text_may_stand_beside_a_fact_whose_values_nobody_lists() -> None:
+    text = replaced(
+        BOOT, "require: identity.verified", "require: boot.seed != '00' && software.exists(s, s.name == 'x')"
+    )
+    assert compiled({BOOT: text}).diagnostics == ()
 
 
 def test_a_version_param_tightens_under_the_models_scheme() -> None:
