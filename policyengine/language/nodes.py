@@ -45,11 +45,15 @@ Step = str | int
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One YAML document of a file. `source` is the file's text, for places inside a scalar."""
+    """One YAML document of a file. `source` is the file's text, for places inside a scalar.
+
+    `cut` says that reading stopped inside it, so that what is missing may stand in the rest.
+    """
 
     file: str
     source: str
     root: YamlNode
+    cut: bool = False
 
     def place(self, node: YamlNode) -> Place:
         """Return where `node` stands."""

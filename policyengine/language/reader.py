@@ -215,7 +215,7 @@ class _Composer:
         while self.stack:
             self._close()
         if self.root is not None:
-            self.broken.append(Document(file=self.file, source=self.source, root=self.root))
+            self.broken.append(Document(file=self.file, source=self.source, root=self.root, cut=True))
 
     def _open(self, event: CollectionStartEvent) -> None:
         self._check_decoration(event, event.tag)

@@ -43,6 +43,8 @@ def _unique_items(_: object, wanted: bool, items: object, __: object) -> Iterato
 
 
 _Validator = extend(Draft202012Validator, {"uniqueItems": _unique_items})  # type: ignore[no-untyped-call]  # the stubs leave it bare
+# What the part of a document that was not read may still put right.
+_OF_THE_REST = frozenset({"required", "type", "minItems", "minProperties"})
 _COMMON = "common.json#/$defs/"
 _OWN = "#/$defs/"
 
@@ -55,11 +57,15 @@ def schema_text(name: str) -> str:
 def check_shape(document: Document) -> tuple[Diagnostic, ...]:
     """Return what in `document` differs from the shape of its kind."""
     if not isinstance(document.root, Fields):
+        if document.cut:
+            return ()
         return (_refused(document, "schema.type", "a document must be a mapping of keys", "start with `apiVersion:`"),)
     kind = kind_of(document)
     if kind is None:
-        return (_unknown_kind(document),)
+        return () if document.cut and at(document.root, "kind") is None else (_unknown_kind(document),)
     found = _validator(kind).iter_errors(plain(document.root))
+    if document.cut:
+        found = (error for error in found if error.validator not in _OF_THE_REST)
     return tuple(one for error in found for one in diagnostics_of(document, error))
 
 

@@ -118,7 +118,9 @@ def _type(document: Document, error: ValidationError) -> Translation:
         written = _TOKEN.match(document.source, node.index)
         shown = written.group()[:_MAX_SHOWN] if written else str(error.instance)
         message = f"`{shown}` without quotes is a number, text is needed at `{_where(error)}`"
-        yield _at(document, node, "schema.unquoted-number", message, f'write "{shown}" in quotes')
+        fits = re.search(str(_schema(error).get("pattern", "")), shown) is not None
+        advice = f'write "{shown}" in quotes' if fits else _advice(error)
+        yield _at(document, node, "schema.unquoted-number", message, advice)
         return
     words = " or ".join(_TYPE_WORDS[name] for name in expected)
     yield _at(document, node, "schema.type", f"`{_where(error)}` must be {words}", _advice(error))

@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 from policyengine.language.diagnostics import did_you_mean
 from policyengine.language.nodes import Fields, Items, Scalar, YamlNode
 from policyengine.language.page import Page
+from policyengine.language.scalars import resolve
 from policyengine.model.schema import FactSchema, FieldSpec
 from policyengine.model.times import InvalidTimeError, parse_duration, parse_moment
 from policyengine.model.types import Kind, Type
 from policyengine.model.version import MAX_VERSION
 
 MAX_LENGTH = timedelta(days=36_525)  # 100 years: added to any time we see it is still a time, and whole in JSON
+
+NO_MOMENT = datetime.max.replace(tzinfo=UTC)  # in place of a time that is none, which is reported
 
 _NAMES = {
     Kind.BOOL: "`true` or `false`",
@@ -124,8 +127,26 @@ def _wrong(page: Page, node: YamlNode, kind: Type) -> None:
     if isinstance(node, Scalar) and isinstance(node.value, float | int) and kind.kind in (Kind.STRING, Kind.VERSION):
         page.error(node, "value.type", f"`{node.value}` without quotes is not text", f'write "{node.value}" in quotes')
         return
+    if isinstance(node, Scalar) and isinstance(node.value, str) and _is_quoted(node.value, kind):
+        message = f'`"{node.value[:80]}"` in quotes is text, not {_NAMES[kind.kind]}'
+        page.error(node, "value.type", message, "remove the quotes")
+        return
     shown = f"`{str(node.value)[:80]}`" if isinstance(node, Scalar) else "this"
     page.error(node, "value.type", f"{shown} is not {_NAMES[kind.kind]}", f"write {_NAMES[kind.kind]}")
+
+
+def _is_quoted(written: str, kind: Type) -> bool:
+    """Return whether `written` without its quotes would be of type `kind`."""
+    bare = resolve(written)
+    match kind.kind:
+        case Kind.BOOL:
+            return isinstance(bare, bool)
+        case Kind.INT:
+            return isinstance(bare, int) and not isinstance(bare, bool)
+        case Kind.DOUBLE:
+            return isinstance(bare, int | float) and not isinstance(bare, bool)
+        case _:
+            return False
 
 
 def duration_at(page: Page, node: YamlNode) -> timedelta:
@@ -147,4 +168,4 @@ def length_at(page: Page, node: YamlNode) -> timedelta:
 def moment_at(page: Page, node: YamlNode) -> datetime:
     """Return the moment at `node`; the end of time, and a report, when it cannot be one."""
     found = _time(page, node, Type(kind=Kind.TIMESTAMP)) if isinstance(node, Scalar) else None
-    return found if isinstance(found, datetime) else datetime.max.replace(tzinfo=UTC)
+    return found if isinstance(found, datetime) else NO_MOMENT

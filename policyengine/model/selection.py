@@ -91,5 +91,11 @@ def is_within(inner: Selector, outer: Selector, fleet: Fleet) -> bool:
     return all(inside.get(key, Allowed()).is_within(outside[key]) for key in others)
 
 
+def leaves_nothing(selector: Selector, exclude: Selector | None, fleet: Fleet) -> bool:
+    """Return whether no device of `fleet` can match `selector` and not `exclude`."""
+    excluded = exclude is not None and is_within(selector, exclude, fleet)
+    return excluded or selects_nothing(selector, fleet)
+
+
 def _names_models(keys: Iterable[str]) -> bool:
     return not MODEL_KEYS.isdisjoint(keys)

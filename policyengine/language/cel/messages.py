@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from policyengine.language.cel.habits import function_meant, name_meant, operator_meant
 from policyengine.language.cel.names import PARAMS
 from policyengine.language.cel.problems import CelProblem, quoted
 from policyengine.language.cel.text import LET, LET_NAME, SourceText, too_deep
@@ -53,6 +54,8 @@ class Vocabulary:
         if any(name.startswith(f"{group}.") for group in (PARAMS, LET)):
             group = name.partition(".")[0]
             return _suggestion(name, [known for known in self.names if known.startswith(f"{group}.")])
+        if meant := name_meant(name):
+            return f"did you mean `{meant}`?"
         facts = [".".join(path) for path, _ in self.schema.leaves()]
         return _suggestion(name, [*self.schema.roots, *self.names, *facts])
 
@@ -81,6 +84,8 @@ class Vocabulary:
         """Return the help for the unknown function `name`."""
         if name in _MACROS:
             return f"it is written {_MACROS[name]}"
+        if meant := function_meant(name):
+            return f"did you mean `{meant}`?"
         return _suggestion(name, sorted(self.functions))
 
 
@@ -201,7 +206,7 @@ class _Reading:
     def unexpected(self, found: str) -> CelProblem:
         """Return the problem of a token that cannot stand here."""
         shown = "end of the condition" if found == "<EOF>" else quoted(found)
-        return self._at(self._offset, "cel.syntax", f"unexpected {shown}")
+        return self._at(self._offset, "cel.syntax", f"unexpected {shown}", operator_meant(self._source, self._offset))
 
     def missing(self, token: str) -> CelProblem:
         """Return the problem of a token that must stand here."""
@@ -209,8 +214,9 @@ class _Reading:
 
     def unreadable(self, text: str) -> CelProblem:
         """Return the problem of characters that start no token."""
-        advice = "an escape in this text is not valid; write `\\\\` for a backslash" if text[:1] in "\"'" else ""
-        return self._at(self._offset, "cel.syntax", f"cannot read {quoted(text)}", advice)
+        escape = "an escape in this text is not valid; write `\\\\` for a backslash" if text[:1] in "\"'" else ""
+        advice = escape or operator_meant(self._source, self._offset)
+        return self._at(self._offset, "cel.syntax", f"cannot read {quoted(text.rstrip() or text)}", advice)
 
     def bad_syntax(self, text: str) -> CelProblem:
         """Return the problem of a syntax error of any other kind."""

@@ -104,6 +104,10 @@ class SourceText:
         """Return whether the token after the one at `offset` is `text`."""
         return self._symbol(self._index(offset) + 1) == text
 
+    def before(self, offset: int) -> str:
+        """Return the token before the one at `offset`; empty when there is none."""
+        return self._symbol(self._index(offset) - 1)
+
     def for_cel_cpp(self) -> str:
         """Return the text that cel-cpp parses, in which no offset moves.
 

@@ -14,7 +14,7 @@ from policyengine.language.surroundings import Surroundings, needs_right, owner_
 from policyengine.model.ids import BindingName, PolicyName
 from policyengine.model.param_strictness import Growth, strictness
 from policyengine.model.policy import Action, Binding, Fleet, Mode, ParamSpec, Party, Policy, Right, Role, Selector
-from policyengine.model.selection import intersection, models_of, selects_nothing
+from policyengine.model.selection import intersection, leaves_nothing, models_of
 
 Policies = Mapping[PolicyName, WrittenPolicy | None]  # None: its document is itself wrong
 
@@ -73,9 +73,10 @@ def _check_action(page: Page, action: Action, policy: Policy) -> None:
 
 
 def _check_meets(page: Page, where: Selector, policy: Policy, around: Surroundings) -> None:
-    if around.fleet is not None and selects_nothing(intersection(where, policy.select), around.fleet):
+    both = intersection(where, policy.select)
+    if around.fleet is not None and leaves_nothing(both, policy.exclude, around.fleet):
         node = at(page.spec, "where") or page.node("spec", "policy")
-        message = f"no device matches both this and the `select` of policy `{policy.name}`"
+        message = f"no device matches this that policy `{policy.name}` selects and does not exclude"
         page.error(node, "binding.matches-nothing", message, "select devices that the policy is about")
 
 

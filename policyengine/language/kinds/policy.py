@@ -14,8 +14,8 @@ from policyengine.language.selectors import selector_at
 from policyengine.language.surroundings import Surroundings, needs_right, owner_of, party_at, party_names
 from policyengine.language.values import length_at
 from policyengine.model.ids import PartyName, PolicyName
-from policyengine.model.policy import Action, Fleet, Party, Policy, Right, Selector, Severity, WaiverTerms
-from policyengine.model.selection import MODEL_KEYS, intersection, is_within, models_of, selects_nothing
+from policyengine.model.policy import Action, Party, Policy, Right, Selector, Severity, WaiverTerms
+from policyengine.model.selection import intersection, is_within, leaves_nothing, selects_nothing
 
 
 def policy_name(page: Page) -> PolicyName:
@@ -81,19 +81,11 @@ def _selected(page: Page, owner: Party | None, around: Surroundings) -> Selector
     where = at(page.spec, "select") or page.node("metadata", "owner")
     if owner is None or around.fleet is None:
         return select
-    if _leaves_nothing(select, _excluded(page, around), around.fleet):
+    if leaves_nothing(select, _excluded(page, around), around.fleet):
         advice = "correct `select` or `exclude`, or remove the policy"
-        page.error(where, "policy.selects-nothing", "no model of the fleet fits this policy", advice)
+        page.error(where, "policy.selects-nothing", "no device of the fleet fits this policy", advice)
         return select
     return inside_scope(page, where, select, owner, around)
-
-
-def _leaves_nothing(select: Selector, exclude: Selector | None, fleet: Fleet) -> bool:
-    """Return whether no device of `fleet` can match `select` and not `exclude`."""
-    if selects_nothing(select, fleet):
-        return True
-    by_model = exclude is not None and all(clause.key in MODEL_KEYS for clause in exclude.clauses)
-    return exclude is not None and by_model and models_of(select, fleet) <= models_of(exclude, fleet)
 
 
 def inside_scope(page: Page, node: YamlNode, select: Selector, owner: Party, around: Surroundings) -> Selector:

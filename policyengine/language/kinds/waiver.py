@@ -11,11 +11,11 @@ from policyengine.language.nodes import at, scalars, text, texts
 from policyengine.language.page import Page
 from policyengine.language.selectors import selector_at
 from policyengine.language.surroundings import Surroundings, owner_of, party_at, party_names
-from policyengine.language.values import moment_at
+from policyengine.language.values import NO_MOMENT, moment_at
 from policyengine.model.expression import facts_read
 from policyengine.model.ids import rule_name
 from policyengine.model.policy import Policy, Right, Selector, Waiver, WaiverTerms
-from policyengine.model.selection import intersection, selects_nothing
+from policyengine.model.selection import intersection, leaves_nothing
 from policyengine.model.times import format_duration, format_timestamp
 
 SOON = timedelta(days=7)  # a working week to mend the devices or to have the waiver extended
@@ -73,16 +73,17 @@ def _check_approvals(page: Page, around: Surroundings) -> None:
 
 def _check_life(page: Page, expires: datetime, terms: WaiverTerms, now: datetime) -> None:
     node = page.node("spec", "expires")
+    if expires == NO_MOMENT:
+        return
     if expires <= now:  # half-open: at its very end a waiver has ended
         advice = "remove the waiver, or have a new one signed"
         page.error(node, "waiver.expired", f"the waiver ended at {format_timestamp(expires)}", advice)
         return
-    granted = _granted(page) or now
+    granted = _granted(page) or now.replace(microsecond=0)
     if expires - granted > terms.maximum:  # extensions count towards one maximum, from the first day
         longest = format_duration(terms.maximum)
         advice = f"let it end by {format_timestamp(granted + terms.maximum)}"
         page.error(node, "waiver.too-long", f"the waiver lasts longer than the {longest} its policy allows", advice)
-
     elif expires - now <= SOON:
         advice = "mend the devices, or have it extended within what its policy allows"
         page.warning(node, "waiver.expires-soon", f"the waiver ends at {format_timestamp(expires)}", advice)
@@ -120,6 +121,7 @@ def _check_rules(page: Page, written: WrittenPolicy) -> None:
 
 
 def _check_meets(page: Page, where: Selector, policy: Policy, around: Surroundings) -> None:
-    if around.fleet is not None and selects_nothing(intersection(where, policy.select), around.fleet):
-        message = f"no device matches both this and the `select` of policy `{policy.name}`"
+    both = intersection(where, policy.select)
+    if around.fleet is not None and leaves_nothing(both, policy.exclude, around.fleet):
+        message = f"no device matches this that policy `{policy.name}` selects and does not exclude"
         page.error(page.node("spec", "where"), "waiver.matches-nothing", message, "remove the waiver or mend `where`")

@@ -136,6 +136,15 @@ def test_all_ill_formed_constants_come_at_once() -> None:
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
+        ("boot.svn = 7", "`==`"),
+        ("boot.svn <> 7", "`!=`"),
+        ("boot.secure and identity.verified", "`&&`"),
+        ("boot.secure & identity.verified", "`&&`"),
+        ("boot.secure or identity.verified", "`||`"),
+        ("not boot.secure", "`!`"),
+        ("evidence.age < 48h", '`duration("48h")`'),
+        ("boot.secure == True", "`true`"),
+        ("software.any(s, s.svn > 3)", "`exists`"),
         ("boot.secur", "`boot.secure`"),
         ("bot.secure", "`boot.secure`"),
         ("software.all(s, s.nam == 'x')", "`software.name`"),

@@ -304,6 +304,52 @@ def test_any_text_may_stand_beside_a_fact_whose_values_nobody_lists() -> None:
     assert compiled({BOOT: text}).diagnostics == ()
 
 
+def seen(path: str, old: str, new: str) -> list[tuple[str, str]]:
+    return [(one.code, one.help) for one in compiled({path: replaced(path, old, new)}).diagnostics]
+
+
+@pytest.mark.parametrize(
+    ("where", "code"),
+    [
+        ("{site: {in: [plant-a]}}", "binding.matches-nothing"),
+        ("{device: {in: [gw-0007, gw-0008]}}", "waiver.matches-nothing"),
+        ("{model: {in: [gw-200]}}", "policy.selects-nothing"),
+    ],
+)
+def test_what_is_only_about_excluded_devices_is_about_nothing(where: str, code: str) -> None:
+    boot = replaced(BOOT, "exclude: {site: {in: [lab]}}", f"exclude: {where}")
+    assert code in {one.code for one in compiled({BOOT: boot}).diagnostics}
+
+
+def test_a_waiver_whose_end_is_no_day_is_not_called_too_long_as_well() -> None:
+    assert [code for code, _ in seen(WAIVER, "2026-12-15T00", "2026-11-31T00")] == ["value.time"]
+
+
+def test_the_last_day_a_waiver_may_end_is_told_to_the_second() -> None:
+    now = NOW.replace(microsecond=5)
+    files = {**base(), WAIVER: replaced(WAIVER, "2026-12-15", "2027-12-15").encode()}
+    (found,) = compile_tree(files, now=now).diagnostics
+    assert found.help == "let it end by 2026-12-23T00:00:00Z"
+
+
+def test_quotes_around_a_number_are_named_as_what_is_wrong() -> None:
+    assert ("value.type", "remove the quotes") in seen(BOOT, "default: 7,", 'default: "7",')
+
+
+def test_a_number_that_quotes_do_not_put_right_gets_the_form_that_is_meant() -> None:
+    assert seen(BOOT, "version: 1.4.0", "version: 1.4") == [
+        ("schema.unquoted-number", "write three numbers, such as `1.4.0`")
+    ]
+    assert ("schema.unquoted-number", 'write "4" in quotes') in seen(RELEASES, "version: 4.2.1", "version: 4")
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_not_said_to_lack_the_rest() -> None:
+    for old, new in [("  severity: high", "\tseverity: high"), ("  severity: high", "  severity high")]:
+        codes_found = [code for code, _ in seen(BOOT, old, new)]
+        assert set(codes_found) <= {"yaml.tab", "yaml.syntax"}
+        assert codes_found
+
+
 def test_a_version_param_tightens_under_the_models_scheme() -> None:
     """`10.0.0` is below `4.2.0` as text and above it as a SemVer version."""
     path = "operations/bindings.yaml"
