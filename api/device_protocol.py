@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import Message, Receive, Scope, Send
 
@@ -17,11 +17,12 @@ from api.client_certificate import peer_certificate
 from api.errors import UnsupportedContentTypeError
 from api.metrics import Metrics
 from api.options import Options
-from api.wire import read_activation, read_challenge, read_checkin
+from api.wire import read_activation, read_challenge, read_checkin, read_renewal
 from policyengine.model.base64url import base64url
 from policyengine.model.times import format_timestamp
 from policyengine.services.catalogue import Services
 from policyengine.services.errors import UnauthenticatedError
+from policyengine.services.settling import Pending
 
 JSON = b"application/json"
 PEM_CHAIN = "application/pem-certificate-chain"  # RFC 8555 section 9.1
@@ -35,6 +36,7 @@ def device_routes(services: Services, *, options: Options, metrics: Metrics) -> 
     return [
         DeviceRoute("/v1/checkins", CheckInEndpoint(services, metrics), methods=["POST"], name="check_in"),
         DeviceRoute("/v1/challenges", ChallengeEndpoint(services), methods=["POST"], name="challenge"),
+        DeviceRoute("/v1/renewals", RenewalEndpoint(services), methods=["POST"], name="renewal"),
         DeviceRoute("/v1/tpm/activations", ActivationEndpoint(services), methods=["POST"], name="tpm_activation"),
         DeviceRoute("/v1/self", SelfEndpoint(services, options), methods=["GET"], name="self"),
         PublicRoute("/pki/ca-bundle", Document(services.ca_bundle, PEM_CHAIN), methods=["GET"], name="ca_bundle"),
@@ -90,6 +92,24 @@ class ActivationEndpoint:
             "expires_at": format_timestamp(made.expires_at.replace(microsecond=0)),
         }
         await _send_json(send, json.dumps(answer).encode())
+
+
+class RenewalEndpoint:
+    """`POST /v1/renewals`."""
+
+    def __init__(self, services: Services) -> None:
+        self._renewals = services.renewals
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 200 with the next certificate, or 202 with the rules that wait for evidence (docs/device.md)."""
+        answer = await self._renewals.renew(read_renewal(await _json_body(scope, receive)))
+        if isinstance(answer, Pending):
+            waits = {"decision_id": answer.decision_id, "missing": answer.missing}
+            response = JSONResponse(waits, status_code=202, headers={"Retry-After": str(answer.retry_after)})
+        else:
+            chain = [*map(base64url, self._renewals.chain)]
+            response = JSONResponse({"certificate": base64url(answer.certificate), "chain": chain})
+        await response(scope, receive, send)
 
 
 class SelfEndpoint:

@@ -25,8 +25,8 @@ from api.problems import problem_of
 from pki.csr_attributes import csr_attributes
 from policyengine.services.catalogue import Services
 from policyengine.services.errors import InvalidRequestError, UnauthenticatedError
-from policyengine.services.est import Issued, Pending
 from policyengine.services.est_identity import Credentials
+from policyengine.services.settling import Issued, Pending
 
 PREFIX = "/.well-known/est"
 PKCS10 = "application/pkcs10"

@@ -14,12 +14,14 @@ from policyengine.services.activation import ActivationRequest
 from policyengine.services.checkin import CheckInRequest, EvidenceItem
 from policyengine.services.errors import InvalidRequestError
 from policyengine.services.identity import MAX_EVIDENCE
+from policyengine.services.renewals import RenewalRequest
 
 MAX_MEDIA_TYPE = 256  # type, subtype and one `eat_profile` URI
 
 _TEXT = re.compile(r"[A-Za-z0-9_-]+")
 _LAST_OF = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}  # RFC 4648 section 3.5: unused bits are zero
 _CHECKIN_KEYS = frozenset({"nonce", "evidence", "csr", "reported", "token", "key", "activation"})
+_RENEWAL_KEYS = frozenset({"nonce", "certificate", "csr", "statement"})
 _ACTIVATION_KEYS = frozenset({"nonce", "ek", "ak", "ek_chain"})
 
 
@@ -62,6 +64,20 @@ def read_activation(body: bytes) -> ActivationRequest:
         ek=_bytes(document["ek"], "ek"),
         ak=_bytes(document["ak"], "ak"),
         ek_chain=tuple(_bytes(each, f"ek_chain[{at}]") for at, each in enumerate(chain)),
+    )
+
+
+def read_renewal(body: bytes) -> RenewalRequest:
+    """Return the renewal by the old key that `body` holds; raises InvalidJsonError and InvalidRequestError."""
+    document = _object(read_json(body), "")
+    _only(document, _RENEWAL_KEYS, "")
+    for missing in sorted(_RENEWAL_KEYS - document.keys()):
+        raise _invalid(missing, "is missing")
+    return RenewalRequest(
+        nonce=_bytes(document["nonce"], "nonce"),
+        certificate=_bytes(document["certificate"], "certificate"),
+        csr=_bytes(document["csr"], "csr"),
+        statement=_item(document["statement"], "statement"),
     )
 
 

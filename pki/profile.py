@@ -23,6 +23,7 @@ MIN_LIFETIME, MAX_LIFETIME = timedelta(minutes=1), timedelta(days=7305)  # twent
 MAX_DEVICE_LIFETIME = timedelta(days=1096)  # three years; a longer life is a revocation problem, not a convenience
 MAX_BACKDATE = timedelta(hours=1)  # device clocks run late; an hour covers drift and cannot hide a past certificate
 BACKDATE = timedelta(minutes=5)
+MAX_LATE_RENEWAL = timedelta(days=366)  # a season in a warehouse and a year's shutdown; longer, and it enrols anew
 
 
 class Use(Enum):
@@ -143,6 +144,11 @@ class ProfileSource(Protocol):
         ...
 
     @property
+    def late_renewal(self) -> timedelta | None:
+        """How long after its end a certificate still renews by its key; None: not at all."""
+        ...
+
+    @property
     def tiers(self) -> Mapping[str, TierSource]:
         """Differences per tier that issues."""
         ...
@@ -150,11 +156,15 @@ class ProfileSource(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """A compiled CertificateProfile: its digest, and the terms of every tier that issues anything."""
+    """A compiled CertificateProfile: its digest, and the terms of every tier that issues anything.
+
+    `late_renewal` is how long after its end a certificate still renews by its key; None: not at all.
+    """
 
     name: str
     digest: str
     tiers: Mapping[str, Terms]
+    late_renewal: timedelta | None = None
 
     def for_tier(self, tier: str) -> Terms:
         """Return the terms for `tier`; raises TierIssuesNothingError if the profile does not name it."""
@@ -189,6 +199,7 @@ def compile_profile(source: ProfileSource) -> Profile:
         name=source.name,
         digest=digest,
         tiers={tier: _for_tier(base, change) for tier, change in source.tiers.items()},
+        late_renewal=_late(source.late_renewal),
     )
 
 
@@ -238,6 +249,12 @@ def _device_lifetime(lifetime: timedelta) -> timedelta:
     return lifetime
 
 
+def _late(window: timedelta | None) -> timedelta | None:
+    if window is not None and not timedelta(0) < window <= MAX_LATE_RENEWAL:
+        raise ProfileError(f"late_renewal of {window} is not between 0 and 366 days", code="profile.late-renewal")
+    return window
+
+
 def _fraction(renew_at: float) -> float:
     if not 0 < renew_at < 1:
         raise ProfileError(f"renew_at {renew_at} is not between 0 and 1", code="profile.renew-at")
@@ -259,6 +276,8 @@ def _digest(source: ProfileSource) -> str:
             for tier, change in source.tiers.items()
         },
     }
+    if source.late_renewal is not None:  # absent, it leaves the digest that stands with certificates as it was
+        plain["late_renewal"] = _microseconds(source.late_renewal)
     return digest_of(plain)
 
 

@@ -1,7 +1,8 @@
 """Frozen values as JSON documents and back, driven by their type hints: what a bundle is written with.
 
 Every field is written, in every form exactly one way, so that equal values have equal documents and nothing that was
-not written by `to_json` can be read back.
+not written by `to_json` can be read back. A field that came LATER is written only where it says something: bundles from
+before it keep their bytes, their digests and their decisions.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from policyengine.errors import PolicyEngineError
 from policyengine.model import expression_json
 from policyengine.model.canonical import MAX_INTEGER
 from policyengine.model.expression import Node
+from policyengine.model.policy import LATER
 from policyengine.model.times import InvalidTimeError, format_timestamp, parse_timestamp
 from policyengine.model.type_json import type_from_document, type_to_document
 from policyengine.model.types import Type
@@ -70,7 +72,9 @@ def to_json(value: Any) -> Any:
 
 def _compound_to_json(value: Any) -> Any:
     if is_dataclass(value):
-        return {name: to_json(getattr(value, name)) for name in _stored(value.__class__)}
+        kind, later = value.__class__, _later(value.__class__)
+        said = {name: getattr(value, name) for name in _stored(kind)}
+        return {name: to_json(item) for name, item in said.items() if name not in later or item is not None}
     if isinstance(value, Mapping):
         return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, frozenset):
@@ -82,6 +86,12 @@ def _compound_to_json(value: Any) -> Any:
 def _stored(kind: Any) -> tuple[str, ...]:
     """Return the fields that a value is made from; those it derives for itself (`init=False`) are not written."""
     return tuple(field.name for field in fields(kind) if field.init)
+
+
+@lru_cache(maxsize=128)
+def _later(kind: Any) -> frozenset[str]:
+    """Return the fields that are None in documents from before them, and left out where they are None."""
+    return frozenset(field.name for field in fields(kind) if field.metadata.keys() >= LATER.keys())
 
 
 def from_json(document: object, kind: Any) -> Any:
@@ -148,11 +158,14 @@ def _enumeration(kind: type[Enum]) -> Reader:
 def _structure(kind: Any) -> Reader:
     types = get_type_hints(kind)
     hints = {name: types[name] for name in _stored(kind)}
+    later = _later(kind)
 
     def read(document: Any) -> Any:
-        if not isinstance(document, dict) or document.keys() != hints.keys():
+        if not isinstance(document, dict) or document.keys() | later != hints.keys():
             raise BundleShapeError(f"expected an object with exactly the keys {', '.join(hints)}")
-        return kind(**{name: _item(_reader(hints[name]), document[name], name) for name in hints})
+        if any(document[name] is None for name in later & document.keys()):
+            raise BundleShapeError("expected no key that says nothing")
+        return kind(**{name: _item(_reader(hints[name]), item, name) for name, item in document.items()})
 
     return read
 

@@ -13,6 +13,8 @@ from policyengine.model.facts import Source
 from policyengine.model.ids import BindingName, PartyName, PolicyName, RuleName
 from policyengine.model.types import Type
 
+LATER = {"later": True}  # marks a field that older bundles do not have: None there, and not written where it is None
+
 
 class Role(Enum):
     """The four kinds of party."""
@@ -291,6 +293,7 @@ class CertificateProfile:
     eku: tuple[str, ...]
     tiers: Mapping[str, TierTerms]
     place: Place
+    late_renewal: timedelta | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,9 @@ from policyengine.services.publish import Bundles
 from policyengine.services.redeciding import Redecider
 from policyengine.services.registration import Registration
 from policyengine.services.releases import Releases
+from policyengine.services.renewals import Renewals
 from policyengine.services.revocation import OcspResponder, RevocationLists
+from policyengine.services.settling import Settlement
 from policyengine.services.sweep import Sweep
 from policyengine.services.tokens import Tokens
 
@@ -56,6 +58,7 @@ class Services:
     results: ResultSigner
     log: TransparencyLog
     est: Est
+    renewals: Renewals
     lists: RevocationLists
     responder: OcspResponder
     ca_bundle: bytes
@@ -115,6 +118,15 @@ def assemble(outside: Outside) -> Services:
         results=outside.results,
         log=TransparencyLog(store, clock, outside.log_key, outside.log_memory),
         est=Est(store, clock, entropy, shelf=shelf, redecider=redecider, issuance=issuance),
+        renewals=Renewals(
+            store,
+            clock,
+            entropy,
+            nonce_key=outside.nonce_key,
+            shelf=shelf,
+            redecider=redecider,
+            settlement=Settlement(store, issuance),
+        ),
         lists=RevocationLists(store, clock, outside.lists),
         responder=OcspResponder(store, clock, outside.ocsp, issuer=outside.lists.issuer.thumbprint),
         ca_bundle=issuance.chain_pem.encode(),

@@ -203,6 +203,14 @@ def _with_vendors(spki: bytes, vendors: tuple[x509.Certificate, ...]) -> TrustAn
     return replace(anchors_of(spki), certificates=vendors)
 
 
+def certified_key(certificate: x509.Certificate) -> EvidenceKey:
+    """Return the key of a certificate of ours; raises RefusedError for other kinds than devices sign with."""
+    key = certificate.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey):
+        raise refused("the certificate's key is of a kind that signs no statement", "key.refused")
+    return key
+
+
 @lru_cache(maxsize=8192)  # a fleet's busiest keys; parsing one costs more than verifying the rest of a small token
 def anchors_of(spki: bytes) -> TrustAnchors:
     """Return the device's own key as the only one that may have signed; raises RefusedError for other kinds."""

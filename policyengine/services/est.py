@@ -13,7 +13,7 @@ asks, over a channel it authenticated, for a certificate of the latter (docs/adr
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from cryptography import x509
@@ -22,66 +22,28 @@ from pki.certificates import alternative_names, load_certificate, name_text
 from pki.profile import Profile
 from pki.request import ProvenRequest, parse_request
 from policyengine.errors import quoted
-from policyengine.model.decision import Result, Tier
-from policyengine.model.ids import DeviceId, Digest
-from policyengine.model.policy import Mode, Phase
+from policyengine.model.policy import Phase
 from policyengine.services.admission import WAITS_FOR_A_PERSON, pending_device
 from policyengine.services.changes import SALT_SIZE, Enrolment, RecordDecision
 from policyengine.services.claimants import Claimant, UnannouncedError
 from policyengine.services.errors import ConflictError, MissingError, RefusedError, UnavailableError
 from policyengine.services.est_identity import Credentials, newcomer, renewer
 from policyengine.services.gathering import Context, gather_identified
-from policyengine.services.issuing import Grant, Issuance, issues
-from policyengine.services.judging import Judged, Standing, judge, record_of, standing_of, state_after
+from policyengine.services.issuing import Issuance
+from policyengine.services.judging import Standing, judge, record_of, standing_of, state_after
 from policyengine.services.policies import ActivePolicies, PolicyShelf
 from policyengine.services.ports import Clock, Entropy, Store
-from policyengine.services.records import CertificateRecord, DeviceView, Lifecycle
+from policyengine.services.records import DeviceView, Lifecycle
 from policyengine.services.redeciding import Redecider
 from policyengine.services.refusals import security_event
+from policyengine.services.settling import Decided, Issued, Pending, Settlement
 
 MAX_ATTEMPTS = 5  # times a request is decided again because its device changed meanwhile
-RETRY_SECONDS = 60  # a device checks in within a minute of being told to; more would delay a whole installation
-
 APPROVAL_SECONDS = 600  # a person has to act; asking every minute would only fill the log
-MAX_NAMED = 5  # rules named in a refusal; the decision has them all
 
 _MOVED = frozenset({"state.moved", "enrolment.token-spent"})
 
 Identify = Callable[[ProvenRequest, Credentials, ActivePolicies, datetime], Claimant]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Issued:
-    """A certificate, DER."""
-
-    certificate: bytes
-    device_id: DeviceId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
-    """No certificate yet, and not never: `missing` are the rules that wait for evidence or approval."""
-
-    retry_after: int
-    missing: tuple[str, ...]
-    decision_id: Digest | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Decided:
-    """A decision on a request, and how it is recorded with or without a certificate."""
-
-    view: DeviceView
-    active: ActivePolicies
-    judged: Judged
-    tier: Tier
-    now: datetime
-    record: Callable[[CertificateRecord | None], RecordDecision]
-
-    @property
-    def profile(self) -> Profile | None:
-        """The certificate profile of the device's model."""
-        return self.active.policies.profiles.get(self.view.device.model)
 
 
 class Est:
@@ -103,6 +65,7 @@ class Est:
         self._shelf = shelf
         self._redecider = redecider
         self._issuance = issuance
+        self._settlement = Settlement(store, issuance)
 
     @property
     def chain(self) -> tuple[bytes, ...]:
@@ -174,19 +137,19 @@ class Est:
             claimant = identify(asked, given, active, now)
             _demand_label(label, active, claimant.view)
             try:
-                return await self._settled(asked, self._decided(asked, claimant, active, now))
+                return await self._settlement.settle(asked, self._decided(asked, claimant, active, now))
             except ConflictError as conflict:
                 if conflict.code not in _MOVED:
                     raise
         raise UnavailableError("the device is changing too fast", code="state.contended", retry_after=1)
 
-    def _decided(self, asked: ProvenRequest, claimant: Claimant, active: ActivePolicies, now: datetime) -> _Decided:
+    def _decided(self, asked: ProvenRequest, claimant: Claimant, active: ActivePolicies, now: datetime) -> Decided:
         view = claimant.view
         if view.state is None:
             return self._first(asked, claimant, active, now)
         again = self._redecider.decide(view, view.state, now=now, request=asked)
         standing = standing_of(view.state)
-        return _Decided(
+        return Decided(
             view=view,
             active=again.active,
             judged=again.judged,
@@ -195,7 +158,7 @@ class Est:
             record=lambda certificate: self._redecider.change(again, standing, certificate=certificate),
         )
 
-    def _first(self, asked: ProvenRequest, claimant: Claimant, active: ActivePolicies, now: datetime) -> _Decided:
+    def _first(self, asked: ProvenRequest, claimant: Claimant, active: ActivePolicies, now: datetime) -> Decided:
         view = claimant.view
         key_reuse = self._store.key_reuse(claimant.thumbprint, beside=view.device.id)
         context = Context(
@@ -214,7 +177,7 @@ class Est:
             token_hash=claimant.token_hash,
             key_reuse=key_reuse,
         )
-        return _Decided(
+        return Decided(
             view=view,
             active=active,
             judged=judged,
@@ -234,30 +197,6 @@ class Est:
             ),
         )
 
-    async def _settled(self, asked: ProvenRequest, decided: _Decided) -> Issued | Pending:
-        """Return what `decided` comes to, recorded; a first contact that gets nothing leaves nothing."""
-        profile, device = decided.profile, decided.view.device
-        if profile is None or not issues(profile, decided.tier):
-            if decided.view.state is not None:
-                await self._store.submit(decided.record(None))
-            return _not_yet(decided)
-        grant = Grant(
-            view=decided.view,
-            request=asked,
-            profile=profile,
-            tier=decided.tier,
-            decision_id=decided.judged.id,
-            fleet=decided.active.policies.bundle.fleet.name,
-            now=decided.now,
-        )
-        certificate = await self._issuance.issue(grant)
-        try:
-            await self._store.submit(decided.record(certificate))
-        except (ConflictError, UnavailableError) as failure:
-            await self._issuance.abandon(certificate, reason=failure.code, now=decided.now)
-            raise
-        return Issued(certificate=certificate.certificate, device_id=device.id)
-
     async def _keep_stranger(self, stranger: UnannouncedError) -> None:
         now, salt = self._clock.now(), self._entropy.draw(SALT_SIZE)
         change = pending_device(stranger, self._shelf.active().policies.bundle, now=now, salt=salt)
@@ -268,17 +207,6 @@ class Est:
 
 
 _WAITS = Pending(retry_after=APPROVAL_SECONDS, missing=(WAITS_FOR_A_PERSON,))
-
-
-def _not_yet(decided: _Decided) -> Pending:
-    """Return that the client should come back; raises RefusedError when waiting would change nothing."""
-    acting = [found for found in decided.judged.decision.findings if found.terms.mode is Mode.ENFORCE]
-    failed = [found.rule for found in acting if found.result is Result.FAIL]
-    unknown = tuple(found.rule for found in acting if found.result is Result.UNKNOWN)
-    if failed or not unknown:
-        because = ", ".join(failed[:MAX_NAMED]) or "the device's tier holds no certificate"
-        raise RefusedError(f"the policies refuse a certificate: {because}", code="est.denied", check="est.denied")
-    return Pending(retry_after=RETRY_SECONDS, missing=unknown, decision_id=decided.judged.id)
 
 
 def _standing(claimant: Claimant, now: datetime) -> Standing:

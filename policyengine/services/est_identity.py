@@ -45,9 +45,9 @@ def newcomer(asked: ProvenRequest, given: Credentials, *, policies: Policies, st
         return _claimant(view, asked.key.spki, "token", token_hash=token.token_hash)
     if not given.certificates:
         raise UnauthenticatedError("connect with the device's certificate, or send its one-time token")
-    ours = _ours(given.certificates[0], store)
-    if ours is not None:
-        return _known(_in_service(ours, store, now=now))
+    known = ours(given.certificates[0], store)
+    if known is not None:
+        return _known(_in_service(known, store, now=now))
     return _by_idevid(given.certificates, policies=policies, store=store, now=now)
 
 
@@ -58,7 +58,7 @@ def renewer(given: Credentials, *, store: Store, now: datetime) -> tuple[Claiman
     """
     if not given.certificates:
         raise UnauthenticatedError("connect with the certificate that is to be renewed")
-    record = _ours(given.certificates[0], store)
+    record = ours(given.certificates[0], store)
     if record is None:
         raise _refused("the certificate is not one of ours", "certificate.foreign")
     view = _in_service(record, store, now=now)
@@ -67,16 +67,22 @@ def renewer(given: Credentials, *, store: Store, now: datetime) -> tuple[Claiman
     return _known(view), record
 
 
-def _ours(certificate: bytes, store: Store) -> CertificateRecord | None:
+def ours(certificate: bytes, store: Store) -> CertificateRecord | None:
+    """Return what is on record of `certificate` (DER) if our CA issued exactly it; raises PathError."""
     serial = f"{load_certificate(certificate).serial_number:x}"
     record = store.certificate(serial)
     return record if record is not None and record.certificate == certificate else None
 
 
-def _in_service(record: CertificateRecord, store: Store, *, now: datetime) -> DeviceView:
+def demand_not_stopped(record: CertificateRecord) -> None:
+    """Raise RefusedError (`certificate.status`) for a certificate that is revoked, or that a person holds."""
     held_by_tier = record.status is CertificateStatus.HOLD and record.status_reason == HELD_BY_TIER
     if record.status is not CertificateStatus.GOOD and not held_by_tier:
         raise _refused(f"the certificate is {record.status.value}", "certificate.status")
+
+
+def _in_service(record: CertificateRecord, store: Store, *, now: datetime) -> DeviceView:
+    demand_not_stopped(record)
     if not record.not_before <= now < record.not_after:
         raise _refused("the certificate is not valid now", "certificate.expired")
     view = store.view(record.device_id)

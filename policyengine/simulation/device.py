@@ -46,7 +46,7 @@ def enrolment(device: SimulatedDevice, nonce: bytes) -> Mapping[str, object]:
     asked = _requested_key(device)
     claimed = bound_nonce(nonce, _spki(device.operational_key))
     pop = make_pop(device.identity_key, device.chain, claimed)
-    return _body(nonce, ((POP_TYPE, pop), (PSA_TYPE, _token(device, claimed))), csr=_request(device, asked))
+    return _body(nonce, ((POP_TYPE, pop), (PSA_TYPE, _token(device, claimed))), csr=certificate_request(device, asked))
 
 
 def check_in(device: SimulatedDevice, nonce: bytes) -> Mapping[str, object]:
@@ -57,7 +57,7 @@ def check_in(device: SimulatedDevice, nonce: bytes) -> Mapping[str, object]:
 def renewal(device: SimulatedDevice, nonce: bytes) -> Mapping[str, object]:
     """Return the body of a later check-in that also asks for a new certificate."""
     claimed = bound_nonce(nonce, _spki(device.operational_key))
-    return _body(nonce, ((PSA_TYPE, _token(device, claimed)),), csr=_request(device, device.operational_key))
+    return _body(nonce, ((PSA_TYPE, _token(device, claimed)),), csr=certificate_request(device, device.operational_key))
 
 
 def _requested_key(device: SimulatedDevice) -> ec.EllipticCurvePrivateKey:
@@ -89,7 +89,8 @@ def _software(planned: PlannedDevice) -> Sequence[MeasuredComponent]:
     ]
 
 
-def _request(device: SimulatedDevice, key: ec.EllipticCurvePrivateKey) -> bytes:
+def certificate_request(device: SimulatedDevice, key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Return the PKCS#10 (DER) by which `device` asks for a certificate of `key`."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, device.planned.device_id)])
     request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
     return request.public_bytes(serialization.Encoding.DER)

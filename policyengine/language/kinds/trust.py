@@ -190,7 +190,7 @@ def read_profile(page: Page, around: Surroundings) -> CertificateProfile:
     for node in (at(spec, "subject"), *scalars(spec, "san", "dns"), *scalars(spec, "san", "uri")):
         if isinstance(node, Scalar):
             check_device_template(page, node, around.schema)
-    renew_at = at(spec, "renew_at")
+    renew_at, late_renewal = at(spec, "renew_at"), at(spec, "late_renewal")
     tiers = fields(spec, "tiers")
     return CertificateProfile(
         name=page.name,
@@ -204,6 +204,7 @@ def read_profile(page: Page, around: Surroundings) -> CertificateProfile:
         eku=texts(spec, "eku"),
         tiers={name: _tier(page, tiers.entries[name]) for name in sorted(tiers.entries)},
         place=page.place(page.root),
+        late_renewal=None if late_renewal is None else length_at(page, late_renewal),
     )
 
 

@@ -34,7 +34,6 @@ from policyengine.services.errors import (
     RefusedError,
     UnauthenticatedError,
 )
-from policyengine.services.est import Issued
 from policyengine.services.est_identity import Credentials
 from policyengine.services.health import Health, HealthCheck
 from policyengine.services.ports import DeviceFilter, PageRequest
@@ -56,7 +55,9 @@ from policyengine.services.records import (
     TimelineEntry,
     Unmatched,
 )
+from policyengine.services.renewals import RenewalRequest
 from policyengine.services.revocation import Published
+from policyengine.services.settling import Issued
 from policyengine.services.tokens import NewToken, Tokens
 from policyengine.simulation.fleet import found_vendor
 from policyengine.transparency.tiles import Tile
@@ -419,6 +420,18 @@ class FakeEst:
     reenrol = enrol
 
 
+class FakeRenewals:
+    """Renewals that answer one thing."""
+
+    chain = (CERTIFICATE_DER,)
+
+    def __init__(self) -> None:
+        self.answer: object = Issued(certificate=CERTIFICATE_DER, device_id=DeviceId("gw-0001"))
+
+    async def renew(self, _request: RenewalRequest) -> object:
+        return self.answer
+
+
 class FakeLog:
     """A log of one leaf."""
 
@@ -484,6 +497,7 @@ def services() -> Services:
         results=FakeResults(),
         log=FakeLog(),
         est=FakeEst(),
+        renewals=FakeRenewals(),
         lists=FakeLists(),
         responder=FakeResponder(),
         ca_bundle=b"-----BEGIN CERTIFICATE-----\n",

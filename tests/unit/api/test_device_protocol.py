@@ -15,6 +15,7 @@ from policyengine.model.base64url import base64url
 from policyengine.services.activation import ActivationRequest
 from policyengine.services.catalogue import Services
 from policyengine.services.errors import ConflictError, InvalidRequestError, RefusedError, UnavailableError
+from policyengine.services.settling import Pending
 from tests.unit.api import fakes
 
 BODY = {"nonce": "AAAA", "evidence": [{"type": "application/eat+cwt", "value": "AAAB"}]}
@@ -173,3 +174,31 @@ def test_a_request_for_a_credential_is_read_strictly(
 def test_a_request_for_a_credential_is_whole(client: fakes.Client, missing: str) -> None:
     answer = client.post("/v1/tpm/activations", json={k: v for k, v in ACTIVATION.items() if k != missing})
     assert (answer.status_code, answer.json()["path"]) == (400, missing)
+
+
+RENEWAL = {
+    "nonce": "AAAA",
+    "certificate": "AAAB",
+    "csr": "AAAC",
+    "statement": {"type": "application/vnd.policyengine.renewal+cose", "value": "AAAD"},
+}
+
+
+def test_a_renewal_by_the_old_key_is_answered_with_certificate_and_chain(client: fakes.Client) -> None:
+    answer = client.post("/v1/renewals", json=RENEWAL)
+    assert answer.status_code == 200
+    assert answer.json().keys() == {"certificate", "chain"}
+
+
+def test_a_renewal_that_waits_says_for_what_and_how_long(client: fakes.Client, services: Services) -> None:
+    services.renewals.answer = Pending(retry_after=60, missing=("it/posture#patched",), decision_id=fakes.DIGEST)
+    answer = client.post("/v1/renewals", json=RENEWAL)
+    assert (answer.status_code, answer.headers["retry-after"]) == (202, "60")
+    assert answer.json()["missing"] == ["it/posture#patched"]
+
+
+@pytest.mark.parametrize("member", sorted(RENEWAL))
+def test_a_renewal_without_a_member_is_told_which(client: fakes.Client, member: str) -> None:
+    body = {name: value for name, value in RENEWAL.items() if name != member}
+    answer = client.post("/v1/renewals", json=body)
+    assert (answer.status_code, answer.json()["path"]) == (400, member)

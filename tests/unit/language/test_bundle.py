@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -56,6 +56,23 @@ def test_a_double_stays_a_double(bundle: Bundle) -> None:
     profile = replace(bundle.profiles[0], renew_at=1.0)
     again = decode(encode(replace(bundle, profiles=(profile,))))
     assert type(again.profiles[0].renew_at) is float
+
+
+def test_a_field_that_came_later_leaves_older_bundles_their_bytes(bundle: Bundle) -> None:
+    """A bundle of before `late_renewal` keeps its digest, and so do the decisions that name it."""
+    assert b"late_renewal" not in encode(bundle)
+
+
+def test_a_field_that_came_later_is_kept_where_it_says_something(bundle: Bundle) -> None:
+    changed = replace(bundle, profiles=(replace(bundle.profiles[0], late_renewal=timedelta(days=30)),))
+    assert decode(encode(changed)) == changed
+
+
+def test_a_later_field_that_says_nothing_has_one_spelling(bundle: Bundle) -> None:
+    content = json.loads(encode(bundle))
+    content["content"]["profiles"][0]["late_renewal"] = None
+    with pytest.raises(BundleShapeError):
+        decode(canonical(content))
 
 
 def test_a_bundle_file_reads_back(bundle: Bundle, written: bytes) -> None:

@@ -61,6 +61,7 @@ class ProfileSource:
     key: tuple[str, ...] = ("p256", "ed25519")
     lifetime: timedelta = timedelta(days=14)
     renew_at: float = 0.5
+    late_renewal: timedelta | None = None
     subject: str = "CN={device.id},OU={device.model}"
     san_dns: tuple[str, ...] = ("{device.id}.devices.example",)
     san_uri: tuple[str, ...] = ("urn:dev:{device.id}",)

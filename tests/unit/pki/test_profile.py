@@ -26,6 +26,8 @@ from tests.unit.pki.making import TierSource, profile
         ({"lifetime": timedelta(0)}, "profile.lifetime"),
         ({"tiers": {"limited": TierSource(lifetime=timedelta(days=2000))}}, "profile.lifetime"),
         ({"renew_at": 1.0}, "profile.renew-at"),
+        ({"late_renewal": timedelta(0)}, "profile.late-renewal"),
+        ({"late_renewal": timedelta(days=367)}, "profile.late-renewal"),
         ({"renew_at": 0.0}, "profile.renew-at"),
         ({"eku": ("any",)}, "profile.eku"),
         ({"eku": ()}, "profile.eku"),
