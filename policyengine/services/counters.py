@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from policyengine.attestation.checks import Requirement
 from policyengine.attestation.formats import Verified
+from policyengine.attestation.tpm.evidence import TpmEvidence
 from policyengine.services.errors import RefusedError
 
 
@@ -39,8 +40,9 @@ BOOT_COUNT = Requirement(
     clause="RFC 9711 section 4.2.12",
     expected="a bootcount that is not below the last one seen of this device",
 )
+_RESETS = Counter(group="boot", name="reset_count", requirement=RESET_COUNT)
 COUNTERS = (
-    Counter(group="boot", name="reset_count", requirement=RESET_COUNT),
+    _RESETS,
     Counter(group="boot", name="count", requirement=BOOT_COUNT),
 )
 
@@ -51,6 +53,8 @@ def counted(items: Iterable[Verified], before: Mapping[str, int]) -> Mapping[str
     for item in items:
         for counter in COUNTERS:
             seen = _seen(item, counter)
+            if seen is None and counter is _RESETS and counter.fact in after:
+                seen = _quoted_resets(item)
             if seen is not None:
                 _demand_not_below(counter, seen, after.get(counter.fact))
                 after = {**after, counter.fact: seen}
@@ -61,6 +65,15 @@ def _seen(item: Verified, counter: Counter) -> int | None:
     group = item.facts.get(counter.group)
     value = group.get(counter.name) if isinstance(group, Mapping) else None
     return value if type(value) is int else None
+
+
+def _quoted_resets(item: Verified) -> int | None:
+    """Return the resetCount of a quote that shows no EK, for a key that once showed where it stands.
+
+    The quote is signed and the EK beside it is not: leaving that out must not make the count go unseen.
+    """
+    parts = item.decoded.get("tpm")
+    return parts.quote.attest.reset_count if isinstance(parts, TpmEvidence) else None
 
 
 def _demand_not_below(counter: Counter, seen: int, least: int | None) -> None:
