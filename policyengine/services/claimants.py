@@ -14,6 +14,7 @@ from policyengine.attestation.anchors import EvidenceKey, TrustAnchors
 from policyengine.attestation.checks import Outcome
 from policyengine.attestation.formats import KeyBinding, Verified
 from policyengine.attestation.registry import Registry
+from policyengine.attestation.tpm.appraisal import AK_PROOF
 from policyengine.attestation.tpm.appraisal import MEDIA_TYPE as TPM
 from policyengine.attestation.tpm.certify import csr_key
 from policyengine.attestation.tpm.evidence import read_evidence
@@ -110,6 +111,17 @@ def same_key(question: Question, item: EvidenceItem, view: DeviceView, spki: byt
         )
     if not found.accepted:
         raise disbelieved(question, found)
+    return found
+
+
+def stated_by_tpm(found: Verified) -> Verified:
+    """Return believed evidence by an attestation key, or raise RefusedError (`binding.ak-evidence`) if it is no quote.
+
+    A restricted key signs whatever does not look like its TPM's own statements (TPM 2.0 Part 1, Restricted Signing
+    Keys): any program on the device can have it sign a token of another format that says what it likes.
+    """
+    if found.key_binding is not None and found.key_binding.proof != AK_PROOF:
+        raise refused("an attestation key vouches by quotes alone", "binding.ak-evidence", seen=found.media_type)
     return found
 
 

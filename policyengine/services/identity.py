@@ -34,6 +34,7 @@ from policyengine.services.claimants import (
     proven_spki,
     refused,
     same_key,
+    stated_by_tpm,
 )
 from policyengine.services.enrolment_tokens import demand_bound, demand_key, device_of_token
 from policyengine.services.errors import ConflictError, InvalidRequestError
@@ -41,7 +42,7 @@ from policyengine.services.policies import Entitlement, Policies
 from policyengine.services.ports import CheckInReads
 from policyengine.services.records import DeviceView
 from policyengine.services.requests import CheckInRequest, EvidenceItem
-from policyengine.services.tpm_identity import by_activated_tpm
+from policyengine.services.tpm_identity import AK_KIND, by_activated_tpm
 
 MAX_EVIDENCE = 8  # items in one check-in: a proof of possession, a token, a log or two
 MAX_TOKEN = 256  # characters; ours have fewer than 80
@@ -105,7 +106,8 @@ def _by_pinned_key(question: Question, view: DeviceView) -> Claimant:
     if state is None:  # INVARIANT: callers checked
         raise refused("device has no key", "identity.unproven")
     demand_in_service(view)
-    verified = tuple(_verified(question, item, view, state.key_spki) for item in question.request.evidence)
+    spki, kind = state.key_spki, state.identity_kind
+    verified = tuple(_verified(question, item, view, spki, kind=kind) for item in question.request.evidence)
     return Claimant(
         view=view,
         spki=state.key_spki,
@@ -230,8 +232,8 @@ def _by_token(question: Question, token: str, bound: DeviceView | None, reads: C
     )
 
 
-def _verified(question: Question, item: EvidenceItem, view: DeviceView, spki: bytes) -> Verified:
-    """Return evidence signed by the pinned key `spki`, or raise."""
+def _verified(question: Question, item: EvidenceItem, view: DeviceView, spki: bytes, *, kind: str) -> Verified:
+    """Return evidence signed by the pinned key `spki`, which proved an identity of this `kind`, or raise."""
     if _is_pop(item):
         proof, binding = _possession(question)
         if proven_spki(binding.key) != spki:
@@ -240,7 +242,7 @@ def _verified(question: Question, item: EvidenceItem, view: DeviceView, spki: by
     found = appraised_by_key(question, item, view, spki)
     if not found.accepted:
         raise disbelieved(question, found)
-    return found
+    return stated_by_tpm(found) if kind == AK_KIND else found
 
 
 def _is_pop(item: EvidenceItem) -> bool:

@@ -31,6 +31,7 @@ from policyengine.services.claimants import (
     reference_values,
     refused,
     same_key,
+    stated_by_tpm,
 )
 from policyengine.services.enrolment_tokens import demand_bound, demand_key, device_of_token
 from policyengine.services.errors import InvalidRequestError
@@ -38,6 +39,8 @@ from policyengine.services.policies import Entitlement
 from policyengine.services.ports import CheckInReads
 from policyengine.services.records import DeviceView
 from policyengine.services.requests import EvidenceItem
+
+AK_KIND = "ak"  # of `Claimant.kind` and of fact `identity.kind`
 
 
 def by_activated_tpm(question: Question, bound: DeviceView | None, reads: CheckInReads) -> Claimant:
@@ -62,9 +65,9 @@ def by_activated_tpm(question: Question, bound: DeviceView | None, reads: CheckI
         view=view,
         spki=spki,
         thumbprint=binding.thumbprint,
-        kind="ak",
+        kind=AK_KIND,
         anchor=binding.chain[-1].subject.rfc4514_string(),
-        verified=(quote, *[same_key(question, each, view, spki) for each in rest]),
+        verified=(quote, *[stated_by_tpm(same_key(question, each, view, spki)) for each in rest]),
         token_hash=token_hash,
     )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from pki import der
 from policyengine.attestation.tpm.keys import spki_of
@@ -96,6 +97,15 @@ class SoftwareTpm:
         values = self.read("quote.pcrs")
         shown = {pcr: values[32 * index : 32 * index + 32] for index, pcr in enumerate(pcrs)}
         return self.read("quote.msg"), self.read("quote.sig"), shown
+
+    def sign_as_any_program(self, ak: AttestationKey, data: bytes) -> bytes:
+        """Return the raw signature of a restricted key over `data`, for which the TPM gives anybody a ticket."""
+        (self.folder / "said").write_bytes(data)
+        self.run("tpm2_hash", "-C", "e", "-g", "sha256", "-o", "said.digest", "-t", "said.ticket", "said")
+        files = ("-o", "said.sig", "-f", "plain", "-d", "said.digest", "-t", "said.ticket")
+        self.run("tpm2_sign", "-c", str(ak.context), "-g", "sha256", "-s", ak.scheme, *files)
+        r, s = decode_dss_signature(self.read("said.sig"))
+        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
     def create_device_key(self) -> tuple[Path, bytes]:
         """Make a signing key that stays in this TPM; return its context and TPMT_PUBLIC."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import cbor2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -234,6 +235,18 @@ def test_an_enrolled_gateway_renews_for_a_key_it_quotes_over(gateway: Gateway) -
     csr = base64url(request.public_bytes(Encoding.DER))
     document = expect(gateway.check_in(nonce, evidence, csr=csr), 200).document
     assert (document["tier"], "certificate" in document) == ("full", True)
+
+
+@pytest.mark.usefixtures("enrolled")
+def test_a_token_that_a_program_had_the_attestation_key_sign_is_no_evidence(gateway: Gateway) -> None:
+    """TPM 2.0 Part 1, Restricted Signing Keys: they sign all that does not begin as the TPM's own statements do."""
+    nonce = gateway.nonce(DEVICE)
+    header, claims = cbor2.dumps({1: -7}), cbor2.dumps({10: nonce, 262: True, 263: 3})  # oemboot, debug off for good
+    signature = gateway.tpm.sign_as_any_program(gateway.ak, cbor2.dumps(["Signature1", header, b"", claims]))
+    token = cbor2.dumps(cbor2.CBORTag(18, [header, {}, claims, signature]))
+    evidence = items((MEDIA_TYPE, gateway.quoted(nonce)), ("application/eat+cwt", token))
+    answer = gateway.wire.post("/v1/checkins", {"nonce": base64url(nonce), "evidence": evidence})
+    assert refusal(answer) == (403, "binding.ak-evidence")
 
 
 @pytest.mark.usefixtures("enrolled")

@@ -35,6 +35,7 @@ from policyengine.model.ids import Digest, digest_of
 
 NAME = "tpm2"
 MEDIA_TYPE = "application/vnd.policyengine.tpm+cbor"
+AK_PROOF = "tpm.ak-signature"  # of `KeyBinding.proof`: what no other format proves
 
 _SIGNING_KEYS = (ec.EllipticCurvePublicKey, rsa.RSAPublicKey)
 
@@ -98,7 +99,7 @@ def judge(
         binding = KeyBinding(
             key=key,
             thumbprint=thumbprint,
-            proof="tpm.ak-signature",
+            proof=AK_PROOF,
             chain=_vouching(quote, endorsement),
             certified=certified,
         )
