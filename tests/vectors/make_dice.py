@@ -215,9 +215,22 @@ def chain_cases() -> list[Case]:
         sent("leaf-of-another-device", over(other.chain()[0], middle, top, key=other.leaf_key), "dice.signature"),
         sent("self-made-root", chain_signed_by_another_key(), "dice.signature", "another root of the same name"),
         sent("leaf-alone-trusted", over(leaf), "dice.chain", "no authority above its own key", root=leaf_root()),
+        sent("leaf-signed-by-itself", over(itself()), "dice.chain", "its own words of its firmware", root=leaf_root()),
+        sent("cdi-leaf-signed-by-itself", cdi_itself(), "dice.chain", "the same in CBOR", root=key_pem(CDI_1)),
         sent("signed-by-the-layer-below", over(leaf, middle, top, key=DEVICE.plans[LAYER_0].key), "dice.possession"),
         sent("chain-of-another-device", over(*other.chain()), "dice.possession", "a chain that anyone may have seen"),
     ]
+
+
+def itself() -> bytes:
+    plan = DEVICE.plans[LAYER_1]
+    return dice.certificate(plan, plan).public_bytes(Encoding.DER)
+
+
+def cdi_itself() -> bytes:
+    measured = {"n4670545": HASHED, "n4670547": HASHED, "n4670549": HASHED, "n4670551": b"\x01"}
+    own = dice.cdi_certificate("cdi 1", CDI_1, "cdi 1", CDI_1, **measured)
+    return dice.make_cdi_evidence(CDI_1, [own], NONCE)
 
 
 def leaf_root() -> bytes:

@@ -169,7 +169,9 @@ def judge_cdi_chain(certificates: tuple[CdiCertificate, ...], *, anchors: TrustA
             checks=(failed, SIGNATURES.unreached, KEY_USAGE.unreached), certificates=certificates, root=None
         )
     root = next((each for each in trusted.values() if _signed(chain[0], each)), None)
-    checks = (_names(chain), _signatures(chain, root), _usage(chain))
+    own = root is not None and chain[-1].key.spki == root.spki
+    named = CHAIN.failed("the leaf is its own authority") if own else _names(chain)
+    checks = (named, _signatures(chain, root), _usage(chain))
     return JudgedCdiChain(checks=checks, certificates=chain, root=root)
 
 

@@ -92,6 +92,8 @@ class JudgedPath:
 def judge_path(chain: tuple[DiceCertificate, ...], *, anchors: TrustAnchors, now: datetime) -> JudgedPath:
     """Return what becomes of `chain`, leaf first, at `now`. Work: a signature a link, and one for each anchor tried."""
     found = _found(chain, anchors)
+    if isinstance(found, DicePath) and found.certificates[0].spki == found.authority_spki:
+        found = (CHAIN.failed("the leaf is its own authority"), SIGNATURES.unreached)
     if not isinstance(found, DicePath):
         return JudgedPath(checks=(*found, *(rule.unreached for rule in _OF_PATHS)), path=None)
     checks = (
