@@ -31,8 +31,10 @@ from policyengine.model.ids import digest_of
 
 _REFERENCE, _ENDORSED, _COSWID, _SERIES, _CONDITIONAL = 0, 1, 6, 8, 10
 _SVN, _DIGESTS, _REGISTERS, _NAME = 1, 2, 14, 11
-# What a measurement may say beside digests and still be compared by them: its version, name, serial number and signer.
-_COMPARABLE = frozenset({0, _SVN, _DIGESTS, 8, _NAME, 13, _REGISTERS})
+# What a measurement may say beside digests and still be compared by them: its version, name and signer. Not a serial
+# number: what is vouched for on one device must not become so on all devices of its model.
+_COMPARABLE = frozenset({0, _SVN, _DIGESTS, _NAME, 13, _REGISTERS})
+MAX_SVN = 2**63 - 1  # facts are 64-bit integers
 _SIZES = {1: 64, 7: 96, 8: 128}  # SHA-256, SHA-384, SHA-512: digits of their digests
 _BANKS = {1: "sha256", 7: "sha384", 8: "sha512"}
 _PARSEC_TPM = "tag:github.com/parallaxsecond,2023-03-03:tpm"
@@ -132,11 +134,11 @@ def _state(
 
 def _plain(svn: Any) -> int | None:
     value = svn.value if type(svn) is CBORTag and svn.tag == comid.SVN_TAG else svn
-    return value if type(value) is int else None
+    return value if type(value) is int and value <= MAX_SVN else None
 
 
 def _least(svn: Any) -> int | None:
-    return svn.value if type(svn) is CBORTag and svn.tag == comid.MIN_SVN_TAG else None
+    return _plain(svn.value) if type(svn) is CBORTag and svn.tag == comid.MIN_SVN_TAG else None
 
 
 def _components(corim: Corim, of_class: Map, claim: Map) -> Iterator[ReferenceComponent]:
@@ -177,7 +179,7 @@ def _endorsed(state: ReferenceState, environment: Map, comids: Sequence[Tag]) ->
         additions = [claims for other, claims in triples.get(_ENDORSED, ()) if _key(other) == _key(environment)]
         additions += [claims for record in triples.get(_CONDITIONAL, ()) for claims in _given(state, record)]
         additions += [claims for record in triples.get(_SERIES, ()) for claims in _of_series(state, record)]
-        for claim in (claim for claims in additions for claim in claims):
+        for claim in (claim for claims in additions for claim in claims if _meant(state, claim)):
             svn = claim[1].get(_SVN)
             state = replace(
                 state,
@@ -203,13 +205,21 @@ def _of_series(state: ReferenceState, record: Sequence[Any]) -> Iterator[Sequenc
 
 def _holds(state: ReferenceState, claims: Sequence[Map]) -> bool:
     """Return whether each claim states only a digest or an SVN, and one that `state` has."""
-    return all(_one_holds(state, claim[1]) for claim in claims)
+    return all(_one_holds(state, claim) for claim in claims)
 
 
-def _one_holds(state: ReferenceState, values: Map) -> bool:
-    if values.keys() - {_SVN, _DIGESTS}:
+def _meant(state: ReferenceState, claim: Map) -> tuple[ReferenceComponent, ...]:
+    """Return the components of `state` that `claim` is about: the one its key names, without a key all of them."""
+    key = claim.get(0)
+    names = None if key is None else {named(key), f"{_BANKS[1]}:{named(key)}"}
+    return tuple(each for each in state.components if names is None or each.name in names)
+
+
+def _one_holds(state: ReferenceState, claim: Map) -> bool:
+    values, meant = claim[1], _meant(state, claim)
+    if values.keys() - {_SVN, _DIGESTS} or not meant:
         return False
     if _SVN in values and (state.svn is None or _plain(values[_SVN]) != state.svn):
         return False
     wanted = {value.hex() for _, value in values.get(_DIGESTS, ())}
-    return wanted <= {digest for each in state.components for digest in each.digests}
+    return wanted <= {digest for each in meant for digest in each.digests}

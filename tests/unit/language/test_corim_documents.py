@@ -144,6 +144,34 @@ def test_what_cannot_be_compared_endorses_nothing() -> None:
     assert problem(given)[0] == "reference.corim-refused"
 
 
+def test_what_is_measured_of_one_serial_number_is_not_widened_to_its_model() -> None:
+    given = Given(files={"one.corim": states(measured(v8="S-1"))})
+    assert problem(given)[0] == "reference.corim-refused"
+
+
+OTHER = corim.measurement(bytes.fromhex(APP), mkey="other")
+
+
+@pytest.mark.parametrize(
+    "triples",
+    [
+        {1: [[ENVIRONMENT, [{0: "other", 1: {1: 9}}]]]},
+        {10: [[[[ENVIRONMENT, [OTHER]]], [[ENVIRONMENT, [{1: {1: 9}}]]]]]},
+    ],
+    ids=["endorsed", "condition"],
+)
+def test_a_measurement_of_another_name_says_nothing_of_a_component(triples: dict[int, object]) -> None:
+    """draft-ietf-rats-corim section 5.1.6.1: the mkey tells the measured elements of one environment apart."""
+    tag = corim.comid({0: [[ENVIRONMENT, [measured()]]], **triples})
+    known = values(Given(files={"one.corim": corim.signed(VENDOR, corim.corim([tag]))}))
+    assert compare([("app", APP)], endorsements=known, now=NOW).svn is None
+
+
+def test_an_svn_that_no_fact_can_hold_is_none() -> None:
+    known = values(Given(files={"one.corim": states(measured(v1=2**63))}))
+    assert compare([("app", APP)], endorsements=known, now=NOW).svn is None
+
+
 def test_a_tag_that_another_replaces_endorses_nothing() -> None:
     old = corim.comid({0: [[ENVIRONMENT, [measured("22" * 32)]]]}, tag_id="old")
     new = corim.comid({0: [[ENVIRONMENT, [measured()]]]}, tag_id="new", linked=[{0: "old", 1: 1}])
