@@ -108,7 +108,8 @@ class RenewalEndpoint:
             response = JSONResponse(waits, status_code=202, headers={"Retry-After": str(answer.retry_after)})
         else:
             chain = [*map(base64url, self._renewals.chain)]
-            response = JSONResponse({"certificate": base64url(answer.certificate), "chain": chain})
+            hint = {} if answer.renew_at is None else {"renew_at": format_timestamp(answer.renew_at)}
+            response = JSONResponse({"certificate": base64url(answer.certificate), "chain": chain, **hint})
         await response(scope, receive, send)
 
 

@@ -23,6 +23,7 @@ from api.errors import BadHeaderError, UnsupportedContentTypeError
 from api.options import Options
 from api.problems import problem_of
 from pki.csr_attributes import csr_attributes
+from policyengine.model.times import format_timestamp
 from policyengine.services.catalogue import Services
 from policyengine.services.errors import InvalidRequestError, UnauthenticatedError
 from policyengine.services.est_identity import Credentials
@@ -36,6 +37,8 @@ CSR_ATTRIBUTES = "application/csrattrs"
 MAX_CSR_TEXT = 32 * 1024  # the largest request in base64, with line breaks
 MAX_TOKEN = 256  # as in check-ins
 FULL_TIER = "full"  # csrattrs speak of the certificate that a healthy device gets
+
+RENEW_AT = "PolicyEngine-Renew-At"  # EST has no place for it; a client that does not know it renews as it always did
 
 _BASE64 = {"Content-Transfer-Encoding": "base64"}
 _CHALLENGE = 'Basic realm="policyengine", charset="UTF-8"'
@@ -103,7 +106,10 @@ async def _asked(request: Request, options: Options, ask: Ask) -> Response:
             media_type="text/plain",
             headers={"Retry-After": str(answer.retry_after)},
         )
-    return _certificates((answer.certificate,), CERTS_ONLY)
+    response = _certificates((answer.certificate,), CERTS_ONLY)
+    if answer.renew_at is not None:
+        response.headers[RENEW_AT] = format_timestamp(answer.renew_at)
+    return response
 
 
 def _request_in(content_type: str, body: bytes) -> bytes:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from policyengine.adapters.device_client import Answer, Connection
-from policyengine.simulation.device import SimulatedDevice, check_in, enrolment
+from policyengine.model.times import parse_timestamp
+from policyengine.simulation.device import SimulatedDevice, check_in, enrolment, renewal
 from policyengine.simulation.plan import Scenario
 
 Item = TypeVar("Item")
@@ -38,6 +41,21 @@ class _Wire:
     device: SimulatedDevice
     connection: Connection
     enrolled: bool = False
+    renew_at: datetime | None = None
+    server_time: datetime | None = None  # as the last answer said, when `heard` was
+    heard: float = 0.0
+
+    def is_due(self) -> bool:
+        """Return whether the time to renew has come, by the server's clock: a device needs none of its own."""
+        if self.renew_at is None or self.server_time is None:
+            return False
+        return self.server_time + timedelta(seconds=time.monotonic() - self.heard) >= self.renew_at
+
+    def note(self, answer: Answer) -> None:
+        """Remember what an accepted check-in said about time."""
+        hint = answer.document.get("renew_at")
+        self.renew_at = None if hint is None else parse_timestamp(str(hint))
+        self.server_time, self.heard = parse_timestamp(str(answer.document["server_time"])), time.monotonic()
 
 
 @dataclass(slots=True)
@@ -80,7 +98,7 @@ class SimulatedFleet:
     def _check_in_one(self, wire: _Wire, observe: Observer) -> None:
         # Facts are as old as their nonce, so a device that was quiet for a while asks for a new one.
         nonce = _challenge(wire.connection, wire.device.planned.device_id)
-        observe(self._visit(wire, check_in(wire.device, nonce)))
+        observe(self._visit(wire, (renewal if wire.is_due() else check_in)(wire.device, nonce)))
 
     def _wire(self, device: SimulatedDevice) -> _Wire:
         name = device.planned.device_id
@@ -92,6 +110,8 @@ class SimulatedFleet:
         answer = wire.connection.post("/v1/checkins", body)
         accepted = answer.status == 200
         wire.enrolled = wire.enrolled or accepted
+        if accepted:
+            wire.note(answer)
         return Visit(
             device_id=wire.device.planned.device_id,
             scenario=wire.device.planned.scenario,

@@ -23,7 +23,7 @@ from policyengine.services.changes import Enrolment, RecordDecision, SpentNonce
 from policyengine.services.claimants import UnannouncedError
 from policyengine.services.errors import ConflictError, RefusedError, ServiceError, UnavailableError
 from policyengine.services.identity import check_bounds
-from policyengine.services.issuing import Grant, Issuance, issues, status_after
+from policyengine.services.issuing import Grant, Issuance, issues, renew_at, status_after
 from policyengine.services.judging import Memory, has_changed, record_of, state_after
 from policyengine.services.nonces import (
     RANDOM_SIZE,
@@ -223,6 +223,7 @@ class CheckIns:
             lifetime=nonce_lifetime(after),
             random=self._with.entropy.draw(RANDOM_SIZE),
         )
+        current = certificate or found.claimant.view.certificate
         return Rest(
             attestation_result=self._with.appraiser.result(found),
             next_nonce=next_nonce,
@@ -230,6 +231,7 @@ class CheckIns:
             server_time=found.now,
             certificate=None if certificate is None else certificate.certificate,
             chain=self._with.issuance.chain,
+            renew_at=None if current is None else renew_at(current, found.profile),
         )
 
     async def _keep_stranger(self, stranger: UnannouncedError) -> None:

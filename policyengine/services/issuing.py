@@ -5,6 +5,7 @@ This is the only place that holds the issuing authority, and it asks for a decis
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,7 @@ from policyengine.services.changes import StatusChange
 from policyengine.services.ports import CertificateLedger, Entropy
 from policyengine.services.records import CertificateRecord, CertificateStatus, Device, DeviceView
 
+RENEWAL_JITTER = 0.1  # a fourteen-day certificate renewed at half life: spread over seventeen hours
 HELD_BY_TIER = "tier"  # the reason of a hold that ends by itself when the tier comes back
 
 
@@ -97,6 +99,20 @@ def tier_name(tier: Tier) -> str:
 def issues(profile: Profile | None, tier: Tier) -> bool:
     """Tell whether a device of this profile holds a certificate in `tier`."""
     return profile is not None and tier_name(tier) in profile.tiers
+
+
+def renew_at(certificate: CertificateRecord, profile: Profile | None) -> datetime | None:
+    """Return when the holder should renew: at the profile's share of its life, or up to a tenth of that share earlier.
+
+    Its own for each certificate, and the same whenever asked: a fleet that was enrolled in one night does not renew in
+    one. None where the certificate is not good or its profile is gone.
+    """
+    terms = None if profile is None else profile.tiers.get(tier_name(certificate.tier))
+    if terms is None or certificate.status is not CertificateStatus.GOOD:
+        return None
+    drawn = int.from_bytes(hashlib.sha256(certificate.serial.encode()).digest()[:4], "big") / 0xFFFFFFFF
+    life = certificate.not_after - certificate.not_before
+    return (certificate.not_before + life * terms.renew_at * (1 - RENEWAL_JITTER * drawn)).replace(microsecond=0)
 
 
 def status_after(view: DeviceView, profile: Profile | None, tier: Tier, *, now: datetime) -> StatusChange | None:

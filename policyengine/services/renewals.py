@@ -41,7 +41,7 @@ from policyengine.services.records import CertificateRecord, CertificateStatus, 
 from policyengine.services.redeciding import Redecider
 from policyengine.services.refusals import security_event
 from policyengine.services.requests import EvidenceItem
-from policyengine.services.settling import Decided, Issued, Pending, Settlement
+from policyengine.services.settling import Decided, Issued, Pending, Settlement, issued
 
 MAX_ATTEMPTS = 5  # times a renewal is decided again because its device changed meanwhile
 
@@ -138,13 +138,12 @@ class Renewals:
 
     async def _attempt(self, asked: _Asked) -> Issued | Pending:
         view = self._view(asked.record)
-        newest = view.certificate
+        newest, profile = view.certificate, self._shelf.active().policies.profiles.get(view.device.model)
         if newest is not None and _answers(newest, asked):
-            return Issued(certificate=newest.certificate, device_id=view.device.id)
+            return issued(newest, profile)
         now = self._clock.now()
         self._demand_fresh(asked.nonce, view, now)
-        active = self._shelf.active()
-        _demand_renewable(asked.record, view, active.policies.profiles.get(view.device.model), now=now)
+        _demand_renewable(asked.record, view, profile, now=now)
         return await self._settlement.settle(asked.request, self._decided(asked, view, now))
 
     def _view(self, record: CertificateRecord) -> DeviceView:

@@ -28,6 +28,7 @@ class Rest:
     server_time: datetime
     certificate: bytes | None
     chain: tuple[bytes, ...]  # of the certificate, its issuer first
+    renew_at: datetime | None = None  # of the certificate the device has from now on
 
     def stored(self) -> bytes:
         """Return it as the members of a JSON object; whatever is stored here is sent again as it stands."""
@@ -37,6 +38,8 @@ class Rest:
             "next_nonce": base64url(self.next_nonce),
             "server_time": format_timestamp(self.server_time),
         }
+        if self.renew_at is not None:
+            document["renew_at"] = format_timestamp(self.renew_at)
         if self.certificate is not None:
             document |= {
                 "certificate": base64url(self.certificate),

@@ -13,7 +13,7 @@ from policyengine.model.ids import DeviceId, Digest
 from policyengine.model.policy import Mode
 from policyengine.services.changes import RecordDecision
 from policyengine.services.errors import ConflictError, RefusedError, UnavailableError
-from policyengine.services.issuing import Grant, Issuance, issues
+from policyengine.services.issuing import Grant, Issuance, issues, renew_at
 from policyengine.services.judging import Judged
 from policyengine.services.policies import ActivePolicies
 from policyengine.services.ports import Writer
@@ -25,10 +25,11 @@ MAX_NAMED = 5  # rules named in a refusal; the decision has them all
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issued:
-    """A certificate, DER."""
+    """A certificate, DER, and when its holder should renew it (None: nothing says when)."""
 
     certificate: bytes
     device_id: DeviceId
+    renew_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,11 @@ class Decided:
         return self.active.policies.profiles.get(self.view.device.model)
 
 
+def issued(record: CertificateRecord, profile: Profile | None) -> Issued:
+    """Return the answer that a certificate on record is."""
+    return Issued(certificate=record.certificate, device_id=record.device_id, renew_at=renew_at(record, profile))
+
+
 class Settlement:
     """Issues what decisions allow, and records them."""
 
@@ -72,7 +78,7 @@ class Settlement:
 
     async def settle(self, asked: ProvenRequest, decided: Decided) -> Issued | Pending:
         """Return what `decided` comes to, recorded; a first contact that gets nothing leaves nothing."""
-        profile, device = decided.profile, decided.view.device
+        profile = decided.profile
         if profile is None or not issues(profile, decided.tier):
             if decided.view.state is not None:
                 await self._writer.submit(decided.record(None))
@@ -92,7 +98,7 @@ class Settlement:
         except (ConflictError, UnavailableError) as failure:
             await self._issuance.abandon(certificate, reason=failure.code, now=decided.now)
             raise
-        return Issued(certificate=certificate.certificate, device_id=device.id)
+        return issued(certificate, profile)
 
 
 def _not_yet(decided: Decided) -> Pending:

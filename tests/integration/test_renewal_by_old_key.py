@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from api.wire import read_renewal
 from pki.revocation import Reason
+from policyengine.model.times import parse_timestamp
 from policyengine.services.actors import SYSTEM
 from policyengine.services.errors import RefusedError
 from policyengine.services.ports import PageRequest
@@ -89,6 +90,12 @@ def strict(database: str) -> Iterator[Late]:
     site = ready_site(database)
     yield _enrolled(site)
     site.store.close()
+
+
+def test_every_check_in_says_when_to_renew_the_certificate_the_device_has(strict: Late) -> None:
+    reply = json.loads(asyncio.run(strict.site.check_in(strict.device, strict.nonce())).body)
+    ends = x509.load_der_x509_certificate(strict.certificate).not_valid_after_utc
+    assert strict.site.clock.now() < parse_timestamp(reply["renew_at"]) < ends
 
 
 def test_an_ended_certificate_renews_by_its_key(late: Late) -> None:
