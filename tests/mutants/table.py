@@ -25,8 +25,9 @@ class Row:
 
 def requirements() -> Mapping[str, Requirement]:
     """Return every requirement of the attestation package by its check id."""
-    names = [module.name for module in pkgutil.iter_modules(policyengine.attestation.__path__)]
-    modules = [importlib.import_module(f"policyengine.attestation.{name}") for name in sorted(names)]
+    package = policyengine.attestation
+    names = [module.name for module in pkgutil.walk_packages(package.__path__, prefix=f"{package.__name__}.")]
+    modules = [importlib.import_module(name) for name in sorted(names)]
     return {each.id: each for module in modules for value in vars(module).values() for each in _within(value)}
 
 

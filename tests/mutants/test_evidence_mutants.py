@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from policyengine.attestation.checks import Requirement
+from policyengine.services import check_explanation, counters
 from tests.mutants.cases import CASES, NegativeCase
 from tests.mutants.removal import removed
 from tests.mutants.table import requirements, row
+
+
+def test_no_check_of_evidence_escapes_the_table() -> None:
+    """A counter's checks need what the device sent before, so a store: tests/integration/test_store_counters.py."""
+    of_counters = {each.id for each in vars(counters).values() if isinstance(each, Requirement)}
+    assert check_explanation.requirements().keys() - of_counters == requirements().keys()
 
 
 @pytest.mark.parametrize("check", sorted(requirements()))
