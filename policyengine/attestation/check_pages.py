@@ -18,6 +18,7 @@ _PAGES: Mapping[str, str] = {
     "jose": "docs/evidence-eat.md#checks",
     "pop": _GENERAL,
     "psa": _GENERAL,
+    "renewal": "docs/device.md#after-the-certificate-ended",
     "tpm": "docs/evidence-tpm.md#checks",
 }
 _COUNTERS = "docs/evidence.md#counters"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from types import ModuleType
 
-from policyengine.attestation import cose, cose_mac0, jose, pop
+from policyengine.attestation import cose, cose_mac0, jose, pop, renewal
 from policyengine.attestation.cca import appraisal as cca
 from policyengine.attestation.cca import claims as cca_claims
 from policyengine.attestation.check_pages import page_of
@@ -29,7 +29,7 @@ from policyengine.services import counters
 
 _STATING: tuple[ModuleType, ...] = (
     *(cca, cca_claims, cmw, corim, cose, cose_mac0, counters, dice_rules, ear_claims, eat, eat_claims, eat_submods),
-    *(ek, jose, pop, psa_claims, tpm, tpm_certify, tpm_quote, tpm_statement),
+    *(ek, jose, pop, psa_claims, renewal, tpm, tpm_certify, tpm_quote, tpm_statement),
 )
 
 

@@ -16,8 +16,10 @@ from typing import Any
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.checks import Outcome
 from policyengine.attestation.formats import Verified
+from policyengine.attestation.renewal import check_renewal
 from policyengine.attestation.tpm import certify as tpm_certify
 from policyengine.attestation.vectors import index as vectors
+from policyengine.simulation.cose import cose_sign1
 from tests.unit.attestation import test_pop, test_tpm_checks, tpm_device
 
 OWN = tuple(Path(__file__).parents[1] / "vectors" / name for name in ("attestation", "formats", "dice", "corim"))
@@ -104,4 +106,26 @@ def _pop() -> Iterator[NegativeCase]:
         )
 
 
-CASES: tuple[NegativeCase, ...] = (*_own_vectors(), *_tpm(), *_pop())
+def _renewal() -> Iterator[NegativeCase]:
+    old, other = test_pop.DEVICE, test_pop.OTHER
+    yield NegativeCase(
+        name="renewal/signed by another key",
+        check="renewal.signature",
+        judge=lambda: _renewal_verdict(cose_sign1(other, b"this request")),
+    )
+    yield NegativeCase(
+        name="renewal/of another request",
+        check="renewal.statement",
+        judge=lambda: _renewal_verdict(cose_sign1(old, b"another request")),
+    )
+
+
+def _renewal_verdict(message: bytes) -> Verdict:
+    checks = check_renewal(message, key=test_pop.DEVICE.public_key(), statement=b"this request")
+    return Verdict(
+        accepted=all(check.result is Outcome.PASS for check in checks if check.id.startswith("renewal.")),
+        failed=tuple(check.id for check in checks if check.result is Outcome.FAIL),
+    )
+
+
+CASES: tuple[NegativeCase, ...] = (*_own_vectors(), *_tpm(), *_pop(), *_renewal())

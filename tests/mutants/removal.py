@@ -93,6 +93,7 @@ _INSTEAD: Mapping[str, tuple[Replacement, ...]] = {
     "pop.chain": ((pop, "_path", _path_as_sent),),
     "dice.possession": ((cose, "_signer", _first_candidate),),
     "pop.signature": ((cose, "_signer", _first_candidate),),
+    "renewal.signature": ((cose, "_signer", _first_candidate),),
     "tpm.ak-trusted": ((tpm_statement, "trusted", _key_from_the_message),),
     "tpm.signature": ((tpm_statement, "_signer", _first_candidate),),
     "tpm.hash": ((tpm_algorithms, "BELIEVED", _WITH_SHA1),),
