@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from policyengine.language.cel.constant import constant_value
+from policyengine.language.cel.opposites import never_all_false, never_together
 from policyengine.language.nodes import Scalar, YamlNode, at, items, text
 from policyengine.language.page import Page
-from policyengine.model.expression import And, Call, Node, Or, walk
+from policyengine.model.expression import And, Node, Or, walk
 from policyengine.model.policy import Rule
 
 MAX_COMPARED = 300  # rules of one policy that are compared with each other: 45,000 pairs in a few milliseconds
@@ -22,16 +23,20 @@ def check_parts(page: Page, require: Scalar, condition: Node) -> None:
         for value in sorted(map(bool, constants)):
             message = f"a part of the condition is always {str(value).lower()}"
             page.warning(require, "rule.constant-part", message, "remove that part, or read a fact in it")
-        if isinstance(node, And) and _is_contradiction(node):
-            message = "the condition asks for something and for its opposite, so no device can pass"
-            page.error(require, "rule.contradiction", message, "remove one of the two, or name another fact in it")
+        if isinstance(node, And) and never_together(node.operands):
+            _report_opposites(page, require, node, condition)
+        if isinstance(node, Or) and never_all_false(node.operands):
+            message = "one side of an `||` is always true, as it allows what the other side does not"
+            page.warning(require, "rule.constant-part", message, "write `&&` if both must hold, or remove that part")
 
 
-def _is_contradiction(node: And) -> bool:
-    return any(
-        isinstance(operand, Call) and operand.function == "!_" and operand.arguments[0] in node.operands
-        for operand in node.operands
-    )
+def _report_opposites(page: Page, require: Scalar, node: And, condition: Node) -> None:
+    if node is condition:
+        message = "the condition asks for something and for its opposite, so no device can pass"
+        page.error(require, "rule.contradiction", message, "remove one of the two, or name another fact in it")
+    else:
+        message = "a part of the condition is always false, as it asks for something and for its opposite"
+        page.warning(require, "rule.constant-part", message, "write `||` if one is enough, or remove that part")
 
 
 def check_overlaps(page: Page, rules: Sequence[Rule]) -> None:

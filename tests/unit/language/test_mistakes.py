@@ -297,6 +297,41 @@ def test_a_text_that_a_fact_never_has_is_marked_once_where_a_let_says_it() -> No
     assert [(one.file, one.line, one.column) for one in found] == [place_of_mark(BOOT, marked)]
 
 
+OPPOSITES = [
+    ("boot.svn > 3 && boot.svn < 3", "rule.contradiction"),
+    ("boot.svn >= 4 && boot.secure && 3 >= boot.svn", "rule.contradiction"),
+    ("boot.mode == 'locked' && boot.mode == 'production'", "rule.contradiction"),
+    ("boot.mode == 'locked' && boot.mode != 'locked'", "rule.contradiction"),
+    ("boot.mode != 'debug' || boot.mode != 'unknown'", "rule.constant-part"),
+    ("boot.svn > 3 || boot.svn <= 3", "rule.constant-part"),
+    ("boot.secure || !boot.secure", "rule.constant-part"),
+    ("boot.secure || (boot.svn == 1 && boot.svn == 2)", "rule.constant-part"),
+    ("!(boot.secure && !boot.secure)", "rule.constant-part"),
+]
+
+
+@pytest.mark.parametrize(("condition", "code"), OPPOSITES, ids=[one[0] for one in OPPOSITES])
+def test_conditions_that_exclude_each_other_are_found(condition: str, code: str) -> None:
+    text = replaced(BOOT, "require: identity.verified", f'require: "{condition}"')
+    assert [one.code for one in compiled({BOOT: text}).diagnostics] == [code]
+
+
+SATISFIABLE = [
+    "boot.svn >= 3 && boot.svn <= 3",
+    "boot.svn > 3 && boot.svn != 5 && boot.svn < 9",
+    "boot.mode != 'debug' && boot.mode != 'unknown'",
+    "boot.mode == 'locked' || boot.mode == 'production'",
+    "boot.svn > 3 || boot.svn < 3",
+    "boot.svn > 3 && boot.count < 3",
+]
+
+
+@pytest.mark.parametrize("condition", SATISFIABLE)
+def test_conditions_that_can_be_met_and_missed_are_not_called_opposites(condition: str) -> None:
+    text = replaced(BOOT, "require: identity.verified", f'require: "{condition}"')
+    assert compiled({BOOT: text}).diagnostics == ()
+
+
 def test_any_text_may_stand_beside_a_fact_whose_values_nobody_lists() -> None:
     text = replaced(
         BOOT, "require: identity.verified", "require: boot.seed != '00' && software.exists(s, s.name == 'x')"
