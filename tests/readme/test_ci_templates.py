@@ -87,6 +87,13 @@ def test_the_gitlab_job_fails_on_a_mistake(checkout: Path) -> None:
     assert run(gitlab_script(), checkout).returncode == 1
 
 
+def test_the_gitlab_job_installs_nothing_by_a_name_that_another_project_has(checkout: Path) -> None:
+    (install,) = yaml.safe_load(GITLAB.read_text())["policyengine"]["before_script"]
+    done = run(install, checkout, POLICYENGINE="")
+    assert done.returncode != 0
+    assert "POLICYENGINE: set it to what pip installs" in done.stderr
+
+
 def gitlab_script() -> str:
     return "\n".join(yaml.safe_load(GITLAB.read_text())["policyengine"]["script"])
 
