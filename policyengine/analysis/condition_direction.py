@@ -21,6 +21,7 @@ from policyengine.model.expression import (
     Macro,
     Node,
     Or,
+    walk,
 )
 from policyengine.model.policy import Model
 from policyengine.model.types import BOOL, VERSION, Kind, Type
@@ -47,6 +48,8 @@ class Comparison:
 
     def direction(self, old: Node, new: Node) -> Direction:
         """Return which way `new` goes from `old`."""
+        if _zeros(old) != _zeros(new):
+            return Direction.UNDECIDED
         if old == new:
             return Direction.SAME
         match old, new:
@@ -113,6 +116,11 @@ class Comparison:
         if before is None or after is None or before[0] != after[0]:
             return Direction.UNDECIDED
         return by_value(before[0], before[1], after[1], higher=_HIGHER_IS[old.function], models=self.models)
+
+
+def _zeros(node: Node) -> int:
+    """Return how many zeros in `node` are negative: -0.0 equals 0.0, and differs as a divisor."""
+    return sum(1 for one in walk(node) if isinstance(one, Literal) and repr(one.value) == "-0.0")
 
 
 def _operands(node: Node, form: type[And] | type[Or]) -> Sequence[Node]:

@@ -64,7 +64,7 @@ def _evaluated(policies: Path, facts: Path, now: str | None, phase: Phase, prior
         raise _refusal(policies, compilation)
     device = _facts(facts, compilation.bundle)
     program = compile_program(compilation.bundle, compilation.digest)
-    decision = program.decide(device, prior=_prior(prior), now=moment, phase=phase)
+    decision = program.decide(device, prior=_prior(prior, device), now=moment, phase=phase)
     skipped = program.skipped(device, now=moment, phase=phase)
     told = [*zip(decision.findings, decision.sights, strict=True), *((found, UNSEEN) for found in skipped)]
     told.sort(key=lambda pair: (pair[0].rule, pair[0].binding or ""))
@@ -102,13 +102,27 @@ def _refusal(policies: Path, compilation: Compilation) -> PoliciesInvalidError:
 def _facts(path: Path, bundle: Bundle) -> Facts:
     from policyengine.decision.ingest import read_facts
     from policyengine.model.schema import CORE_SCHEMA
-    from policyengine.model.strict_json import read_json
 
-    return read_facts(read_json(path.read_bytes()), schema=CORE_SCHEMA.with_org(bundle.org_facts))
+    return read_facts(_json(path), schema=CORE_SCHEMA.with_org(bundle.org_facts))
 
 
-def _prior(path: Path | None) -> Prior | None:
-    from policyengine.decision.prior import read_prior_from_decision
-    from policyengine.model.strict_json import read_json
+def _prior(path: Path | None, device: Facts) -> Prior | None:
+    """Return what the previous decision carries over; raises PriorError also when it is about another device."""
+    from policyengine.decision.prior import PriorError, read_prior_from_decision
 
-    return None if path is None else read_prior_from_decision(read_json(path.read_bytes()))
+    if path is None:
+        return None
+    document = _json(path)
+    prior = read_prior_from_decision(document)
+    about = document.get("device_id") if isinstance(document, dict) else None
+    if about is not None and about != device.device_id:
+        raise PriorError(f"the previous decision is not about `{device.device_id}`")
+    return prior
+
+
+def _json(path: Path) -> object:
+    """Return the JSON document in the file at `path`, of which no more is read than one may have."""
+    from policyengine.model.strict_json import MAX_BYTES, read_json
+
+    with path.open("rb") as file:
+        return read_json(file.read(MAX_BYTES + 1))

@@ -206,7 +206,9 @@ def capture(
 def _json(path: Path) -> Any:
     from policyengine.model.strict_json import read_json
 
-    return read_json(path.read_bytes(), max_bytes=16 * MAX_CORIM_BYTES)
+    limit = 16 * MAX_CORIM_BYTES
+    with path.open("rb") as file:
+        return read_json(file.read(limit + 1), max_bytes=limit)
 
 
 def _facts_of(device: str, data: Path | None) -> Any:

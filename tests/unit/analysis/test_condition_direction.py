@@ -79,3 +79,11 @@ def test_versions_that_models_order_differently_are_undecided() -> None:
 
 def test_spaces_and_comments_change_nothing() -> None:
     assert direction("boot.secure&&boot.svn>7", "boot.secure && // here\n boot.svn > 7") is Direction.SAME
+
+
+def test_the_sign_of_a_zero_is_a_difference() -> None:
+    """Zeros are equal whatever their sign, and what is divided by them is not (IEEE 754 section 6.3)."""
+    old, new = "vuln.all(v, v.cvss / 0.0 > 1.0)", "vuln.all(v, v.cvss / -0.0 > 1.0)"
+    assert direction(old, new) is Direction.UNDECIDED
+    assert direction(old, f"{new} && boot.secure") is Direction.UNDECIDED
+    assert direction(new, new) is Direction.SAME

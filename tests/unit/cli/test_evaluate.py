@@ -230,3 +230,16 @@ def test_a_missing_file_and_an_ill_formed_time_are_refused(tree: Path) -> None:
     ill_formed = evaluate(tree, facts(), now="yesterday")
     assert (missing.exit_code, ill_formed.exit_code) == (2, 2)
     assert json.loads(ill_formed.stderr)["code"] == "time.invalid"
+
+
+def test_a_previous_decision_on_another_device_carries_nothing_over(tree: Path) -> None:
+    """A hold repeats what was decided last on this device (DESIGN section 6), never what was on another."""
+    other = tree / "other.json"
+    other.write_text(json.dumps({**decision(evaluate(tree, facts(secure=True))), "device_id": "gw-9999"}))
+    refused = evaluate(tree, facts(), "--prior", str(other))
+    assert (refused.exit_code, json.loads(refused.stderr)["code"]) == (2, "prior.invalid")
+
+
+def test_a_file_without_end_is_refused_when_it_is_too_large(tree: Path) -> None:
+    endless = evaluate(tree, facts(), "--prior", "/dev/zero")
+    assert (endless.exit_code, json.loads(endless.stderr)["code"]) == (2, "json.too-large")
