@@ -20,7 +20,18 @@ from api.options import Options
 from api.pages import page_routes
 from api.problems import answer_for_code, problem, problem_of
 from api.revocation import revocation_routes
-from api.routes import audit, bundles, certificates, decisions, devices, operation, policies, releases, tokens
+from api.routes import (
+    audit,
+    bundles,
+    certificates,
+    decisions,
+    devices,
+    operation,
+    policies,
+    releases,
+    succession,
+    tokens,
+)
 from pki.errors import PkiError
 from policyengine.errors import PolicyEngineError
 from policyengine.services.catalogue import Services
@@ -30,7 +41,7 @@ DESCRIPTION = (
     "policies and ask why. Errors are problem documents (RFC 9457) with a stable `code`."
 )
 
-ROUTERS = (devices, decisions, policies, bundles, certificates, audit, tokens, releases, operation)
+ROUTERS = (devices, succession, decisions, policies, bundles, certificates, audit, tokens, releases, operation)
 
 MAX_ERRORS = 50  # a request with 10,000 wrong devices is told the first of them
 

@@ -49,6 +49,28 @@ class ReasonIn(Shape):
     reason: Line
 
 
+class TransferIn(Shape):
+    """Where a device stands now, and why; what is left out stays."""
+
+    site: Name | None = None
+    zone: Name | None = None
+    reason: Line
+
+
+class ReplacementIn(Shape):
+    """Which registered device takes the place, and why."""
+
+    by: Name
+    reason: Line
+
+
+class RekeyIn(Shape):
+    """The vendor's serial number of the new board, where it has another one, and why."""
+
+    serial: Line | None = None
+    reason: Line
+
+
 class RevocationIn(Shape):
     """Why a certificate is revoked: a CRLReason name of RFC 5280 section 5.3.1."""
 

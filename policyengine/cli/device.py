@@ -167,6 +167,49 @@ def retire(device: Id, reason: Reason, data: Data = None) -> None:
         services.devices.retire(actor, device_id(device), reason=reason)
 
 
+@app.command()
+def transfer(
+    device: Id,
+    reason: Reason,
+    site: Annotated[str | None, typer.Option(help="The site where it stands now.")] = None,
+    zone: Annotated[str | None, typer.Option(help="The zone where it stands now.")] = None,
+    data: Data = None,
+) -> None:
+    """Say that a device stands elsewhere."""
+    from policyengine.model.ids import device_id
+
+    with services_at(data) as (services, actor):
+        services.succession.transfer(actor, device_id(device), site=site, zone=zone, reason=reason)
+
+
+@app.command()
+def replace(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The device that goes; it is retired.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The registered device that takes its place.")],
+    reason: Reason,
+    data: Data = None,
+) -> None:
+    """Let a device take the place of another: site, zone, labels and criticality."""
+    from policyengine.model.ids import device_id
+
+    with services_at(data) as (services, actor):
+        services.succession.replace(actor, device_id(old), device_id(new), reason=reason)
+
+
+@app.command()
+def rekey(
+    device: Id,
+    reason: Reason,
+    serial: Annotated[str | None, typer.Option(help="The new board's serial number, if it is another.")] = None,
+    data: Data = None,
+) -> None:
+    """Let a device whose board was swapped enrol again; its old key never comes back."""
+    from policyengine.model.ids import device_id
+
+    with services_at(data) as (services, actor):
+        services.succession.rekey(actor, device_id(device), serial=serial, reason=reason)
+
+
 @app.command("reset-floors")
 def reset_floors(reason: Reason, data: Data = None) -> None:
     """Let devices that checked in while the clock was ahead check in again; only with the server stopped."""

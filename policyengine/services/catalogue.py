@@ -35,6 +35,7 @@ from policyengine.services.releases import Releases
 from policyengine.services.renewals import Renewals
 from policyengine.services.revocation import OcspResponder, RevocationLists
 from policyengine.services.settling import Settlement
+from policyengine.services.succession import Succession
 from policyengine.services.sweep import Sweep
 from policyengine.services.tokens import Tokens
 
@@ -47,6 +48,7 @@ class Services:
     activations: Activations
     checkins: CheckIns
     devices: Devices
+    succession: Succession
     registration: Registration
     bundles: Bundles
     certificates: Certificates
@@ -107,6 +109,7 @@ def assemble(outside: Outside) -> Services:
         activations=Activations(clock, entropy, outside.nonce_key, shelf),
         checkins=_checkins(outside, shelf, memory, issuance),
         devices=Devices(store, clock, entropy, shelf=shelf, memory=memory, redecider=redecider),
+        succession=Succession(store, clock, entropy, shelf=shelf),
         registration=Registration(store, clock, entropy, shelf),
         bundles=Bundles(store, clock, entropy),
         certificates=Certificates(store, clock, entropy, shelf=shelf),

@@ -188,6 +188,42 @@ class ChangeLifecycle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransferDevice:
+    """Say anew where a device stands; refused unless the registry still has it as `before`."""
+
+    before: Device
+    after: Device
+    act: Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaceDevice:
+    """Retire `old` for `new`, which takes its place: one act on the timeline of each.
+
+    Refused unless the registry still has both as they were read (`before`), and their certificates the statuses.
+    """
+
+    before: tuple[Device, Device]
+    old: Device
+    new: Device
+    revocations: tuple[StatusChange, ...]
+    acts: tuple[Act, Act]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RekeyDevice:
+    """Let a device enrol again with another key: its state ends, its key never comes back, its lineage goes on.
+
+    Refused unless the state still has `expected_version`.
+    """
+
+    device: Device
+    expected_version: int
+    revocations: tuple[StatusChange, ...]
+    act: Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreateEnrolmentToken:
     """Keep the hash of a one-time token."""
 
@@ -274,6 +310,9 @@ Change = (
     | ImportDevices
     | AnnouncePending
     | ChangeLifecycle
+    | TransferDevice
+    | ReplaceDevice
+    | RekeyDevice
     | CreateEnrolmentToken
     | StoreBundle
     | ActivateBundle

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -104,6 +105,7 @@ class SqlCheckInReads:
             kept,
         )
         self._by_id = Reading(view_select().where(_device.id == bindparam("by_id")), engine, kept)
+        self._newest = Reading(_newest_certificate(), engine, kept)
         self._reuse = Reading(_key_reuse(), engine, kept)
         self._spent = Reading(_one(tables.spent_nonce.c.device_id, tables.spent_nonce.c.nonce_hash), engine, kept)
         self._spent_before = Reading(_spent_before(), engine, kept)
@@ -121,16 +123,24 @@ class SqlCheckInReads:
     def view_by_tag(self, tag: bytes) -> DeviceView | None:
         """Return the device whose nonce tag is `tag`."""
         row = self._by_tag.first(tag=tag)
-        return None if row is None else view_of(row)
+        return None if row is None else self._view(row)
 
     def views_by_serial(self, vendor: str, serial: str) -> tuple[DeviceView, ...]:
         """Return the devices registered under a vendor's serial number."""
-        return tuple(view_of(row) for row in self._by_serial.rows(by_vendor=vendor, by_serial=serial))
+        return tuple(self._view(row) for row in self._by_serial.rows(by_vendor=vendor, by_serial=serial))
 
     def view(self, device_id: DeviceId) -> DeviceView | None:
         """Return the device called `device_id`."""
         row = self._by_id.first(by_id=device_id)
-        return None if row is None else view_of(row)
+        return None if row is None else self._view(row)
+
+    def _view(self, row: Sequence[Any]) -> DeviceView:
+        """Return the view; a device that waits to enrol again has no state, but a lineage that goes on."""
+        view = view_of(row)
+        if view.state is not None or view.device.enrolled_at is None:
+            return view
+        newest = self._newest.first(by_device=view.device.id)
+        return view if newest is None else replace(view, certificate=_certificate_in(tuple(newest)))
 
     def key_reuse(self, thumbprint: str, *, beside: DeviceId) -> int:
         """Return how many devices are pinned to a key, not counting `beside`."""
@@ -213,6 +223,11 @@ def bundle_of(row: Sequence[Any]) -> BundleRecord:
         activated_by=activated_by,
         height=height,
     )
+
+
+def _newest_certificate() -> Select[Any]:
+    issued = (_certificate.device_id == bindparam("by_device")) & (_certificate.state == "issued")
+    return select(tables.certificate).where(issued).order_by(desc(_certificate.lineage)).limit(1)
 
 
 def _key_reuse() -> Select[Any]:

@@ -145,6 +145,27 @@ def _demand_enrollable(connection: Connection, change: RecordDecision, enrolment
         raise moved(device_id)
     if enrolment.token_hash is not None:
         _demand_unredeemed(connection, enrolment.token_hash)
+    _demand_after_former_keys(connection, change)
+
+
+def _demand_after_former_keys(connection: Connection, change: RecordDecision) -> None:
+    """Raise ConflictError for a key that was parted from its device, or a nonce from before this one was parted."""
+    former, state = tables.former_key.c, change.state
+    if connection.execute(select(former.floor).where(former.key_thumbprint == state.key_thumbprint)).first():
+        raise ConflictError(
+            "the key is of a board that was replaced", code="identity.former-key", check="identity.former-key"
+        )
+    if change.spends_nonce and state.floor <= former_floor(connection, state.device_id):
+        raise ConflictError(
+            "the nonce is from before the device was rekeyed", code="nonce.former", check="nonce.former"
+        )
+
+
+def former_floor(connection: Connection, device_id: str) -> int:
+    """Return the highest nonce floor that a device had under a key it was parted from; 0 where there is none."""
+    former = tables.former_key.c
+    found = connection.execute(select(func.max(former.floor)).where(former.device_id == device_id)).scalar_one()
+    return found or 0
 
 
 def _demand_unredeemed(connection: Connection, token_hash: bytes) -> None:
@@ -157,7 +178,9 @@ def _demand_unredeemed(connection: Connection, token_hash: bytes) -> None:
 def _write_enrolment(batch: Batch, change: RecordDecision, enrolment: Enrolment) -> None:
     device, at_us = enrolment.device, micros(change.state.decided_at)
     connection = batch.connection
-    connection.execute(insert_into(tables.device_state), first_state_row(change.state))
+    row = first_state_row(change.state)
+    floor = max(change.state.floor, former_floor(connection, device.id))  # never below that of a former key
+    connection.execute(insert_into(tables.device_state), row | {"floor": floor})
     connection.execute(
         update(tables.device)
         .where(tables.device.c.id == device.id)

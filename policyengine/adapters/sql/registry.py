@@ -48,7 +48,7 @@ def import_devices(batch: Batch, change: ImportDevices) -> None:
     if new:
         connection.execute(insert_into(tables.device), [device_row(device) for device in new])
     if change.updated:
-        _say(connection, change.updated)
+        say(connection, change.updated)
     if new or change.updated:
         batch.act(change.act)
 
@@ -65,7 +65,7 @@ def _new(connection: Connection, devices: Sequence[Device]) -> list[Device]:
     return new
 
 
-def _say(connection: Connection, devices: Sequence[Device]) -> None:
+def say(connection: Connection, devices: Sequence[Device]) -> None:
     """Write what operators say; check-ins in flight are sent back by the new version, and the sweep decides again."""
     rows = [device_row(device) for device in devices]
     said = update(tables.device).where(_device.id == bindparam("key_id"))

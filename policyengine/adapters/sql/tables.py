@@ -98,6 +98,15 @@ enrolment_token = Table(
     Column("redeemed_at", BigInteger),
 )
 
+former_key = Table(
+    "former_key",
+    metadata,
+    Column("key_thumbprint", Text, primary_key=True),
+    Column("device_id", Text, ForeignKey("device.id"), nullable=False, index=True),
+    Column("floor", BigInteger, nullable=False),  # of the device when the key ended: no older nonce enrols it again
+    Column("ended_at", BigInteger, nullable=False),
+)
+
 spent_nonce = Table(
     "spent_nonce",
     metadata,

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Dialect
 
 from policyengine.adapters.sql import administration as admin
-from policyengine.adapters.sql import upkeep
+from policyengine.adapters.sql import succession, upkeep
 from policyengine.adapters.sql.batch import MAX_KNOWN_DOCUMENTS, Batch, Statements
 from policyengine.adapters.sql.recording import enrol, read_guards, record_decision, reserve
 from policyengine.adapters.sql.registry import import_devices
@@ -28,6 +28,9 @@ _CARRIED_OUT: dict[type[Change], Callable[[Batch, Any], None]] = {
     changes.ImportDevices: import_devices,
     changes.AnnouncePending: admin.announce_pending,
     changes.ChangeLifecycle: admin.change_lifecycle,
+    changes.TransferDevice: succession.transfer_device,
+    changes.ReplaceDevice: succession.replace_device,
+    changes.RekeyDevice: succession.rekey_device,
     changes.CreateEnrolmentToken: admin.create_enrolment_token,
     changes.StoreBundle: admin.store_bundle,
     changes.ActivateBundle: admin.activate_bundle,

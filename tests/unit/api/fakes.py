@@ -236,6 +236,24 @@ class FakeDevices(Devices):
         self.acts.append(("retire", device_id, reason))
 
 
+class FakeSuccession:
+    """Writes down what it is asked for."""
+
+    def __init__(self) -> None:
+        self.acts: list[tuple[object, ...]] = []
+
+    def transfer(
+        self, actor: Principal, device_id: DeviceId, *, site: str | None, zone: str | None, reason: str
+    ) -> None:
+        self.acts.append(("transfer", device_id, site, zone, reason))
+
+    def replace(self, actor: Principal, old_id: DeviceId, new_id: DeviceId, *, reason: str) -> None:
+        self.acts.append(("replace", old_id, new_id, reason))
+
+    def rekey(self, actor: Principal, device_id: DeviceId, *, serial: str | None, reason: str) -> None:
+        self.acts.append(("rekey", device_id, serial, reason))
+
+
 class FakeCheckIns(CheckIns):
     """Answers every check-in; `error` is raised instead when set."""
 
@@ -498,6 +516,7 @@ def services() -> Services:
         log=FakeLog(),
         est=FakeEst(),
         renewals=FakeRenewals(),
+        succession=FakeSuccession(),
         lists=FakeLists(),
         responder=FakeResponder(),
         ca_bundle=b"-----BEGIN CERTIFICATE-----\n",

@@ -59,6 +59,7 @@ VALID = {
     "/v1/tokens": {"name": "ci", "role": "auditor"},
     "/v1/devices/gw-0001/tokens": {},
     "/v1/bundles": {},
+    "replace": {"by": "gw-0002", "reason": "broken"},
     "activate": {"expected_generation": 7},
 }
 
