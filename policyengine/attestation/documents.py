@@ -1,17 +1,15 @@
-"""Verdicts and evidence as JSON documents and as annotated lines; byte strings are `hex:...`."""
+"""Verdicts as JSON documents, and values on one line for people; byte strings are `hex:...`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Mapping
 from datetime import datetime
 
 from policyengine.attestation.check_pages import page_of
 from policyengine.attestation.checks import Check, Outcome
-from policyengine.attestation.cose import ForeignEnvelope, read_sign1, x5chain
-from policyengine.attestation.dice import rules as dice_rules
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.formats import Verified
-from policyengine.attestation.psa import claims as psa_claims
 
 MAX_TEXT = 240  # of one value in an annotated line
 
@@ -78,51 +76,10 @@ def plain(value: object) -> object:
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)
 
 
-_CLAUSES = {
-    "challenge": dice_rules.NONCE,
-    "layers": dice_rules.MEASURED,
-    "ueid": dice_rules.MEASURED,
-    "conveyed": dice_rules.MEASURED,
-    "device": dice_rules.DEVICE_ID,
-    "fwid_sha256": dice_rules.DEVICE_ID,
-    "profile": psa_claims.PROFILE_IS_KNOWN,
-    "nonce": psa_claims.NONCE_IS_OURS,
-    "client_id": psa_claims.CLIENT,
-    "instance_id": psa_claims.INSTANCE,
-    "implementation_id": psa_claims.IMPLEMENTATION,
-    "cert_ref": psa_claims.CERTIFICATION,
-    "lifecycle": psa_claims.STATE,
-    "lifecycle_state": psa_claims.STATE,
-    "boot_seed": psa_claims.SEED,
-    "software": psa_claims.COMPONENTS,
-    "vsi": psa_claims.INDICATOR,
-}
-_HEADERS = {1: "alg", 2: "crit", 3: "content type", 4: "kid", 33: "x5chain"}
-
-
-def annotated(evidence: bytes, claims: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
-    """Yield (name, clause, value) for every part of `evidence`; raises MalformedEvidenceError."""
-    message = read_sign1(evidence)
-    yield ("tag", "RFC 9052 section 4.2", str(message.tag))
-    if isinstance(message, ForeignEnvelope):
-        return
-    for place, headers in (("protected", message.headers), ("unprotected", message.unprotected)):
-        for label, value in headers.items():
-            chained = (place, label) == ("protected", 33)
-            text = f"{len(x5chain(message))} certificates" if chained else shown(value)
-            yield (f"{place} {_HEADERS.get(label, label)}", "RFC 9052 section 3.1", text)
-    for name, value in claims.items():
-        clause = _CLAUSES[name].clause if name in _CLAUSES else "RFC 5280 section 4.1.2"
-        items = list(enumerate(value)) if name == "software" and isinstance(value, list) else []
-        for index, item in items:
-            yield (f"{name}[{index}]", clause, shown(item))
-        if not items:
-            yield (name, clause, shown(value))
-    yield ("signature", "RFC 9052 section 4.4", f"{len(message.signature)} bytes")
-
-
 def shown(value: object) -> str:
     """Return `value` on one line of at most MAX_TEXT characters, nothing in it unprintable."""
     # What a device writes must not move the cursor of the person who reads it.
-    text = "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in str(plain(value))[: MAX_TEXT + 1])
+    plainly = plain(value)
+    whole = plainly if isinstance(plainly, str) else json.dumps(plainly, ensure_ascii=False)
+    text = "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in whole[: MAX_TEXT + 1])
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"

@@ -100,7 +100,7 @@ def inspect(
 ) -> None:
     """Show what evidence, or a structure of it, says, with the clause of every part; nothing of it is verified."""
     from policyengine.adapters.evidence_plugins import installed_formats
-    from policyengine.attestation.inspection import seen_in, told
+    from policyengine.attestation.inspection.evidence import seen_in, told
     from policyengine.attestation.verifier import READABLE
     from policyengine.cli.columns import columns
 

@@ -22,7 +22,7 @@ from policyengine.attestation.corim import comid
 from policyengine.attestation.corim.grammar import Shape, Walk, refuse
 from policyengine.attestation.errors import MalformedEvidenceError
 
-_read = cbor.reader(*comid.TAGS)
+read_item = cbor.reader(*comid.TAGS)
 _SHAPES: Mapping[int, Shape] = {comid.COMID_TAG: comid.COMID, comid.COTL_TAG: comid.COTL}
 
 
@@ -67,7 +67,7 @@ class Corim:
 @lru_cache(maxsize=64)  # a repository is checked often, and its CoRIMs change rarely
 def read_corim(content: bytes) -> Corim:
     """Return the CoRIM in `content`, which is tag 501; raises MalformedEvidenceError `corim.structure` or `cbor.*`."""
-    item = _read(content)
+    item = read_item(content)
     if type(item) is not CBORTag or item.tag != comid.CORIM_TAG:
         refuse("corim", f"not tag {comid.CORIM_TAG}")
     walk = Walk()
@@ -89,14 +89,14 @@ def read_corim(content: bytes) -> Corim:
 
 def read_tag(content: bytes) -> Mapping[Any, Any]:
     """Return a bare CoMID: the map that tag 506 wraps; raises MalformedEvidenceError."""
-    item = _read(content)
+    item = read_item(content)
     comid.COMID(item, "comid", Walk())
     body: Mapping[Any, Any] = item
     return body
 
 
 def _tag(item: CBORTag, path: str, walk: Walk) -> Tag:
-    content = _read(item.value)
+    content = read_item(item.value)
     if item.tag == comid.COSWID_TAG:
         comid.COSWID(content, path, Walk())  # RFC 9393 has more keys than those read here
         return Tag(kind=item.tag, id=named(content[0]), version=content[12], content=content)
@@ -139,6 +139,6 @@ def read_meta(content: Any) -> Mapping[Any, Any]:
     """Return the corim-meta map in a protected header (label 8); raises MalformedEvidenceError."""
     if type(content) is not bytes:
         refuse("corim-meta", "not a byte string")
-    found: Mapping[Any, Any] = _read(content)
+    found: Mapping[Any, Any] = read_item(content)
     comid.META(found, "corim-meta", Walk())
     return found

@@ -22,9 +22,13 @@ MAX_TEXT = 8192  # characters; certificate paths in PEM are the longest texts th
 
 @dataclass(slots=True)
 class Walk:
-    """What was met on the way: the paths of keys that the base specification does not define."""
+    """What was met on the way: the paths of keys that the base specification does not define, the names of the others.
+
+    `names` are by the path to the map and the key in it.
+    """
 
     extensions: list[str] = field(default_factory=list)
+    names: dict[tuple[str, int], str] = field(default_factory=dict)
 
 
 Shape = Callable[[Any, str, Walk], None]
@@ -176,6 +180,7 @@ def record(fields: Mapping[int, Field], *, also: Shape | None = None) -> Shape:
             if known is None:
                 walk.extensions.append(f"{path}.{key}")
             else:
+                walk.names[path, key] = known.name
                 known.shape(item, f"{path}.{known.name}", walk)
         if also is not None:
             also(value, path, walk)

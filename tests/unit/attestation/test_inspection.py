@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+import struct
 from datetime import UTC, datetime
 from pathlib import Path
 
+import cbor2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from policyengine.attestation.errors import MalformedEvidenceError
-from policyengine.attestation.inspection import Inspection, seen_in
+from policyengine.attestation.inspection.evidence import Inspection, seen_in
 from policyengine.attestation.verifier import READABLE
 from policyengine.cli.main import app
 from policyengine.model.base64url import base64url
@@ -22,6 +25,7 @@ from tests.unit.attestation import psa_device, test_pop, tpm_device
 
 QUOTE, SIGNATURE = tpm.quote(tpm_device.AK, nonce=tpm_device.NONCE, values=tpm_device.VALUES)
 VECTORS = Path(__file__).parents[2] / "vectors"
+COMID = {1: {0: "tag"}, 4: {0: [[{0: {1: "acme"}}, [{1: {2: [[1, bytes(32)]]}}]]]}}
 FILES = {
     "TPMS_ATTEST": QUOTE,
     "TPMT_SIGNATURE": SIGNATURE,
@@ -29,6 +33,8 @@ FILES = {
     "TPM2B_PUBLIC": tpm.sized(tpm_device.EK.public),
     "TCG event log": tpm_device.LOG,
     "X.509 certificate": tpm_device.CHAIN[0],
+    "tag of a CoRIM": cbor2.dumps(COMID),
+    "CMW": b'{"first":["application/vnd.a","AA"],"second":["application/vnd.b","AA"]}',
     "signed CoRIM": (VECTORS / "corim/corim/good/corim.cbor").read_bytes(),
     psa_device.PSA: psa_device.token(),
     "application/eat+cwt": (VECTORS / "formats/eat/good-full/token.cwt").read_bytes(),
@@ -44,12 +50,60 @@ def inspected(content: bytes) -> Inspection:
     return seen_in(content, registry=READABLE, now=datetime(2026, 11, 23, tzinfo=UTC))
 
 
+def parts(content: bytes) -> dict[str, tuple[str, str]]:
+    return {part: (clause, value) for part, clause, value in inspected(content).rows}
+
+
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_is_recognised_and_every_part_has_a_clause(name: str) -> None:
+def test_a_file_is_recognised_and_every_part_has_a_clause_with_its_number(name: str) -> None:
     found = inspected(FILES[name])
     assert found.read_as == name
     assert found.rows
-    assert all(clause for _, clause, _ in found.rows)
+    assert all(re.search(r"section \d", clause) for _, clause, _ in found.rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "clause"),
+    [
+        ("application/eat+cwt", "eat_nonce", "RFC 9711 section 4.1"),
+        ("application/eat+cwt", "ueid", "RFC 9711 section 4.2.1"),
+        ("application/eat+jwt", "protected alg", "RFC 7515 section 4.1"),
+        ("application/eat-collection", "platform.software[0].measurement", "draft-ffm-rats-cca-token-03 section 4.6.1"),
+        ("application/eat-collection", "realm.challenge", "draft-ffm-rats-cca-token-03 section 4.8.1"),
+        ("application/vnd.policyengine.tpm+cbor", "certified.magic", "TPM 2.0 Part 2 section 6.2"),
+        ("TPMS_ATTEST", "digest", "TPM 2.0 Part 2 section 10.12.4"),
+        ("X.509 certificate", "issuer", "RFC 5280 section 4.1.2.4"),
+        ("signed CoRIM", "corim.id", "draft-ietf-rats-corim section 4.1.1"),
+        ("signed CoRIM", "signed.meta.signer.signer-name", "draft-ietf-rats-corim section 4.2.3"),
+        (
+            "tag of a CoRIM",
+            "comid.triples.reference-triples[0][0].class.vendor",
+            "draft-ietf-rats-corim section 5.1.4.2",
+        ),
+        (
+            "tag of a CoRIM",
+            "comid.triples.reference-triples[0][1][0].mval.digests[0]",
+            "draft-ietf-rats-corim section 7.7",
+        ),
+    ],
+)
+def test_a_part_has_its_own_name_and_clause(name: str, part: str, clause: str) -> None:
+    assert parts(FILES[name])[part][0] == clause
+
+
+def test_the_evidence_in_a_wrapper_is_shown_with_the_clauses_of_its_own_format() -> None:
+    token = base64url(psa_device.token())
+    found = parts(json.dumps([psa_device.PSA, token]).encode())
+    assert (found["wrapper.type"][0], found["nonce"][0]) == ("RFC 9999 section 3.1", "RFC 9783 section 4.1.1")
+
+
+def test_a_collection_that_nobody_appraises_still_shows_what_it_holds() -> None:
+    assert parts(FILES["CMW"])["wrapper.second.type"][1] == "application/vnd.b"
+
+
+def test_a_log_of_the_old_form_is_known_though_it_has_no_header() -> None:
+    record = struct.pack("<II20sI", 0, 8, b"\x01" * 20, 2) + b"v1"
+    assert parts(record)["event[0].digests.sha1"][1] == f"hex:{'01' * 20}"
 
 
 @pytest.mark.parametrize("name", ["\\ud800", "\\u001b[31m"])
