@@ -50,11 +50,15 @@ def est_routes(services: Services, *, options: Options) -> list[BaseRoute]:
     """Return the routes of EST, each with and without a label."""
     est = services.est
 
-    def cacerts(_request: Request) -> Response:
+    def cacerts(request: Request) -> Response:
+        label = _label(request)
+        if label is not None:
+            est.labelled(label)
         return _certificates(est.chain, ALL_CERTS)
 
     def csrattrs(request: Request) -> Response:
-        profile = est.profile_of(_label(request), _credentials(request, options))
+        label = _label(request)
+        profile = est.profile_of(_credentials(request, options)) if label is None else est.labelled(label)
         terms = None if profile is None else profile.tiers.get(FULL_TIER)
         if terms is None:
             return Response(status_code=204)

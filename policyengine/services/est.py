@@ -89,22 +89,21 @@ class Est:
         asked = parse_request(csr)
         return await self._answered(asked, given, label, self._as_renewer)
 
-    def profile_of(self, label: str | None, given: Credentials) -> Profile | None:
-        """Return the profile that `label` names, or that of the device in TLS; None when neither says one.
+    def labelled(self, label: str) -> Profile:
+        """Return the certificate profile that `label` names; raises MissingError."""
+        profiles = self._shelf.active().policies.profiles.values()
+        found = next((profile for profile in profiles if profile.name == label), None)
+        if found is None:
+            raise _no_label(label)
+        return found
 
-        Raises MissingError for a label that no profile has.
-        """
-        policies = self._shelf.active().policies
-        if label is not None:
-            found = [profile for profile in policies.profiles.values() if profile.name == label]
-            if not found:
-                raise _no_label(label)
-            return found[0]
+    def profile_of(self, given: Credentials) -> Profile | None:
+        """Return the profile of the device in TLS; None when no certificate of ours says which device that is."""
         if not given.certificates:
             return None
         record = self._store.certificate(f"{load_certificate(given.certificates[0]).serial_number:x}")
         view = None if record is None else self._store.view(record.device_id)
-        return None if view is None else policies.profiles.get(view.device.model)
+        return None if view is None else self._shelf.active().policies.profiles.get(view.device.model)
 
     def _as_newcomer(self, asked: ProvenRequest, given: Credentials, active: ActivePolicies, now: datetime) -> Claimant:
         return newcomer(asked, given, policies=active.policies, store=self._store, now=now)
@@ -242,4 +241,4 @@ def _demand_same_names(asked: ProvenRequest, current: x509.Certificate) -> None:
 
 
 def _no_label(label: str) -> MissingError:
-    return MissingError(f"no profile of this device is called {quoted(label)}", code="est.label")
+    return MissingError(f"no profile is called {quoted(label)}, or it is not this device's", code="est.label")

@@ -425,9 +425,11 @@ class FakeEst:
         self.answer: object = Issued(certificate=CERTIFICATE_DER, device_id=DeviceId("gw-0001"))
         self.asked: list[tuple[bytes, Credentials, str | None]] = []
 
-    def profile_of(self, label: str | None, given: Credentials) -> object:
-        if label is not None:
-            raise MissingError("no profile of this device has that name", code="est.label")
+    def labelled(self, label: str) -> object:
+        raise MissingError("no profile has that name", code="est.label")
+
+    def profile_of(self, given: Credentials) -> object:
+        return None
 
     async def enrol(self, csr: bytes, given: Credentials, *, label: str | None) -> object:
         self.asked.append((csr, given, label))

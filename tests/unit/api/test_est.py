@@ -100,8 +100,9 @@ def test_a_label_is_handed_to_the_use_case() -> None:
     assert est.asked[0][2] == "gateway"
 
 
-def test_a_label_nobody_has_is_missing() -> None:
-    assert client()[0].get("/.well-known/est/nobody/csrattrs").status_code == 404
+@pytest.mark.parametrize("operation", ["cacerts", "csrattrs"])
+def test_a_label_nobody_has_is_missing(operation: str) -> None:
+    assert client()[0].get(f"/.well-known/est/nobody/{operation}").status_code == 404
 
 
 def test_csrattrs_without_a_device_or_label_say_nothing() -> None:
