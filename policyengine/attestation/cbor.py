@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from cbor2 import CBORError, CBORTag, frozendict, loads
 
-from policyengine.attestation.cbor_scan import MAX_BYTES, MAX_DEPTH, refusal
+from policyengine.attestation.cbor_scan import MAX_BYTES, MAX_DEPTH, MAX_ITEMS, refusal
 from policyengine.attestation.errors import MalformedEvidenceError
 
 # Tags that cbor2 turns into Python objects by itself (its documentation, "Tag support"); all are made inert here.
@@ -109,6 +109,8 @@ def _require_plain(root: Any) -> None:
         root = root.value
     pending = [] if type(root) in _SCALARS else [root]
     for value in pending:  # grows while it is read: no recursion, no second pass
+        if len(pending) > MAX_ITEMS:
+            raise _RefusedError
         kind = type(value)
         if kind in _MAPS and _KEYS.issuperset(map(type, value)):
             inside = value.values()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 MAX_BYTES = 64 * 1024  # the largest third-party PSA, CCA or DICE evidence we know has under 8 KiB
 MAX_DEPTH = 16  # evidence nests five deep; CoRIM eleven
-MAX_ITEMS = 16 * 1024  # the scanner's own bound on work; four bytes an item on average is no evidence
+MAX_ITEMS = 8 * 1024  # bound on work: of containers in the door, of all items in the scanner; no evidence has so many
 
 _FLOATS = {25: ">e", 26: ">f", 27: ">d"}
 _SIMPLE = {20: False, 21: True, 22: None}

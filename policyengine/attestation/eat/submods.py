@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from typing import Any
 
 from policyengine.attestation.checks import Check, Outcome, Requirement
@@ -79,11 +80,12 @@ def submodules(claims: eat.Claims, encoding: Encoding) -> Submodules:
     if eat.SUBMODS not in claims:
         return Submodules(check=SUBMODS.absent, found=())
     try:
-        found = tuple(_walk(claims[eat.SUBMODS], encoding, path="", level=1))
+        walked = _walk(claims[eat.SUBMODS], encoding, path="", level=1)
+        found = tuple(islice(walked, MAX_SUBMODS + 1))  # one too many is enough to know
     except _UnsoundError as unsound:
         return Submodules(check=SUBMODS.failed(str(unsound)), found=())
     if len(found) > MAX_SUBMODS:
-        return Submodules(check=SUBMODS.failed(f"{len(found)} submodules"), found=())
+        return Submodules(check=SUBMODS.failed(f"more than {MAX_SUBMODS} submodules"), found=())
     return Submodules(check=SUBMODS.passed, found=found)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine.attestation import cbor
-from policyengine.attestation.cbor_scan import MAX_BYTES, MAX_DEPTH, acceptable
+from policyengine.attestation.cbor_scan import MAX_BYTES, MAX_DEPTH, MAX_ITEMS, acceptable
 from policyengine.attestation.errors import MalformedEvidenceError
 
 read = cbor.reader()
@@ -168,3 +168,15 @@ def test_third_party_hardening_cases_are_refused_quickly(vectors: Path) -> None:
         # A bound set by whoever made the vectors, 500 times what we take: not a measurement.
         assert time.process_time() - start < 0.05, case
     assert len(cases) == 11
+
+
+@pytest.mark.parametrize("element", [b"\x80", b"\xa0", b"\xd2\x00"], ids=["arrays", "maps", "tags"])
+def test_more_containers_than_any_evidence_has_are_refused_unseen(element: bytes) -> None:
+    """64 KiB of empty containers took the door longer than a decode may take (50 ms)."""
+    count = MAX_ITEMS + 1
+    assert refused(b"\x99" + count.to_bytes(2, "big") + element * count, read_tagged) == "cbor.items"
+
+
+def test_as_many_containers_as_the_limit_are_read() -> None:
+    count = MAX_ITEMS - 1  # and the array around them
+    assert len(read(b"\x99" + count.to_bytes(2, "big") + b"\x80" * count)) == count
