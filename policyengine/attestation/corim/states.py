@@ -7,10 +7,10 @@ matches nothing and is left out whole, as the draft demands: nothing is endorsed
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import cbor2
@@ -72,18 +72,19 @@ def _anchors(signers: CorimSigners) -> TrustAnchors:
 
 def reference_states(corim: Corim) -> Iterator[ReferenceState]:
     """Yield the states that the CoRIM's active tags vouch for, with what they endorse of each."""
-    tags = [tag for tag in active_tags(corim) if tag.id not in _replaced(corim)]
+    replaced = _replaced(corim)
+    tags = [tag for tag in active_tags(corim) if tag.id not in replaced]
     comids = [tag for tag in tags if tag.kind == comid.COMID_TAG]
-    swids = {tag.id: tag for tag in tags if tag.kind == comid.COSWID_TAG}
+    files = {tag.id: [*_files(tag)] for tag in tags if tag.kind == comid.COSWID_TAG}
+    rules, linked = _rules(comids), _linked(comids)
     for tag in comids:
         for environment, claims in tag.content[4].get(_REFERENCE, ()):
             if environment.keys() != {0}:  # of one instance or group: never widened to all devices of a model
                 continue
-            linked = [swids[name] for name in _linked(comids, environment) if name in swids]
-            files = [file for tag in linked for file in _files(tag)]
-            state = _state(corim, environment, claims, files)
+            names = linked.get(_key(environment), ())
+            state = _state(corim, environment, claims, [file for name in names for file in files.get(name, ())])
             if state.components:
-                yield _endorsed(state, environment, comids)
+                yield _endorsed(state, rules)
 
 
 def _replaced(corim: Corim) -> frozenset[str]:
@@ -95,12 +96,13 @@ def _key(environment: Map) -> str:
     return cbor2.dumps(environment, canonical=True).hex()
 
 
-def _linked(comids: Sequence[Tag], environment: Map) -> Iterator[str]:
-    """Yield the ids of the CoSWIDs that belong to `environment`."""
+def _linked(comids: Sequence[Tag]) -> Mapping[str, Sequence[str]]:
+    """Return the ids of the CoSWIDs that belong to each environment."""
+    found: dict[str, list[str]] = {}
     for tag in comids:
-        for linked, names in tag.content[4].get(_COSWID, ()):
-            if _key(linked) == _key(environment):
-                yield from (named(name) for name in names)
+        for environment, names in tag.content[4].get(_COSWID, ()):
+            found.setdefault(_key(environment), []).extend(named(name) for name in names)
+    return found
 
 
 def _files(swid: Tag) -> Iterator[ReferenceComponent]:
@@ -172,14 +174,40 @@ def _component(name: str, digests: Sequence[Sequence[Any]]) -> Iterator[Referenc
         yield ReferenceComponent(name=name, sha256=known.get(1, ""), other=others)
 
 
-def _endorsed(state: ReferenceState, environment: Map, comids: Sequence[Tag]) -> ReferenceState:
-    """Return `state` with the security version number that endorsed and conditional triples give it."""
+Rule = Callable[[ReferenceState], Sequence[Sequence[Map]]]  # from a state to the claims that a triple adds to it
+Rules = Mapping[str, Sequence[Sequence[Rule]]]  # by environment, in the order of tags, those of one tag together
+
+
+def _rules(comids: Sequence[Tag]) -> Rules:
+    """Return what endorsed, conditional and series triples add, by the environment of the states they are about."""
+    found: dict[str, list[list[Rule]]] = {}
     for tag in comids:
-        triples = tag.content[4]
-        additions = [claims for other, claims in triples.get(_ENDORSED, ()) if _key(other) == _key(environment)]
-        additions += [claims for record in triples.get(_CONDITIONAL, ()) for claims in _given(state, record)]
-        additions += [claims for record in triples.get(_SERIES, ()) for claims in _of_series(state, record)]
-        for claim in (claim for claims in additions for claim in claims if _meant(state, claim)):
+        of_tag: dict[str, list[Rule]] = {}
+        for environment, rule in _rules_of(tag.content[4]):
+            of_tag.setdefault(environment, []).append(rule)
+        for environment, rules in of_tag.items():
+            found.setdefault(environment, []).append(rules)
+    return found
+
+
+def _rules_of(triples: Map) -> Iterator[tuple[str, Rule]]:
+    for environment, claims in triples.get(_ENDORSED, ()):
+        yield _key(environment), partial(_always, claims)
+    for conditions, endorsements in triples.get(_CONDITIONAL, ()):
+        about = {_key(environment) for environment, _ in conditions}
+        if len(about) == 1:  # with conditions on several environments it holds in the states of none
+            (key,) = about
+            added = [claims for environment, claims in endorsements if _key(environment) == key]
+            yield key, partial(_given, [claims for _, claims in conditions], added)
+    for common, series in triples.get(_SERIES, ()):
+        yield _key(common[0]), partial(_of_series, common[1], series)
+
+
+def _endorsed(state: ReferenceState, rules: Rules) -> ReferenceState:
+    """Return `state` with the security version number that endorsed and conditional triples give it."""
+    for of_tag in rules.get(state.environment, ()):
+        added = [claims for rule in of_tag for claims in rule(state)]
+        for claim in (claim for claims in added for claim in claims if _meant(state, claim)):
             svn = claim[1].get(_SVN)
             state = replace(
                 state,
@@ -189,18 +217,22 @@ def _endorsed(state: ReferenceState, environment: Map, comids: Sequence[Tag]) ->
     return state
 
 
-def _given(state: ReferenceState, record: Sequence[Any]) -> Iterator[Sequence[Map]]:
-    """Yield the endorsements of a conditional triple whose conditions all hold in `state`."""
-    conditions, endorsements = record
-    if all(_key(other) == state.environment and _holds(state, claims) for other, claims in conditions):
-        yield from (claims for other, claims in endorsements if _key(other) == state.environment)
+def _always(claims: Sequence[Map], _state: ReferenceState) -> Sequence[Sequence[Map]]:
+    return [claims]
 
 
-def _of_series(state: ReferenceState, record: Sequence[Any]) -> Iterator[Sequence[Map]]:
-    """Yield the first addition of a series whose condition holds: later ones are not looked at."""
-    common, series = record
-    if _key(common[0]) == state.environment and _holds(state, common[1]):
-        yield from [addition for condition, addition in series if _holds(state, condition)][:1]
+def _given(
+    conditions: Sequence[Sequence[Map]], added: Sequence[Sequence[Map]], state: ReferenceState
+) -> Sequence[Sequence[Map]]:
+    """Return the endorsements of a conditional triple if its conditions all hold in `state`."""
+    return added if all(_holds(state, claims) for claims in conditions) else ()
+
+
+def _of_series(common: Sequence[Map], series: Sequence[Any], state: ReferenceState) -> Sequence[Sequence[Map]]:
+    """Return the first addition of a series whose condition holds: later ones are not looked at."""
+    if not _holds(state, common):
+        return ()
+    return [addition for condition, addition in series if _holds(state, condition)][:1]
 
 
 def _holds(state: ReferenceState, claims: Sequence[Map]) -> bool:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cbor2 import CBORTag
 
 from policyengine.attestation.anchor_files import load_anchors
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.checks import Requirement
+from policyengine.attestation.corim import graph as corim_graph
 from policyengine.attestation.corim import signed as corim
+from policyengine.attestation.corim.document import read_corim
+from policyengine.attestation.corim.states import reference_states
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.vectors.index import CaseResult, run
+from policyengine.simulation import corim as simulated
 from tests.vectors import make_corim as ours
 
 OWN = Path(__file__).parents[2] / "vectors" / "corim"
@@ -62,3 +68,22 @@ def test_example_profiles_mean_nothing_outside_vectors(vectors: Path) -> None:
     anchors = load_anchors([(folder / "keys" / "veraison-ec-p256.pem").read_bytes()])
     found = corim.judge_signed(content, signers=anchors, now=ours.PAST.replace(year=2025))
     assert found.failed == ("corim.profile",)
+
+
+def test_many_states_with_many_endorsements_are_read_in_time() -> None:
+    """Each state once compared itself with each endorsement: 40 KiB by one vendor kept a check busy for ten seconds."""
+    places = [simulated.environment(vendor="ACME", model=f"m{number}") for number in range(500)]
+    reference = [[place, [ours.APP]] for place in places]
+    endorsed = [[place, [{1: {1: CBORTag(552, 7)}}]] for place in places]
+    corim_of_all = read_corim(simulated.corim([simulated.comid({0: reference, 1: endorsed})]))
+    began = time.process_time()
+    assert {state.svn for state in reference_states(corim_of_all)} == {7}
+    assert time.process_time() - began < 2
+
+
+def test_a_long_chain_of_domains_is_no_cycle_and_is_read_in_time() -> None:
+    graph = {f"{number}".encode(): frozenset({f"{number + 1}".encode()}) for number in range(4000)}
+    began = time.process_time()
+    assert not corim_graph.has_cycle(graph)
+    assert corim_graph.has_cycle(graph | {b"4000": frozenset({b"7"})})
+    assert time.process_time() - began < 1
