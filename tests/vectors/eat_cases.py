@@ -135,6 +135,7 @@ def claim_cases() -> list[Case]:
         ("dbgstat-true", 263, True),
         ("location-without-longitude", 264, {1: 48.5}),
         ("bootcount-text", 267, "42"),
+        ("bootcount-beyond-a-fact", 267, 2**53),
         ("bootseed-7-bytes", 268, bytes(7)),
         ("dloas-empty", 269, []),
         ("swname-with-nul", 270, "gateway\x00os"),

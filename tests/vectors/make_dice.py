@@ -271,6 +271,7 @@ def malformed_cases() -> list[Case]:
         case("field-twice", said(DEVICE, LAYER_1, twice), "dice.extension"),
         case("fields-out-of-order", said(DEVICE, LAYER_1, disorder), "dice.extension"),
         case("svn-negative", said(DEVICE, LAYER_1, dice.tcb_info(svn=-1)), "dice.extension"),
+        case("svn-beyond-a-fact", said(DEVICE, LAYER_1, dice.tcb_info(svn=2**53)), "dice.extension"),
         case("vendor-with-newline", said(DEVICE, LAYER_1, dice.tcb_info(vendor="a\nb")), "dice.extension"),
         case("field-unknown", said(DEVICE, LAYER_1, der.sequence(der.context_primitive(15, b"a"))), "dice.extension"),
         case("open-dice-mode-4", open_dice(4), "dice.extension", root=open_dice(1)),

@@ -25,6 +25,7 @@ from policyengine.attestation.corim.document import Corim, Tag, named
 from policyengine.attestation.corim.graph import active_tags
 from policyengine.attestation.corim.signed import judge_signed
 from policyengine.attestation.errors import MalformedEvidenceError
+from policyengine.model.canonical import MAX_INTEGER
 from policyengine.model.corim import CorimSigners, EndorsedCorim, ReferenceState, RefusedCorim
 from policyengine.model.endorsements import ReferenceComponent, TagVersion
 from policyengine.model.ids import digest_of
@@ -34,7 +35,6 @@ _SVN, _DIGESTS, _REGISTERS, _NAME = 1, 2, 14, 11
 # What a measurement may say beside digests and still be compared by them: its version, name and signer. Not a serial
 # number: what is vouched for on one device must not become so on all devices of its model.
 _COMPARABLE = frozenset({0, _SVN, _DIGESTS, _NAME, 13, _REGISTERS})
-MAX_SVN = 2**63 - 1  # facts are 64-bit integers
 _SIZES = {1: 64, 7: 96, 8: 128}  # SHA-256, SHA-384, SHA-512: digits of their digests
 _BANKS = {1: "sha256", 7: "sha384", 8: "sha512"}
 _PARSEC_TPM = "tag:github.com/parallaxsecond,2023-03-03:tpm"
@@ -136,7 +136,7 @@ def _state(
 
 def _plain(svn: Any) -> int | None:
     value = svn.value if type(svn) is CBORTag and svn.tag == comid.SVN_TAG else svn
-    return value if type(value) is int and value <= MAX_SVN else None
+    return value if type(value) is int and value <= MAX_INTEGER else None
 
 
 def _least(svn: Any) -> int | None:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from pki import der
 from pki.errors import DerError
+from policyengine.model.canonical import MAX_INTEGER
 
 MAX_MEASURED = 32  # environments that one certificate may report; TCG's own examples have two
 MAX_FWIDS = 32  # digests of one environment
 MAX_TEXT_OCTETS = 256  # of a vendor, model or version; longer ones are no names
-MAX_NUMBER = 2**63 - 1  # facts are 64-bit integers
 
 TCB_INFO = "2.23.133.5.4.1"
 UEID = "2.23.133.5.4.4"
@@ -173,7 +173,7 @@ def _number(fields: Mapping[int, der.Element], tag: int) -> int | None:
     if tag not in fields:
         return None
     number = der.as_integer(fields[tag].content)
-    if not 0 <= number <= MAX_NUMBER:
+    if not 0 <= number <= MAX_INTEGER:
         raise DerError("a number is negative or too large")
     return number
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from policyengine.attestation.checks import Check, Requirement, described
 from policyengine.attestation.plain_text import is_plain_text
+from policyengine.model.canonical import MAX_INTEGER
 
 Claims = Mapping[Any, Any]
 
@@ -54,7 +55,6 @@ NAMES: Mapping[int, str] = {
 NONCE_SIZES = range(8, 65)
 MAX_NONCES = 8  # verifiers that one token can answer at once
 MAX_LIST = 64  # manifests, measurements, certifications of one entity
-MAX_INTEGER = 2**63  # what our stores hold; an uptime or a boot count is far smaller
 # RFC 9711 section 4.2.1: lengths by type. NOTE: RAND (0x01) should have 17, 25 or 33 bytes, but the RFC's own examples
 # have 15 and 16, so devices will; types that came later are opaque. Both may have any length that the claim allows.
 _UEID_SIZES: Mapping[int, frozenset[int]] = {0x02: frozenset({7, 9}), 0x03: frozenset({15})}
@@ -97,11 +97,11 @@ def _is_version(value: object) -> bool:
 
 
 def _is_count(value: object) -> bool:
-    return type(value) is int and 0 <= value < MAX_INTEGER
+    return type(value) is int and 0 <= value <= MAX_INTEGER  # what facts hold; a boot count is far smaller
 
 
 def _is_time(value: object) -> bool:
-    return type(value) is int and -MAX_INTEGER < value < MAX_INTEGER
+    return type(value) is int and -MAX_INTEGER <= value <= MAX_INTEGER
 
 
 def _is_location(value: object) -> bool:

@@ -168,7 +168,7 @@ def test_a_measurement_of_another_name_says_nothing_of_a_component(triples: dict
 
 
 def test_an_svn_that_no_fact_can_hold_is_none() -> None:
-    known = values(Given(files={"one.corim": states(measured(v1=2**63))}))
+    known = values(Given(files={"one.corim": states(measured(v1=2**53))}))
     assert compare([("app", APP)], endorsements=known, now=NOW).svn is None
 
 
