@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from policyengine.attestation.anchors import EvidenceKey, TrustAnchors
 from policyengine.attestation.checks import Outcome
+from policyengine.attestation.dice import MEDIA_TYPE as DICE
 from policyengine.attestation.formats import KeyBinding, Verified
 from policyengine.attestation.registry import Registry
 from policyengine.attestation.tpm.appraisal import AK_PROOF
@@ -103,7 +104,7 @@ def demand_in_service(view: DeviceView) -> None:
 def same_key(question: Question, item: EvidenceItem, view: DeviceView, spki: bytes) -> Verified:
     """Return evidence signed by `spki`, the key that proved the identity in this very check-in, or raise."""
     found = appraised_by_key(question, item, view, spki)
-    if not found.accepted and set(found.failed) <= _KEY_CHECKS:
+    if (not found.accepted and set(found.failed) <= _KEY_CHECKS) or is_of_other_device(found, spki):
         raise refused(
             "the evidence is not signed by the key that proved the identity",
             "binding.evidence-key",
@@ -127,8 +128,30 @@ def stated_by_tpm(found: Verified) -> Verified:
 
 def appraised_by_key(question: Question, item: EvidenceItem, view: DeviceView, spki: bytes) -> Verified:
     """Return what can be believed of `item` if the device's key `spki` is the only one trusted to have signed it."""
-    anchors = _with_vendors(spki, question.policies.ek_anchors) if is_tpm(item) else anchors_of(spki)
+    anchors = anchors_of(spki)
+    if is_tpm(item):
+        anchors = _with_vendors(spki, question.policies.ek_anchors)
+    elif is_dice(item):
+        anchors = _with_vendors(spki, _dice_vendors(question.policies, view))
     return appraised(question, item, anchors=anchors, endorsements=reference_values(question, view))
+
+
+def is_of_other_device(found: Verified, spki: bytes) -> bool:
+    """Tell whether believed evidence names a device by a key (DICE) that is not `spki`."""
+    binding = found.key_binding
+    return binding is not None and binding.device is not None and proven_spki(binding.device) != spki
+
+
+def _dice_vendors(policies: Policies, view: DeviceView) -> tuple[x509.Certificate, ...]:
+    """Return the CAs that may speak for the device: they measured the layer whose key is pinned, if one did."""
+    device = view.device
+    return tuple(
+        dict.fromkeys(
+            entry.certificate
+            for entry in policies.dice_entitlements
+            if entry.vendor == device.vendor and device.model in entry.models
+        )
+    )
 
 
 def appraised(
@@ -165,7 +188,16 @@ def _demand_certified(binding: KeyBinding, requested: str) -> None:
 
 def is_tpm(item: EvidenceItem) -> bool:
     """Tell whether `item` is a TPM's."""
-    return item.media_type.partition(";")[0].strip().lower() == TPM
+    return _essence(item) == TPM
+
+
+def is_dice(item: EvidenceItem) -> bool:
+    """Tell whether `item` is a DICE chain with a signature of its last layer."""
+    return _essence(item) == DICE
+
+
+def _essence(item: EvidenceItem) -> str:
+    return item.media_type.partition(";")[0].strip().lower()
 
 
 def reference_values(question: Question, view: DeviceView) -> ReferenceValues | None:

@@ -1,10 +1,11 @@
-"""Who a check-in is from: the holder of the pinned key, of an entitled IDevID, TPM or one-time token. Never a claim.
+"""Who a check-in is from: who holds the pinned key, or an entitled IDevID, TPM, DICE chain or token. Never a claim.
 
 1. A bound nonce names a device; if that has a key, all evidence must be signed by it.
 2. Otherwise an IDevID proof of possession: the chain ends at an anchor, the anchor's entry speaks for this vendor,
    model and serial, and the registry has that device.
 3. Otherwise the secret of a TPM credential, with a quote by the AK it admits (tpm_identity.py).
-4. Otherwise a one-time token for one device of the registry, and the key that the token admits.
+4. Otherwise a DICE chain below a vendor's CA, its last layer at hand (dice_identity.py).
+5. Otherwise a one-time token for one device of the registry, and the key that the token admits.
 An id that another key holds, and a registry that disagrees, are conflicts; everything else that fails is refused.
 """
 
@@ -29,13 +30,16 @@ from policyengine.services.claimants import (
     demand_in_service,
     disbelieved,
     held_by_other_key,
+    is_dice,
     is_nonce_check,
+    is_of_other_device,
     one_of,
     proven_spki,
     refused,
     same_key,
     stated_by_tpm,
 )
+from policyengine.services.dice_identity import by_dice
 from policyengine.services.enrolment_tokens import demand_bound, demand_key, device_of_token
 from policyengine.services.errors import ConflictError, InvalidRequestError
 from policyengine.services.policies import Entitlement, Policies
@@ -76,9 +80,13 @@ def identify(question: Question, *, bound: DeviceView | None, reads: CheckInRead
         return _by_idevid(question, bound, reads)
     if question.request.activation is not None:
         return by_activated_tpm(question, bound, reads)
+    if question.request.key is None and any(is_dice(item) for item in question.request.evidence):
+        return by_dice(question, bound, reads)
     if question.request.token is not None:
         return _by_token(question, question.request.token, bound, reads)
-    raise refused("nothing proves an identity: no IDevID, no activated TPM, no one-time token", "identity.unproven")
+    raise refused(
+        "nothing proves an identity: no IDevID, no activated TPM, no DICE chain, no one-time token", "identity.unproven"
+    )
 
 
 def plausible_device(question: Question, reads: CheckInReads) -> DeviceId | None:
@@ -242,6 +250,8 @@ def _verified(question: Question, item: EvidenceItem, view: DeviceView, spki: by
     found = appraised_by_key(question, item, view, spki)
     if not found.accepted:
         raise disbelieved(question, found)
+    if is_of_other_device(found, spki):
+        raise held_by_other_key(view)
     return stated_by_tpm(found) if kind == AK_KIND else found
 
 

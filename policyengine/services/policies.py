@@ -54,6 +54,8 @@ class Policies:
     anchors: TrustAnchors
     ek_entitlements: tuple[Entitlement, ...]  # TPM vendors, and the devices their TPMs are built into
     ek_anchors: tuple[x509.Certificate, ...]
+    dice_entitlements: tuple[Entitlement, ...]  # CAs that certify the keys of DICE devices
+    dice_anchors: tuple[x509.Certificate, ...]
     endorsements: Mapping[str, ReferenceValues]
     profiles: Mapping[str, Profile]
 
@@ -68,9 +70,7 @@ class ActivePolicies:
 
 def compiled(bundle: Bundle, *, digest: Digest, commit: str | None) -> Policies:
     """Return `bundle` ready to decide with."""
-    entitlements = tuple(_entitlement(anchor) for anchor in bundle.anchors if "idevid" in anchor.use)
-    certificates = {entitlement.certificate: None for entitlement in entitlements}
-    tpm_vendors = tuple(_entitlement(anchor) for anchor in bundle.anchors if "ek" in anchor.use)
+    entitlements, tpm_vendors, dice_vendors = (_entitled(bundle, use) for use in ("idevid", "ek", "dice"))
     models = bundle.fleet.models
     return Policies(
         digest=digest,
@@ -79,9 +79,11 @@ def compiled(bundle: Bundle, *, digest: Digest, commit: str | None) -> Policies:
         program=compile_program(bundle, digest),
         schema=CORE_SCHEMA.with_org(bundle.org_facts),
         entitlements=entitlements,
-        anchors=TrustAnchors(certificates=tuple(certificates)),
+        anchors=TrustAnchors(certificates=_certificates(entitlements)),
         ek_entitlements=tpm_vendors,
-        ek_anchors=tuple(dict.fromkeys(entitlement.certificate for entitlement in tpm_vendors)),
+        ek_anchors=_certificates(tpm_vendors),
+        dice_entitlements=dice_vendors,
+        dice_anchors=_certificates(dice_vendors),
         endorsements={
             model: merged(values for values in bundle.reference_values if model in values.models)
             for model in models
@@ -89,6 +91,14 @@ def compiled(bundle: Bundle, *, digest: Digest, commit: str | None) -> Policies:
         },
         profiles={model: compile_profile(found) for found in bundle.profiles for model in found.models},
     )
+
+
+def _entitled(bundle: Bundle, use: str) -> tuple[Entitlement, ...]:
+    return tuple(_entitlement(anchor) for anchor in bundle.anchors if use in anchor.use)
+
+
+def _certificates(entitlements: tuple[Entitlement, ...]) -> tuple[x509.Certificate, ...]:
+    return tuple(dict.fromkeys(entitlement.certificate for entitlement in entitlements))
 
 
 def _entitlement(anchor: Anchor) -> Entitlement:

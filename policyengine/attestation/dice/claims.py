@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
+from policyengine.attestation.anchors import EvidenceKey
 from policyengine.attestation.dice.cdi import CdiCertificate
-from policyengine.attestation.dice.certificate import DiceCertificate
+from policyengine.attestation.dice.certificate import DiceCertificate, public_key, read_certificate
 from policyengine.attestation.dice.layers import Fwid, Layer
 from policyengine.attestation.dice.path import DicePath
+from policyengine.attestation.errors import MalformedEvidenceError
 
 OPEN, RIOT, TCG = "open-dice", "riot", "tcg-dice"
 
@@ -38,6 +42,25 @@ def device_key(path: DicePath) -> bytes:
         return above[0].spki if above else path.authority_spki
     named = [each for each in path.certificates[measured:] if each.extensions.ueid is not None]
     return (named[-1] if named else path.certificates[measured]).spki
+
+
+def names(chain: Sequence[x509.Certificate], device: EvidenceKey) -> tuple[str, ...]:
+    """Return what the anchor itself calls the device of a believed path, leaf first and the anchor last.
+
+    Only the certificate that the anchor issued counts: what stands below it, the device wrote. Its UEID in hex,
+    and if it is for the `device` key, the serialNumber of its subject: all devices below a CA would share the CA's.
+    Raises MalformedEvidenceError for a subject that cannot be read.
+    """
+    issued = read_certificate(chain[-2].public_bytes(Encoding.DER))
+    ueid = issued.extensions.ueid
+    found = () if ueid is None else (ueid.hex(),)
+    if public_key(issued.spki) != device:
+        return found
+    try:
+        serials = chain[-2].subject.get_attributes_for_oid(NameOID.SERIAL_NUMBER)
+    except ValueError as cause:
+        raise MalformedEvidenceError("dice.certificate", "the subject of a certificate cannot be read") from cause
+    return (*found, *[str(each.value) for each in serials if len(serials) == 1])
 
 
 def claims(chain: Sequence[DiceCertificate | CdiCertificate]) -> dict[str, object]:
