@@ -23,7 +23,8 @@ class Comparison(NamedTuple):
     """One match a component, in order; `svn` and `version` of the release that the whole inventory is, if it is one.
 
     They are None when no current release has exactly these components, and when several do and disagree; so is
-    `endorser`, which says who vouches for that release.
+    `endorser`, which says who vouches for that release. `whole` is whether there is such a release, None when there was
+    nothing to compare.
     """
 
     matches: tuple[Match, ...]
@@ -31,15 +32,17 @@ class Comparison(NamedTuple):
     version: str | None = None
     endorser: Endorser | None = None
     until: datetime | None = None
+    whole: bool | None = None
 
     @property
     def endorsement(self) -> dict[str, object]:
-        """The facts of group `endorsement`: what is known of the endorsement that the whole inventory matched."""
+        """The facts of group `endorsement`: whether the whole inventory matched, and what is known of that release."""
         found = self.endorser
         if found is None:
-            return {}
+            return {} if self.whole is None else {"matched": self.whole}
         ends = [each for each in (self.until, found.valid_until) if each is not None]
         facts: dict[str, object | None] = {
+            "matched": self.whole,
             "corim_id": found.corim_id,
             "signer": found.party,
             "valid_until": min(ends, default=None),
@@ -61,8 +64,9 @@ def compare(
         svn, version = _agreed(releases)
         endorsers = {(release.endorser, release.until) for release in releases}
         endorser, until = next(iter(endorsers)) if len(endorsers) == 1 else (None, None)
-        return Comparison(matches=matches, svn=svn, version=version, endorser=endorser, until=until)
-    return Comparison(matches=tuple([_match(component, endorsements, now) for component in components]))
+        return Comparison(matches=matches, svn=svn, version=version, endorser=endorser, until=until, whole=True)
+    matches = tuple([_match(component, endorsements, now) for component in components])
+    return Comparison(matches=matches, whole=False if components else None)
 
 
 def _agreed(releases: Sequence[Release]) -> tuple[int | None, str | None]:

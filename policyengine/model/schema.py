@@ -222,6 +222,7 @@ _STRUCTS: Structs = {
         "key_bits": _count("key size of our issuing CA", "bit"),
     },
     "endorsement": {
+        "matched": _flag("what was measured is one current release, whole; false if it is none"),
         "corim_id": _text("id of the CoRIM that matched"),
         "signer": _text("who signed it"),
         "valid_until": _time("when it ends"),

@@ -22,6 +22,13 @@ def eat_claims(
     return {10: nonce, 256: ueid, 262: True, 263: debug, 267: boot_count, 270: software, 271: [version]}
 
 
+def coswid_evidence(*, name: str, version: str, files: Mapping[str, bytes]) -> bytes:
+    """Return a CoSWID with evidence of `files` measured, by name their SHA-256, for measurements (RFC 9393)."""
+    measured = [{24: file, 7: [1, digest]} for file, digest in files.items()]
+    entity = {31: name, 33: 1}
+    return cbor2.dumps({0: name, 12: 0, 1: name, 13: version, 2: entity, 3: {17: measured}})
+
+
 def make_cwt(key: DeviceKey, claims: Mapping[int, object]) -> bytes:
     """Return `claims` in a COSE_Sign1 by `key`."""
     return cose_sign1(key, cbor2.dumps(dict(claims)))

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from policyengine.attestation.dice.layers import DEBUG, NOT_CONFIGURED, NOT_SECURE, RECOVERY, Fwid, Layer
-from policyengine.attestation.reference import Match, compare
+from policyengine.attestation.reference import Comparison, Match, compare
 from policyengine.model.endorsements import Measured, ReferenceValues
 
 MAX_COMPONENTS = 256  # facts are bounded lists; a chain of eight certificates can state more
@@ -98,13 +98,15 @@ def add_facts(facts: dict[str, object], layers: Layers, *, endorsements: Referen
     if comparison.endorsement:
         facts["endorsement"] = comparison.endorsement
     facts["software"] = [
-        _software(each, match, comparison.version) for each, match in zip(found, comparison.matches, strict=True)
+        _software(each, match, comparison) for each, match in zip(found, comparison.matches, strict=True)
     ]
 
 
-def _software(component: Component, match: Match, version: str | None) -> dict[str, object]:
-    unstated = {"version": version} if version is not None and "version" not in component.facts else {}
-    return {**component.facts, **unstated, "match": match.value}
+def _software(component: Component, match: Match, comparison: Comparison) -> dict[str, object]:
+    """Return what the layer states of itself and, where it does not, what its release says."""
+    release = {"version": comparison.version, "svn": comparison.svn}
+    known = {name: value for name, value in release.items() if value is not None}
+    return {**known, **component.facts, "match": match.value}
 
 
 @lru_cache(maxsize=4096)  # as for components

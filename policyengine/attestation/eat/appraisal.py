@@ -69,7 +69,7 @@ def appraise(
     signer, algorithm = token.signed.signer, token.signed.algorithm
     if signer and algorithm and nothing_failed(judged.checks):
         facts = _envelope_facts(signer, algorithm, token.claims, digest_of(evidence))
-        add_facts(facts, token.claims, judged.parts)
+        add_facts(facts, token.claims, judged.parts, endorsements=endorsements, now=now)
         binding = KeyBinding(key=signer.key, thumbprint=signer.thumbprint, proof="eat.signature")
     return Verified(
         media_type=media_type,

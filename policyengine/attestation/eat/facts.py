@@ -7,23 +7,59 @@ submodule is the device's. What only a submodule says in its favour says nothing
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from policyengine.attestation.eat import claims as eat
+from policyengine.attestation.eat.measurements import Measurement, measurements
+from policyengine.attestation.reference import Comparison, Match, compare
+from policyengine.model.endorsements import ReferenceValues
 from policyengine.model.schema import MAX_SOFTWARE
 
 # RFC 9711 section 4.2.9. Only from 3 on can nobody enable it again.
 _DEBUG = {0: "enabled", 1: "disabled", 2: "disabled", 3: "permanent-off", 4: "permanent-off"}
 
 
-def add_facts(facts: dict[str, object], claims: eat.Claims, parts: Sequence[tuple[str, eat.Claims]]) -> None:
-    """Add groups `boot` and `software` of sound `claims` and of the believed submodules `parts`, by path."""
+def add_facts(
+    facts: dict[str, object],
+    claims: eat.Claims,
+    parts: Sequence[tuple[str, eat.Claims]],
+    *,
+    endorsements: ReferenceValues | None,
+    now: datetime,
+) -> None:
+    """Add groups `boot` and `software` of sound `claims` and of the believed submodules `parts`, by path.
+
+    What the token measures is compared with `endorsements` at `now`, and adds group `endorsement`.
+    """
+    measured = measurements(claims.get(eat.MEASUREMENTS, ()))
+    comparison = compare([(each.name, each.digest) for each in measured], endorsements=endorsements, now=now)
     boot = _boot(claims, [part for _, part in parts])
+    if comparison.svn is not None:
+        boot["svn"] = comparison.svn
     if boot:
         facts["boot"] = boot
+    if comparison.endorsement:
+        facts["endorsement"] = comparison.endorsement
     software = [_software("", claims), *(_software(path, part) for path, part in parts)]
-    named = [row for row in software if row][:MAX_SOFTWARE]
+    rows = [_measured(each, match, comparison) for each, match in zip(measured, comparison.matches, strict=True)]
+    named = [row for row in (*software, *rows) if row][:MAX_SOFTWARE]
     if named:
         facts["software"] = named
+
+
+def _measured(each: Measurement, match: Match, comparison: Comparison) -> Mapping[str, object]:
+    row: dict[str, object] = {
+        "name": each.name,
+        "digest": each.digest,
+        "digest_alg": each.algorithm,
+        "match": match.value,
+    }
+    version = comparison.version if each.version is None else each.version
+    if version is not None:
+        row["version"] = version
+    if comparison.svn is not None:
+        row["svn"] = comparison.svn
+    return row
 
 
 def _boot(claims: eat.Claims, parts: Sequence[eat.Claims]) -> dict[str, object]:
@@ -40,6 +76,8 @@ def _boot(claims: eat.Claims, parts: Sequence[eat.Claims]) -> dict[str, object]:
         secure = False
     if secure is not None:
         boot["secure"] = secure
+    if secure and debug:  # as every format has it: signed images only, and nobody debugs now
+        boot["mode"] = "production"
     if eat.BOOTCOUNT in claims:
         boot["count"] = claims[eat.BOOTCOUNT]
     if eat.BOOTSEED in claims:
@@ -48,7 +86,7 @@ def _boot(claims: eat.Claims, parts: Sequence[eat.Claims]) -> dict[str, object]:
 
 
 def _software(path: str, claims: eat.Claims) -> Mapping[str, object]:
-    """Return what `claims` say of the software of one part; nothing is measured, so nothing can match."""
+    """Return what `claims` say of the software of one part by name: that is not measured, so nothing can match."""
     row: dict[str, object] = {}
     if eat.SWNAME in claims:
         row["name"] = claims[eat.SWNAME]

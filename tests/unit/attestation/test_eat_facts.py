@@ -19,7 +19,7 @@ from policyengine.attestation.formats import Verified
 from policyengine.attestation.verifier import verify
 from policyengine.model.base64url import base64url
 from policyengine.model.endorsements import ReferenceComponent, ReferenceValues, Release
-from policyengine.simulation.eat import eat_claims, make_cwt, make_jwt
+from policyengine.simulation.eat import coswid_evidence, eat_claims, make_cwt, make_jwt
 from tests.vectors import cca_cases
 
 NONCE = bytes(range(32))
@@ -43,7 +43,44 @@ def facts(claims: dict[int, object], *keys: Any) -> Any:
 
 def test_a_token_says_how_the_device_booted() -> None:
     """RFC 9711 sections 4.2.8, 4.2.9 and 4.2.12."""
-    assert facts(CLAIMS)["boot"] == {"secure": True, "debug": "permanent-off", "count": 7}
+    assert facts(CLAIMS)["boot"] == {"secure": True, "mode": "production", "debug": "permanent-off", "count": 7}
+
+
+def test_a_boot_that_was_authorised_is_no_production_boot_before_the_debug_state_is_known() -> None:
+    """RFC 9711 sections 4.2.8 and 4.2.9."""
+    assert facts({10: NONCE, 262: True})["boot"] == {"secure": True}
+
+
+MEASURED = ReferenceValues(
+    models=("gw-200",),
+    releases=(Release(version="4.2.1", svn=8, components=(ReferenceComponent(name="app", sha256="02" * 32),)),),
+)
+
+
+def measured(digest: bytes) -> Any:
+    claims = eat_claims(nonce=NONCE, ueid=UEID, software="os", version="4.2.1", boot_count=7)
+    tag = coswid_evidence(name="os", version="4.2.1", files={"app": digest})
+    return verified(make_cwt(KEY, claims | {273: [[258, tag]]}), endorsements=MEASURED).facts
+
+
+def test_measured_files_are_compared_with_the_reference_values() -> None:
+    """RFC 9711 section 4.2.16, RFC 9393 section 2.9.4: evidence of a CoSWID."""
+    found = measured(bytes([2] * 32))
+    row = {"name": "app", "digest": "02" * 32, "digest_alg": "sha-256", "match": "endorsed", "svn": 8}
+    assert found["software"][1] == row | {"version": "4.2.1"}
+    assert (found["boot"]["svn"], found["endorsement"]) == (8, {"matched": True})
+
+
+def test_a_measured_file_of_no_release_is_unknown_and_gives_no_security_version() -> None:
+    found = measured(bytes([3] * 32))
+    assert (found["software"][1]["match"], found["endorsement"]) == ("unknown", {"matched": False})
+    assert "svn" not in found["boot"]
+
+
+@pytest.mark.parametrize("tag", [b"", b"\xa0", b"\xff", cbor2.dumps({0: "os", 12: 0, 1: "os", 2: {31: "os", 33: 1}})])
+def test_a_measurement_that_cannot_be_read_gives_nothing(tag: bytes) -> None:
+    found = facts({10: NONCE, 273: [[258, tag], [50, b"{}"]]})
+    assert found.keys() == {"evidence", "identity"}
 
 
 @pytest.mark.parametrize(
