@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types contracts unit fmt bench fuzz mutants-evidence mutants-cel system-packages clean
+.PHONY: demo test lint types contracts unit fmt bench fuzz mutants-evidence parity mutants-cel system-packages clean
 
 demo: $(VENV)/.installed
 	$(BIN)/policyengine demo
@@ -37,6 +37,10 @@ fuzz: $(VENV)/.installed-dev
 # For every check of evidence: what a build without it would believe.
 mutants-evidence: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.mutants
+
+# What twenty rules say of one device shown as PSA, EAT, TPM and DICE.
+parity: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.parity
 
 # For each planted defect of the condition engine: how many random outcomes the slow interpreter calls wrong.
 mutants-cel: $(VENV)/.installed-dev

@@ -118,7 +118,14 @@ def request(body: Mapping[str, object]) -> CheckInRequest:
         digest=hashlib.sha256(raw).digest(),
         csr=plain(csr) if isinstance(csr, str) else None,
         reported=body.get("reported"),  # type: ignore[arg-type]
+        token=body.get("token"),  # type: ignore[arg-type]
+        key=_plain_or_none(body.get("key")),
+        activation=_plain_or_none(body.get("activation")),
     )
+
+
+def _plain_or_none(text: object) -> bytes | None:
+    return plain(text) if isinstance(text, str) else None
 
 
 def next_nonce(reply: CheckInReply) -> bytes:
