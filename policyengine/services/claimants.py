@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from policyengine.attestation.anchors import EvidenceKey, TrustAnchors
 from policyengine.attestation.checks import Outcome
-from policyengine.attestation.dice import MEDIA_TYPE as DICE
+from policyengine.attestation.dice.appraisal import MEDIA_TYPE as DICE
 from policyengine.attestation.formats import KeyBinding, Verified
 from policyengine.attestation.registry import Registry
 from policyengine.attestation.tpm.appraisal import AK_PROOF

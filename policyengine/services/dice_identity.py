@@ -9,8 +9,8 @@
 
 from __future__ import annotations
 
-from policyengine.attestation import dice_claims
 from policyengine.attestation.anchors import EvidenceKey, TrustAnchors, thumbprint
+from policyengine.attestation.dice import claims as dice_claims
 from policyengine.attestation.formats import KeyBinding, Verified
 from policyengine.services.claimants import (
     Claimant,

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from policyengine.adapters.device_client import Answer, Connection
 from policyengine.attestation.anchors import thumbprint
-from policyengine.attestation.dice import MEDIA_TYPE
+from policyengine.attestation.dice.appraisal import MEDIA_TYPE
 from policyengine.language.bundle import encode_file
 from policyengine.model.challenge import bound_nonce
 from policyengine.services.actors import SYSTEM

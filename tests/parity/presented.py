@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from policyengine.attestation.anchors import thumbprint
-from policyengine.attestation.dice import MEDIA_TYPE as DICE_TYPE
-from policyengine.attestation.tpm import MEDIA_TYPE as TPM_TYPE
+from policyengine.attestation.dice.appraisal import MEDIA_TYPE as DICE_TYPE
+from policyengine.attestation.tpm.appraisal import MEDIA_TYPE as TPM_TYPE
 from policyengine.model.base64url import base64url
 from policyengine.services.activation import ActivationRequest
 from policyengine.services.actors import SYSTEM

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from cbor2 import CBORTag
 
-from policyengine.attestation import cbor, comid
-from policyengine.attestation.corim_grammar import Walk
+from policyengine.attestation import cbor
+from policyengine.attestation.corim import comid
+from policyengine.attestation.corim.grammar import Walk
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.plain_text import is_plain_text
 from policyengine.model.schema import MAX_SOFTWARE
