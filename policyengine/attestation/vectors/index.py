@@ -14,7 +14,7 @@ from policyengine.attestation import cbor, pop
 from policyengine.attestation.anchor_files import load_anchors
 from policyengine.attestation.anchors import SharedKey, TrustAnchors
 from policyengine.attestation.documents import plain
-from policyengine.attestation.errors import MalformedEvidenceError
+from policyengine.attestation.errors import MalformedEvidenceError, TrustAnchorError
 from policyengine.attestation.psa import appraisal as psa
 from policyengine.attestation.vectors import cca as cca_vectors
 from policyengine.attestation.vectors import cmw as cmw_vectors
@@ -100,7 +100,7 @@ def run(case: Case, files: Files, anchors: TrustAnchors) -> CaseResult:
     """Return the result of `case` with its `files` by name and its key in `anchors`."""
     try:
         found = RUNNERS[case["format"]](case, files, anchors)
-    except MalformedEvidenceError as error:
+    except (MalformedEvidenceError, TrustAnchorError) as error:  # one case's bad file is no reason to judge no other
         found = Judged(accepted=False, failed=(error.code,))
     problem = _problem(case, accepted=found.accepted, claims=found.claims)
     return CaseResult(

@@ -113,8 +113,11 @@ def _ek(files: Files) -> PublicArea | None:
 def _pcrs(content: bytes | None) -> PcrValues | None:
     if content is None:
         return None
-    banks: Mapping[str, Mapping[str, str]] = json.loads(content)
-    return {bank: {int(pcr): bytes.fromhex(value) for pcr, value in values.items()} for bank, values in banks.items()}
+    try:
+        banks: Mapping[str, Mapping[str, str]] = json.loads(content)
+        return {bank: {int(pcr): bytes.fromhex(value) for pcr, value in each.items()} for bank, each in banks.items()}
+    except (ValueError, TypeError, AttributeError) as cause:
+        raise MalformedEvidenceError("tpm.container", "`pcrs.json` is no map of banks to values by PCR") from cause
 
 
 def _endorsement(files: Files, now: datetime) -> Judged:

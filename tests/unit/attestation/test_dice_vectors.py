@@ -29,6 +29,12 @@ def test_each_own_vector_is_refused_by_exactly_its_checks(case: dict[str, Any]) 
     assert (sorted(found.failed), found.accepted) == (sorted(case["failed"]), case["expect"] == "accept")
 
 
+def test_an_unreadable_root_refuses_its_own_case_and_ends_no_run() -> None:
+    case = CASES[0]
+    files = {name: (OWN / case["id"] / name).read_bytes() for name in case["files"]} | {"root.pem": b"no key"}
+    assert run(case, files, TrustAnchors()).failed == ("evidence.anchors",)
+
+
 def test_every_check_has_a_vector_that_only_it_refuses() -> None:
     """Take any check out, and a vector of ours is accepted that must not be."""
     alone = {case["failed"][0] for case in CASES if len(case["failed"]) == 1}

@@ -32,6 +32,13 @@ def test_every_case_has_its_verdict_and_claims(vectors: Path, cases: Cases) -> N
     assert (len(cases), problems) == (82, {})
 
 
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"sha256": []}', b'{"sha256": {"x": ""}}', b'{"sha256": {"0": 1}}'])
+def test_pcr_values_that_are_no_map_refuse_their_own_case(vectors: Path, cases: Cases, content: bytes) -> None:
+    case = cases["tpm/swtpm-A-ecc"]
+    files = {name: (vectors / "attestation" / case["id"] / name).read_bytes() for name in case["files"]}
+    assert run(case, files | {"pcrs.json": content}, NO_ANCHORS).failed == ("tpm.container",)
+
+
 @pytest.mark.parametrize(
     ("name", "check"),
     [
