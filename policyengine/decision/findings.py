@@ -82,7 +82,8 @@ def _finding(case: Case, bound: BoundRule, outcome: Outcome, reason: str) -> Fin
     history, unknown = case.history(bound), outcome is Outcome.UNKNOWN
     waiver = _waiver(case, bound, outcome)
     result = Result.WAIVED if waiver is not None else Result.UNKNOWN if unknown else Result.FAIL
-    since = (history.unknown_since or case.now) if unknown else None
+    # Never later than now: a carried state from a clock that was ahead must not stretch a hold.
+    since = min(history.unknown_since or case.now, case.now) if unknown else None
     decisive = history.decisive if unknown else result
     return Finding(
         terms=bound.finding,

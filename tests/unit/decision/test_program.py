@@ -331,6 +331,12 @@ def test_a_hold_ends_at_its_very_instant() -> None:
     assert decide(HOLDING, facts({}), prior=held, now=NOW + DAY).tier is Tier.QUARANTINE
 
 
+def test_a_hold_that_began_on_a_clock_ahead_is_no_longer_than_any_other() -> None:
+    passed = prior_of(decide(HOLDING, facts(GOOD), now=NOW))
+    ahead = prior_of(decide(HOLDING, facts({}), prior=passed, now=NOW + 30 * DAY))
+    assert decide(HOLDING, facts({}), prior=ahead, now=NOW).findings[0].held_until == NOW + DAY
+
+
 def test_a_hold_that_has_ended_does_not_begin_again() -> None:
     passed = prior_of(decide(HOLDING, facts(GOOD), now=NOW - HOUR))
     held = prior_of(decide(HOLDING, facts({}), prior=passed))
