@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.resources
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
-from policyengine.errors import PolicyEngineError
+from policyengine.errors import PolicyEngineError, quoted
 from policyengine.language.codes import MEANINGS
 from policyengine.language.diagnostics import did_you_mean
 
@@ -19,11 +20,14 @@ class UnknownCodeError(PolicyEngineError):
     code = "diagnostic.unknown"
 
 
-def explanation_of(code: str) -> str:
-    """Return the section on `code` as Markdown, without its heading; raises UnknownCodeError."""
+def explanation_of(code: str, *, others: Iterable[str] = ()) -> str:
+    """Return the section on `code` as Markdown, without its heading; raises UnknownCodeError.
+
+    `others` are names that are explained elsewhere and that somebody may have meant.
+    """
     if code not in MEANINGS:
-        advice = did_you_mean(code, MEANINGS)
-        raise UnknownCodeError(f"no diagnostic is called `{code}`; {advice or 'see docs/diagnostics.md'}", name=code)
+        advice = did_you_mean(code, [*MEANINGS, *others]) or "see docs/diagnostics.md and docs/evidence.md"
+        raise UnknownCodeError(f"no diagnostic, check or refusal is called {quoted(code)}; {advice}", name=code)
     package = importlib.resources.files("policyengine")
     packed = package / "explanations"
     pages = packed if packed.is_dir() else Path(str(package)).parent / "docs" / "diagnostics"

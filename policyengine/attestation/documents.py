@@ -10,6 +10,7 @@ from policyengine.attestation.check_pages import page_of
 from policyengine.attestation.checks import Check, Outcome
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.formats import Verified
+from policyengine.attestation.malformed_codes import clause_of
 
 MAX_TEXT = 240  # of one value in an annotated line
 
@@ -27,24 +28,14 @@ def verdict_document(verified: Verified) -> dict[str, object]:
     }
 
 
-# By the code or its first part: the document that says what well-formed is.
-_MALFORMED = {
-    "cbor": "RFC 8949 section 5.3.1",
-    "cca": "draft-ffm-rats-cca-token-03 section 4",
-    "cmw": "RFC 9999 section 3",
-    "eat": "RFC 9711 section 4",
-    "eat.unsigned": "RFC 9711 section 9.1",
-    "jose": "RFC 7515 section 7.1",
-    "tpm": "TPM 2.0 Part 2 section 4",
-    "eventlog": "TCG PC Client Platform Firmware Profile section 10.2",
-}
-
-
 def malformed_document(error: MalformedEvidenceError, media_type: str) -> dict[str, object]:
     """Return the same shape for bytes that do not parse: refused, by the one check that says why."""
-    clause = _MALFORMED.get(error.code, _MALFORMED.get(error.code.split(".")[0], "RFC 9052 section 4.2"))
     check = Check(
-        id=error.code, result=Outcome.FAIL, clause=clause, expected="well-formed evidence", seen=error.message
+        id=error.code,
+        result=Outcome.FAIL,
+        clause=clause_of(error.code),
+        expected="well-formed evidence",
+        seen=error.message,
     )
     checks = [check_document(check)]
     return {"accepted": False, "media_type": media_type, "facts": {}, "key": None, "checks": checks}

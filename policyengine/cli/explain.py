@@ -21,8 +21,8 @@ def explain(
     rule: Annotated[
         str,
         typer.Argument(
-            help="owner/policy#rule, or its end if only one rule has it; or a diagnostic code or a check of "
-            "evidence, such as cel.type or psa.nonce.",
+            help="owner/policy#rule, or its end if only one rule has it; or a diagnostic code, a check of "
+            "evidence or the code of a refusal, such as cel.type, psa.nonce or nonce.spent.",
             metavar="RULE|CODE|CHECK",
         ),
     ],
@@ -52,21 +52,24 @@ def _is_code(name: str) -> bool:
 def _code(code: str, output: Output) -> str:
     from policyengine.adapters.explanations import explanation_of
     from policyengine.language.codes import MEANINGS
-    from policyengine.services.check_explanation import explain_check
+    from policyengine.services.check_explanation import explain_check, explained
 
     check = None if code in MEANINGS else explain_check(code)
     if check is not None:
         return json.dumps(asdict(check), indent=2) if output is Output.JSON else "\n".join(_check(check))
-    text = explanation_of(code)
+    text = explanation_of(code, others=explained())
     if output is Output.TABLE:
         return f"{code}\n\n{text}"
     return json.dumps({"code": code, "meaning": MEANINGS[code], "explanation": text}, indent=2, ensure_ascii=False)
 
 
 def _check(found: CheckExplanation) -> Iterator[str]:
-    yield f"{found.check}  ({found.clause})"
+    yield found.check if found.clause is None else f"{found.check}  ({found.clause})"
     yield ""
-    yield from _block("asks for", [found.passes_when])
+    if found.passes_when is not None:
+        yield from _block("asks for", [found.passes_when])
+    if found.meaning is not None:
+        yield from _block("means", [found.meaning])
     if found.documentation is not None:
         yield from _block("read on at", [found.documentation])
 

@@ -1,4 +1,4 @@
-"""What a check of evidence asks for: its requirement by id, for people who were refused."""
+"""What a check of evidence asks for, and what a code of a refusal means: by id, for people who were refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from types import ModuleType
 
-from policyengine.attestation import cose, cose_mac0, jose, pop, renewal
+from policyengine.attestation import cose, cose_mac0, jose, malformed_codes, pop, renewal
 from policyengine.attestation.cca import appraisal as cca
 from policyengine.attestation.cca import claims as cca_claims
 from policyengine.attestation.check_pages import page_of
@@ -25,7 +25,7 @@ from policyengine.attestation.tpm import certify as tpm_certify
 from policyengine.attestation.tpm import ek
 from policyengine.attestation.tpm import quote as tpm_quote
 from policyengine.attestation.tpm import statement as tpm_statement
-from policyengine.services import counters
+from policyengine.services import counters, refusal_codes
 
 _STATING: tuple[ModuleType, ...] = (
     *(cca, cca_claims, cmw, corim, cose, cose_mac0, counters, dice_rules, ear_claims, eat, eat_claims, eat_submods),
@@ -35,22 +35,37 @@ _STATING: tuple[ModuleType, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckExplanation:
-    """A check: when it passes, by which clause, and where to read on (None: nowhere)."""
+    """A check or a code: by which clause, when it passes, what a refusal means, where to read on; None: not said."""
 
     check: str
-    clause: str
-    passes_when: str
+    clause: str | None
+    passes_when: str | None
+    meaning: str | None
     documentation: str | None
 
 
 def explain_check(check_id: str) -> CheckExplanation | None:
-    """Return what `check_id` asks for; None if no format here has a check of that name."""
+    """Return what `check_id` asks for or, as the code of a refusal, means; None if it is neither here."""
     found = requirements().get(check_id)
-    if found is None:
+    malformed = malformed_codes.MEANINGS.get(check_id)
+    refusal = refusal_codes.MEANINGS.get(check_id)
+    if found is None and malformed is None and refusal is None:
         return None
+    clause = malformed_codes.clause_of(check_id) if malformed is not None else None
     return CheckExplanation(
-        check=found.id, clause=found.clause, passes_when=found.expected, documentation=page_of(found.id)
+        check=check_id,
+        clause=found.clause if found is not None else clause,
+        passes_when=found.expected if found is not None else None,
+        meaning=malformed or refusal,
+        documentation=refusal_codes.PAGE if refusal is not None else page_of(check_id),
     )
+
+
+def explained() -> Iterator[str]:
+    """Yield every check and code that can be explained here."""
+    yield from requirements()
+    yield from malformed_codes.MEANINGS
+    yield from refusal_codes.MEANINGS
 
 
 @cache

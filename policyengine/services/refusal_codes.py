@@ -1,0 +1,31 @@
+"""What a refused device is told beside the checks of its evidence: every code of a check-in, for who looks it up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+PAGE = "docs/device.md#what-a-refusal-names"
+
+MEANINGS: Mapping[str, str] = {
+    "binding.ak-evidence": "an attestation key of a TPM vouches by quotes alone, and this is another format",
+    "binding.csr-key": "the evidence does not vouch for the key in the certificate request",
+    "binding.evidence-key": "another key signed the evidence than the one that proved the identity",
+    "device.retired": "a person took the device out of service",
+    "enrolment.pending": "the device waits for a person to admit it",
+    "enrolment.token": "the one-time token is unknown, used up, expired, or for another device or key",
+    "evidence.refused": "a check of the evidence failed; `failed` names every one that did",
+    "identity.conflict": "another key holds this device's id or serial",
+    "identity.not-entitled": "the CA that vouches for the device does not speak for its model or serial number",
+    "identity.serial": "the IDevID certificate does not carry exactly one serial number",
+    "identity.unannounced": "the device is genuine and its vendor entitled, but nobody announced it",
+    "identity.unknown-device": "no device has this id",
+    "identity.unproven": "nothing proves an identity: no IDevID, no activated TPM, no one-time token",
+    "nonce.expired": "the nonce is older than its lifetime: ask for another",
+    "nonce.foreign": "the nonce was not issued here, or for another device",
+    "nonce.future": "the nonce is from the future: the server's clock went back",
+    "nonce.malformed": "the nonce does not have the size of one of ours",
+    "nonce.spent": "the nonce, or a newer one of this device, was used already: a replay, or a lost answer",
+    "registry.ambiguous": "the registry has this serial number more than once",
+    "registry.conflict": "the registry holds this id or serial for another device",
+    "tpm.activation": "the secret is not that of a credential for this nonce, this EK and this AK",
+}
