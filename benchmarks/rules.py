@@ -21,7 +21,7 @@ from benchmarks import handwritten, workload
 from benchmarks.celcpp import CelCpp
 from policyengine.decision.generated import write_conditions
 from policyengine.decision.space import Space
-from policyengine.language.cel.front import Environment
+from policyengine.language.cel.environment import Environment
 from policyengine.model.expression import Node
 from policyengine.model.version import key_function
 from tests.property.oracle import Oracle

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from policyengine.language.bundle import encode
-from policyengine.language.cel.front import Environment
+from policyengine.language.cel.environment import Environment
 from policyengine.language.codes import WAIVER_CODES
 from policyengine.language.diagnostics import Report, errors, has_errors, in_order
 from policyengine.language.documents import Documents, ReadFile, gather, read_file

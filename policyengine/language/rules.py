@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from policyengine.language.cel.constant import constant_value
-from policyengine.language.cel.front import Environment
+from policyengine.language.cel.environment import Environment
 from policyengine.language.cel.problems import ConditionError
 from policyengine.language.known_values import Known
 from policyengine.language.nodes import Scalar, YamlNode, at, fields, items, text, texts

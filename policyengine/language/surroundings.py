@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from policyengine.language.cel.front import Environment
+from policyengine.language.cel.environment import Environment
 from policyengine.language.diagnostics import did_you_mean
 from policyengine.language.nodes import YamlNode
 from policyengine.language.page import Page

@@ -15,7 +15,7 @@ from policyengine.decision.typed_check import has_type
 from policyengine.decision.typed_json import read_value, value_document
 from policyengine.decision.weight import writable
 from policyengine.errors import PolicyEngineError
-from policyengine.language.cel.front import CelProblem, ConditionError, PlainEnvironment
+from policyengine.language.cel.environment import CelProblem, ConditionError, PlainEnvironment
 from policyengine.language.cel.functions import Function
 from policyengine.language.cel.type_forms import read_declarations, type_form
 from policyengine.model.strict_json import read_json

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from policyengine.language.cel.front import ConditionError, PlainEnvironment
+from policyengine.language.cel.environment import ConditionError, PlainEnvironment
 from policyengine.language.cel.functions import Function, Overload
 from policyengine.model.expression import Node
 from policyengine.model.types import DYN, Kind, Type, list_of, map_of, optional_of

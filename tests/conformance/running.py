@@ -12,7 +12,7 @@ from policyengine.decision.errors import ERRORS
 from policyengine.decision.functions import FUNCTIONS, Function
 from policyengine.decision.plain import compile_plain
 from policyengine.decision.values import map_of
-from policyengine.language.cel.front import ConditionError, PlainEnvironment
+from policyengine.language.cel.environment import ConditionError, PlainEnvironment
 from policyengine.language.cel.functions import Function as Declaration
 from policyengine.model.types import DYN
 from policyengine.services.expressions import answer_line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policyengine.language.cel.front import ConditionError
+from policyengine.language.cel.environment import ConditionError
 from policyengine.model.expression import walk
 from policyengine.model.expression_json import from_document, to_document
 from tests.conformance.cel_spec import cases, report, vectors

@@ -16,7 +16,7 @@ from cel_expr_python import cel
 
 from policyengine.decision.generated import write_conditions
 from policyengine.decision.space import Space
-from policyengine.language.cel.front import ConditionError, Environment
+from policyengine.language.cel.environment import ConditionError, Environment
 from policyengine.model.expression import Node
 from policyengine.model.version import key_function
 from tests.property.devices import NOW, device, for_cel_cpp

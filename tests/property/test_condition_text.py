@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from policyengine.language.cel.front import ConditionError, Environment
+from policyengine.language.cel.environment import ConditionError, Environment
 from policyengine.model.expression_text import condition_text
 from tests.property.grammar import PARAMS, SCHEMA, Grammar
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from policyengine.decision.program import Program
-from policyengine.language.cel.front import Environment
+from policyengine.language.cel.environment import Environment
 from policyengine.model.decision import Result
 from policyengine.model.facts import Provenance, Source
 from policyengine.model.policy import EvidenceNeed

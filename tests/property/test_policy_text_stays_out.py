@@ -16,7 +16,7 @@ from policyengine.decision.exact import Exact
 from policyengine.decision.generated import write_conditions
 from policyengine.decision.plain import compile_plain
 from policyengine.decision.space import Space
-from policyengine.language.cel.front import ConditionError, PlainEnvironment
+from policyengine.language.cel.environment import ConditionError, PlainEnvironment
 from policyengine.model.expression import (
     And,
     Bind,

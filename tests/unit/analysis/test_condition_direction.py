@@ -6,7 +6,7 @@ import pytest
 
 from policyengine.analysis.condition_direction import Comparison
 from policyengine.analysis.direction import Direction
-from policyengine.language.cel.front import Environment
+from policyengine.language.cel.environment import Environment
 from policyengine.model.policy import Model
 from policyengine.model.schema import CORE_SCHEMA
 from policyengine.model.types import INT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from policyengine.analysis.condition_mutants import mutants_of
-from policyengine.language.cel.front import Environment
+from policyengine.language.cel.environment import Environment
 from policyengine.model.expression_text import condition_text
 from policyengine.model.schema import CORE_SCHEMA
 from policyengine.model.types import INT

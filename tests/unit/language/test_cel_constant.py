@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from policyengine.language.cel.constant import constant_value
-from policyengine.language.cel.front import Environment
+from policyengine.language.cel.environment import Environment
 from policyengine.model.schema import CORE_SCHEMA
 
 ENVIRONMENT = Environment.for_facts(CORE_SCHEMA).with_let("yes", "1 < 2")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from policyengine.language.cel.cost import MAX_COST, worst_cost
-from policyengine.language.cel.front import ConditionError, Environment
+from policyengine.language.cel.environment import ConditionError, Environment
 from policyengine.model.schema import CORE_SCHEMA, MAX_COMPONENTS, MAX_SOFTWARE, MAX_VULNERABILITIES
 from policyengine.model.types import STRING, list_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policyengine.language.cel.front import ConditionError, Environment, PlainEnvironment
+from policyengine.language.cel.environment import ConditionError, Environment, PlainEnvironment
 from policyengine.model.schema import CORE_SCHEMA
 from policyengine.model.types import DYN, INT
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policyengine.language.cel.front import CelProblem, ConditionError, Environment
+from policyengine.language.cel.environment import CelProblem, ConditionError, Environment
 from policyengine.language.cel.text import MAX_CHARACTERS
 from policyengine.model.schema import CORE_SCHEMA
 from policyengine.model.types import BOOL, DURATION, INT, STRING, list_of

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from policyengine.language.cel.front import Environment, PlainEnvironment
+from policyengine.language.cel.environment import Environment, PlainEnvironment
 from policyengine.language.cel.functions import Function, Overload
 from policyengine.model.expression import (
     And,

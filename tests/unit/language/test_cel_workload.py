@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from policyengine.language.cel.front import PlainEnvironment
+from policyengine.language.cel.environment import PlainEnvironment
 from policyengine.language.cel.functions import Function, Overload
 from policyengine.model.expression import Call, Comprehension, walk
 from policyengine.model.expression_json import from_document, to_document

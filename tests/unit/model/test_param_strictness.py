@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from policyengine.language.cel.front import Environment
+from policyengine.language.cel.environment import Environment
 from policyengine.model.ids import PolicyName, rule_name
 from policyengine.model.param_strictness import Growth, strictness
 from policyengine.model.policy import EvidenceNeed, Phase, Place, Rule, Tighter
