@@ -13,7 +13,7 @@ from policyengine.attestation.cca import claims as cca_claims
 from policyengine.attestation.check_pages import page_of
 from policyengine.attestation.checks import Requirement
 from policyengine.attestation.cmw import wrapper as cmw
-from policyengine.attestation.corim import signed as corim
+from policyengine.attestation.corim import appraisal as corim
 from policyengine.attestation.dice import rules as dice_rules
 from policyengine.attestation.eat import appraisal as eat
 from policyengine.attestation.eat import claims as eat_claims

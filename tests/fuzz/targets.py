@@ -19,7 +19,7 @@ from policyengine.attestation import cbor, pop
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.cca import appraisal as cca
 from policyengine.attestation.cmw import wrapper as cmw
-from policyengine.attestation.corim import signed as corim
+from policyengine.attestation.corim import appraisal as corim
 from policyengine.attestation.corim.states import reference_states
 from policyengine.attestation.dice.cdi import read_cdi_certificate
 from policyengine.attestation.dice.certificate import read_certificate

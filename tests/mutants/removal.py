@@ -19,7 +19,7 @@ from policyengine.attestation import cose, cose_mac0, jose, pop
 from policyengine.attestation.anchors import TrustedKey
 from policyengine.attestation.cca import appraisal as cca
 from policyengine.attestation.checks import Check, Requirement
-from policyengine.attestation.corim import signed as corim
+from policyengine.attestation.corim import appraisal as corim
 from policyengine.attestation.psa import appraisal as psa
 from policyengine.attestation.psa import profiles as psa_profiles
 from policyengine.attestation.tpm import algorithms as tpm_algorithms

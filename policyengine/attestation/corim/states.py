@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.checks import Outcome
 from policyengine.attestation.corim import comid
+from policyengine.attestation.corim.appraisal import judge_signed
 from policyengine.attestation.corim.document import Corim, Tag, named
 from policyengine.attestation.corim.graph import active_tags
-from policyengine.attestation.corim.signed import judge_signed
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.model.canonical import MAX_INTEGER
 from policyengine.model.corim import CorimSigners, EndorsedCorim, ReferenceState, RefusedCorim

@@ -3,7 +3,7 @@
 A chain holds no nonce, so alone it could be sent by anyone who ever saw it. Evidence here is therefore a COSE_Sign1 by
 the last layer's key over our challenge, with the chain in its protected header: X.509 as `x5chain` (label 33, leaf
 first), or CDI certificates in CBOR as `dice-chain` (root first). In order: read envelope and certificates; judge the
-path (`dice_path`, `dice_cdi`); the signature with the leaf's key as the only candidate, and only if the path holds;
+path (`path`, `cdi`); the signature with the leaf's key as the only candidate, and only if the path holds;
 the challenge; and only if nothing failed, facts.
 """
 
@@ -60,7 +60,7 @@ class JudgedChain:
     """A chain of either encoding: its checks, and what it says if they hold; `layers` by certificate, root first.
 
     `leaf` is the key that the chain says is its last layer's: nothing follows from it unless the chain holds. `device`
-    is the key that names the device for longer than one firmware: see `dice_claims.device_key`.
+    is the key that names the device for longer than one firmware: see `claims.device_key`.
     """
 
     checks: tuple[Check, ...]

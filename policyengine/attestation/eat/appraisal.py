@@ -1,7 +1,7 @@
 """Entity Attestation Tokens (RFC 9711) as CWT and as JWT, in the media types of RFC 9782.
 
-The order of work: read the envelope, judge it (`cose`, `jose`), read the claims, judge them (`eat_claims`), look into
-the submodules (`eat_submods`), and only if nothing failed turn what is believed into facts.
+The order of work: read the envelope, judge it (`cose`, `jose`), read the claims, judge them (`claims`), look into
+the submodules (`submods`), and only if nothing failed turn what is believed into facts.
 
 A profile with rules of its own goes to them: a CWT that declares a PSA profile is judged as a PSA token, whichever
 media type it came with, and results of other verifiers (EAR) are no evidence. Claims that nobody signed (UCCS, UJCS)

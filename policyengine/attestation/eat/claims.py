@@ -1,6 +1,6 @@
 """The claims of an Entity Attestation Token and every requirement on them (RFC 9711 section 4), one row each.
 
-Claims stand under their CBOR keys with their CBOR types; `eat_json` brings those of a JWT into that form.
+Claims stand under their CBOR keys with their CBOR types; `json` brings those of a JWT into that form.
 """
 
 from __future__ import annotations

@@ -78,6 +78,6 @@ _KEYS = {name: key for key, name in eat.NAMES.items() if key != eat.CTI} | {"jti
 
 
 def canonical(claims: Mapping[str, Any]) -> dict[int, Any]:
-    """Return the claims that RFC 9711 knows in the form `eat_claims` judges."""
+    """Return the claims that RFC 9711 knows in the form `claims` judges."""
     known = {_KEYS[name]: value for name, value in claims.items() if name in _KEYS}
     return {key: _CONVERSIONS[key](value) if key in _CONVERSIONS else value for key, value in known.items()}

@@ -1,7 +1,7 @@
 """PSA attestation tokens (RFC 9783) of its profile and of the two older ones, with COSE_Sign1 or COSE_Mac0.
 
 The order of work: read the envelope (`cose.read_sign1`), judge it (`cose.check_sign1`), read the claims, judge them
-(`psa_claims.check_claims`), and only if nothing failed turn them into facts. Reading can raise; judging never does.
+(`claims.check_claims`), and only if nothing failed turn them into facts. Reading can raise; judging never does.
 
 The token's key is found by trying the anchors the caller gave: the caller knows which key the device with this
 Instance ID has (RFC 9783 section 5.2), and nothing in the token may choose another one.

@@ -38,7 +38,7 @@ Claims = Mapping[Any, Any]
 
 
 class Rules(Protocol):
-    """Where the profiles of PSA tokens differ (`psa_profiles.Profile`)."""
+    """Where the profiles of PSA tokens differ (`profiles.Profile`)."""
 
     @property
     def certification(self) -> re.Pattern[str]:

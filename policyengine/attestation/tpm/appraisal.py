@@ -1,11 +1,11 @@
 """TPM 2.0 check-ins: a quote over our challenge, the PCR values it digests, and what else shows how the device booted.
 
-The order of work: read the container (`tpm_evidence`), judge the quote (`tpm_quote`), the EK (`ek`), the event log
-(`eventlog_replay`) and the certification of a key (`tpm_certify`), and only if nothing failed turn them into facts.
+The order of work: read the container (`evidence`), judge the quote (`quote`), the EK (`ek`), the event log
+(`eventlog_replay`) and the certification of a key (`certify`), and only if nothing failed turn them into facts.
 Reading can raise; judging never does.
 
 The attestation key is found among the anchors the caller gave: those it admitted after credential activation
-(`tpm_credential`). An EK chain alone makes nobody trusted, for anybody can show the certificate of another's TPM.
+(`credential`). An EK chain alone makes nobody trusted, for anybody can show the certificate of another's TPM.
 """
 
 from __future__ import annotations

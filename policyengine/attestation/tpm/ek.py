@@ -1,7 +1,7 @@
 """Endorsement keys: the certificate a TPM's vendor gave one, and what it says of the TPM (TCG EK Credential Profile).
 
 A chain proves that a genuine TPM has the EK. That an attestation key lives in the same TPM is proven once, by
-credential activation (`tpm_credential`), and shown again in every quote by its qualified signer.
+credential activation (`credential`), and shown again in every quote by its qualified signer.
 """
 
 from __future__ import annotations

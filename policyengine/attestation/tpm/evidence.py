@@ -1,7 +1,7 @@
 """The parts of a TPM check-in, and the one container they come in (`application/vnd.policyengine.tpm+cbor`).
 
 A map with text keys, through the strict CBOR door; docs/evidence-tpm.md is its specification. Here bytes become
-structures or are refused; whether to believe them is for `tpm_statement`, `tpm_quote`, `ek` and `tpm_certify`.
+structures or are refused; whether to believe them is for `statement`, `quote`, `ek` and `certify`.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from cbor2 import CBORTag
 from policyengine.attestation.anchor_files import load_anchors
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.corim import comid
+from policyengine.attestation.corim.appraisal import JudgedCorim, judge_conveyed, judge_signed
 from policyengine.attestation.corim.document import moment, read_corim, read_meta, read_tag
 from policyengine.attestation.corim.profiles import PROFILES, Profile
-from policyengine.attestation.corim.signed import JudgedCorim, judge_conveyed, judge_signed
 from policyengine.attestation.cose import ForeignEnvelope, Sign1, read_sign1
 from policyengine.attestation.documents import plain
 from policyengine.attestation.vectors.case import Case, Files, Judged

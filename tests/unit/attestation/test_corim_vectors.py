@@ -13,8 +13,8 @@ from cbor2 import CBORTag
 from policyengine.attestation.anchor_files import load_anchors
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.checks import Requirement
+from policyengine.attestation.corim import appraisal as corim
 from policyengine.attestation.corim import graph as corim_graph
-from policyengine.attestation.corim import signed as corim
 from policyengine.attestation.corim.document import read_corim
 from policyengine.attestation.corim.states import reference_states
 from policyengine.attestation.errors import MalformedEvidenceError

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from policyengine.attestation.checks import Requirement
-from policyengine.attestation.corim import signed as corim
+from policyengine.attestation.corim import appraisal as corim
 from policyengine.attestation.corim.profiles import PROFILES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "endorsements.md").read_text()

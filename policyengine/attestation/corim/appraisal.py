@@ -2,7 +2,7 @@
 
 In order: read the COSE_Sign1; `corim.signature` by a key that the caller trusts, or by the certificate in `x5chain` if
 its path ends at an authority that the caller trusts (`corim.chain`); what the header must say of content and signer;
-then the CoRIM itself. Whether the signer may speak for these devices is for the caller: see `corim_scope`.
+then the CoRIM itself. Whether the signer may speak for these devices is for the compiler of policies.
 
 An unsigned CoRIM (tag 501) is never accepted by `judge_signed`. `judge_conveyed` is for one that came over a channel
 whose other end the caller authenticated, and knows what that end may endorse.
