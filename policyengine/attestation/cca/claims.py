@@ -80,11 +80,7 @@ def check_platform(claims: Claims | None, announced: str | None) -> tuple[Check,
     return (
         PLATFORM_IS_KNOWN.passed,
         _mandatory(IMPLEMENTATION, claims.get(psa.IMPLEMENTATION_ID), lambda value: _has_size(value, {32})),
-        _mandatory(
-            INSTANCE,
-            claims.get(psa.INSTANCE_ID),
-            lambda value: _has_size(value, {33}) and value[0] == psa.RANDOM_UEID[0],
-        ),
+        _mandatory(INSTANCE, claims.get(psa.INSTANCE_ID), _is_instance),
         _mandatory(CONFIGURATION, claims.get(CONFIG), lambda value: _has_size(value, range(MAX_CONFIG_BYTES + 1))),
         _mandatory(STATE, claims.get(psa.LIFECYCLE), lambda value: psa.lifecycle_state(value) is not None),
         COMPONENTS.failed(problem) if problem else COMPONENTS.passed,
