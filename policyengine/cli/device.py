@@ -135,6 +135,29 @@ def token(
 
 
 @app.command()
+def tokens(
+    source: Annotated[
+        Path, typer.Option("--from", help="The vendor's signed list of serial numbers (JWS).", exists=True)
+    ],
+    out: Annotated[Path, typer.Option(help="The file that gets the tokens, for you alone (0600); it must not exist.")],
+    days: Annotated[int, typer.Option(help="How long they live.", min=1, max=MAX_TOKEN_DAYS)] = 30,
+    data: Data = None,
+) -> None:
+    """Make one-time tokens for the devices of a vendor's signed list, and expect those that are new."""
+    from policyengine.adapters.token_file import TokenFile
+    from policyengine.services.serial_lists import MAX_LIST_BYTES
+
+    with source.open("rb") as file:
+        content = file.read(MAX_LIST_BYTES + 1)
+    with services_at(data) as (services, actor), TokenFile(out) as kept:
+        made = services.batch_tokens.make(actor, content, lifetime=timedelta(days=days), keep=kept.add)
+    typer.echo(
+        f"batch {made.batch} of {made.vendor}: {made.tokens} tokens in {out}, {made.announced} devices announced, "
+        f"{made.left} left alone"
+    )
+
+
+@app.command()
 def quarantine(
     device: Id,
     reason: Reason,

@@ -15,6 +15,7 @@ from policyengine.services.activation import Activations
 from policyengine.services.appraisal import Appraiser
 from policyengine.services.attestation_result import Audience
 from policyengine.services.audit import Audit
+from policyengine.services.batch_tokens import BatchTokens
 from policyengine.services.certificates import Certificates
 from policyengine.services.challenge import Challenges
 from policyengine.services.changes import AbortOrphans
@@ -50,6 +51,7 @@ class Services:
     devices: Devices
     succession: Succession
     registration: Registration
+    batch_tokens: BatchTokens
     bundles: Bundles
     certificates: Certificates
     audit: Audit
@@ -110,6 +112,7 @@ def assemble(outside: Outside) -> Services:
         checkins=_checkins(outside, shelf, memory, issuance),
         devices=Devices(store, clock, entropy, shelf=shelf, memory=memory, redecider=redecider),
         succession=Succession(store, clock, entropy, shelf=shelf),
+        batch_tokens=BatchTokens(store, clock, entropy, shelf=shelf),
         registration=Registration(store, clock, entropy, shelf),
         bundles=Bundles(store, clock, entropy),
         certificates=Certificates(store, clock, entropy, shelf=shelf),

@@ -232,6 +232,15 @@ class CreateEnrolmentToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CreateBatchTokens:
+    """Announce the devices of a batch that are new, and keep the hashes of one-time tokens for it."""
+
+    devices: tuple[Device, ...]
+    tokens: tuple[EnrolmentToken, ...]
+    act: Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreBundle:
     """Publish a bundle: its bytes and where they come from. Publishing it again changes nothing."""
 
@@ -314,6 +323,7 @@ Change = (
     | ReplaceDevice
     | RekeyDevice
     | CreateEnrolmentToken
+    | CreateBatchTokens
     | StoreBundle
     | ActivateBundle
     | SetCertificateStatus

@@ -28,7 +28,7 @@ def read_devices(content: bytes, *, max_bytes: int = MAX_BYTES) -> tuple[NewDevi
         document = document["devices"]
     if not isinstance(document, list):
         raise _invalid("devices", "is not a list")
-    return tuple(_device(entry, f"devices[{at}]") for at, entry in enumerate(document))
+    return tuple(device_in(entry, f"devices[{at}]") for at, entry in enumerate(document))
 
 
 def read_device_table(content: bytes) -> tuple[NewDevice, ...]:
@@ -73,10 +73,11 @@ def _row(header: list[str], row: list[str], line: int) -> NewDevice:
     cells = {name: cell for name, cell in zip(header, row, strict=True) if cell}
     labels = {name.removeprefix(LABEL): cell for name, cell in cells.items() if name.startswith(LABEL)}
     plain = {name: cell for name, cell in cells.items() if not name.startswith(LABEL)}
-    return _device({**plain, "labels": labels}, f"line {line}", separator=", column ")
+    return device_in({**plain, "labels": labels}, f"line {line}", separator=", column ")
 
 
-def _device(entry: object, path: str, *, separator: str = ".") -> NewDevice:
+def device_in(entry: object, path: str, *, separator: str = ".") -> NewDevice:
+    """Return the device that `entry` says, at `path` of its document; raises InvalidRequestError with the place."""
     if not isinstance(entry, dict):
         raise _invalid(path, "is not an object")
     unknown = sorted(entry.keys() - {*_REQUIRED, *_OPTIONAL, "labels"})

@@ -212,6 +212,10 @@ class AuditReads(Protocol):
         """Return the registry rows of those of `ids` that it has."""
         ...
 
+    def open_tokens(self, ids: Sequence[DeviceId], now: datetime) -> frozenset[DeviceId]:
+        """Return those of `ids` that hold a one-time token which can be redeemed at `now`."""
+        ...
+
     def tiers(self, models: frozenset[str] | None) -> Mapping[str, Mapping[str, int]]:
         """Return how many operational devices of each model are in each tier."""
         ...

@@ -9,7 +9,7 @@ from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.batch import Batch
 from policyengine.adapters.sql.codec import raw
 from policyengine.adapters.sql.recording import demand_status, moved
-from policyengine.adapters.sql.registry import is_new
+from policyengine.adapters.sql.registry import is_new, new_of
 from policyengine.adapters.sql.rows import device_row
 from policyengine.services.changes import (
     AbortOrphans,
@@ -18,6 +18,7 @@ from policyengine.services.changes import (
     AnnouncePending,
     ChangeLifecycle,
     CreateApiToken,
+    CreateBatchTokens,
     CreateEnrolmentToken,
     RecordSecurityEvent,
     RevokeApiToken,
@@ -27,6 +28,7 @@ from policyengine.services.changes import (
 )
 from policyengine.services.errors import ConflictError
 from policyengine.services.moments import micros
+from policyengine.services.records import EnrolmentToken
 
 _device = tables.device.c
 _state = tables.device_state.c
@@ -62,8 +64,23 @@ def change_lifecycle(batch: Batch, change: ChangeLifecycle) -> None:
 
 def create_enrolment_token(batch: Batch, change: CreateEnrolmentToken) -> None:
     """Keep a one-time token's hash."""
-    token = change.token
-    row = {
+    batch.connection.execute(insert_into(tables.enrolment_token), _token_row(change.token))
+    batch.act(change.act)
+
+
+def create_batch_tokens(batch: Batch, change: CreateBatchTokens) -> None:
+    """Announce what is new of a batch and keep its tokens' hashes, all or nothing."""
+    connection = batch.connection
+    if change.devices:
+        if len(new_of(connection, change.devices)) != len(change.devices):
+            raise ConflictError("a device of the batch was announced in the meantime", code="state.moved")
+        connection.execute(insert_into(tables.device), [device_row(device) for device in change.devices])
+    connection.execute(insert_into(tables.enrolment_token), [_token_row(token) for token in change.tokens])
+    batch.act(change.act)
+
+
+def _token_row(token: EnrolmentToken) -> dict[str, object]:
+    return {
         "token_hash": token.token_hash,
         "device_id": token.device_id,
         "key_thumbprint": token.key_thumbprint,
@@ -72,8 +89,6 @@ def create_enrolment_token(batch: Batch, change: CreateEnrolmentToken) -> None:
         "expires_at": micros(token.expires_at),
         "redeemed_at": None,
     }
-    batch.connection.execute(insert_into(tables.enrolment_token), row)
-    batch.act(change.act)
 
 
 def store_bundle(batch: Batch, change: StoreBundle) -> None:

@@ -13,7 +13,7 @@ from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.checkin_reads import view_of, view_select
 from policyengine.adapters.sql.codec import raw
 from policyengine.adapters.sql.paging import cursor_of, number, page_of, parts_of, raw_hex
-from policyengine.adapters.sql.registry import registered
+from policyengine.adapters.sql.registry import open_tokens, registered
 from policyengine.adapters.sql.rows import decision_of, state_of, verdict_of
 from policyengine.adapters.sql.timeline import read_timeline
 from policyengine.model.decision import Tier
@@ -64,6 +64,11 @@ class SqlAuditReads:
         """Return the registry rows of those of `ids` that it has."""
         with self._engine.connect() as connection:
             return registered(connection, ids)
+
+    def open_tokens(self, ids: Sequence[DeviceId], now: datetime) -> frozenset[DeviceId]:
+        """Return those of `ids` that hold a one-time token which can be redeemed at `now`."""
+        with self._engine.connect() as connection:
+            return open_tokens(connection, ids, now)
 
     def tiers(self, models: frozenset[str] | None) -> Mapping[str, Mapping[str, int]]:
         """Return how many operational devices of each model are in each tier."""

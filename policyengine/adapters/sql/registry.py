@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy import insert as insert_into
@@ -33,16 +34,28 @@ def registered(connection: Connection, ids: Sequence[DeviceId]) -> Mapping[Devic
     return found
 
 
+def open_tokens(connection: Connection, ids: Sequence[DeviceId], now: datetime) -> frozenset[DeviceId]:
+    """Return those of `ids` that hold a one-time token which can be redeemed at `now`."""
+    token, found = tables.enrolment_token.c, set[DeviceId]()
+    for at in range(0, len(ids), IDS_AT_ONCE):
+        usable = (token.redeemed_at.is_(None)) & (token.expires_at > micros(now))
+        rows = connection.execute(
+            select(token.device_id).where(token.device_id.in_(ids[at : at + IDS_AT_ONCE]), usable)
+        )
+        found.update(DeviceId(row.device_id) for row in rows)
+    return frozenset(found)
+
+
 def is_new(connection: Connection, device: Device) -> bool:
     """Return whether nothing is registered by that id; raises ConflictError when another device is."""
-    return bool(_new(connection, (device,)))
+    return bool(new_of(connection, (device,)))
 
 
 def import_devices(batch: Batch, change: ImportDevices) -> None:
     """Add devices that are new, and write what is said of known ones; raises ConflictError, having written nothing."""
     connection = batch.connection
-    new = _new(connection, change.devices)
-    known = _new(connection, change.updated)
+    new = new_of(connection, change.devices)
+    known = new_of(connection, change.updated)
     if known:
         raise ConflictError(f"device `{known[0].id}` is not registered", code="registry.conflict")
     if new:
@@ -53,7 +66,8 @@ def import_devices(batch: Batch, change: ImportDevices) -> None:
         batch.act(change.act)
 
 
-def _new(connection: Connection, devices: Sequence[Device]) -> list[Device]:
+def new_of(connection: Connection, devices: Sequence[Device]) -> list[Device]:
+    """Return those of `devices` that are not registered; raises ConflictError where one is with other data."""
     held = registered(connection, [device.id for device in devices])
     new = []
     for device in devices:

@@ -32,6 +32,7 @@ _CARRIED_OUT: dict[type[Change], Callable[[Batch, Any], None]] = {
     changes.ReplaceDevice: succession.replace_device,
     changes.RekeyDevice: succession.rekey_device,
     changes.CreateEnrolmentToken: admin.create_enrolment_token,
+    changes.CreateBatchTokens: admin.create_batch_tokens,
     changes.StoreBundle: admin.store_bundle,
     changes.ActivateBundle: admin.activate_bundle,
     changes.SetCertificateStatus: admin.set_certificate_status,
