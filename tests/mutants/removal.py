@@ -23,6 +23,9 @@ from policyengine.attestation.corim import appraisal as corim
 from policyengine.attestation.psa import appraisal as psa
 from policyengine.attestation.psa import profiles as psa_profiles
 from policyengine.attestation.tpm import algorithms as tpm_algorithms
+from policyengine.attestation.tpm import ek as tpm_ek
+from policyengine.attestation.tpm import facts as tpm_facts
+from policyengine.attestation.tpm import quote as tpm_quote
 from policyengine.attestation.tpm import statement as tpm_statement
 from policyengine.attestation.tpm.keys import key_of
 from policyengine.attestation.vectors.tpm import SHA1_BANK
@@ -39,11 +42,22 @@ def removed(*check_ids: str) -> Iterator[None]:
         return requirement.passed if requirement.id in check_ids else _failed(requirement, seen)
 
     with ExitStack() as stack:
+        _forget()
+        stack.callback(_forget)
         stack.enter_context(patch.object(Requirement, "failed", failed))
         for check in check_ids:
             for target, name, value in _INSTEAD.get(check, ()):
                 stack.enter_context(patch.object(target, name, value))
         yield
+
+
+# What the product judges once for evidence that says the same again: another build must judge it anew.
+_REMEMBERED = (tpm_quote._steady, tpm_quote.selected_pcrs, tpm_ek._attributes, tpm_facts._pcr_facts)
+
+
+def _forget() -> None:
+    for remembered in _REMEMBERED:
+        remembered.cache_clear()
 
 
 def _algorithm_of_the_key(_message: object, algorithms: Mapping[Any, cose.Algorithm]) -> cose.Algorithm:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
@@ -28,6 +28,11 @@ class Hash:
     suffix: str
     signing: hashes.HashAlgorithm
     new: Callable[[bytes], Any]
+    ecdsa: ec.ECDSA = field(init=False, repr=False)  # made once: `cryptography` looks at it long
+
+    def __post_init__(self) -> None:
+        """Make what every verification needs."""
+        object.__setattr__(self, "ecdsa", ec.ECDSA(self.signing))
 
     def digest(self, data: bytes) -> bytes:
         """Return the digest of `data`."""

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from policyengine.attestation.anchors import TrustAnchors, TrustedKey
 from policyengine.attestation.checks import Check, Requirement, nothing_failed
@@ -36,8 +35,6 @@ from policyengine.model.ids import Digest, digest_of
 NAME = "tpm2"
 MEDIA_TYPE = "application/vnd.policyengine.tpm+cbor"
 AK_PROOF = "tpm.ak-signature"  # of `KeyBinding.proof`: what no other format proves
-
-_SIGNING_KEYS = (ec.EllipticCurvePublicKey, rsa.RSAPublicKey)
 
 REPLAY = Requirement(
     id="tpm.eventlog-replay",
@@ -89,15 +86,14 @@ def judge(
     checks = (*quote.checks, *endorsement.checks, *_log_checks(parts, quote), *certify_checks)
     facts: dict[str, object] = {}
     binding = None
-    key = quote.signer.key if quote.signer else None
-    if quote.signer and isinstance(key, _SIGNING_KEYS) and nothing_failed(checks):
+    if quote.signer and nothing_failed(checks):
         facts = _envelope_facts(parts, digest) | facts_of(
             parts, standing=quote.standing, endorsement=endorsement, endorsements=endorsements, now=now
         )
         facts["identity"] = _identity(quote, quote.signer, endorsement)
         thumbprint = quote.signer.thumbprint
         binding = KeyBinding(
-            key=key,
+            key=quote.signer.key,
             thumbprint=thumbprint,
             proof=AK_PROOF,
             chain=_vouching(quote, endorsement),

@@ -60,7 +60,7 @@ def judge_certification(
     """
     statement, public = certification.statement, certification.public
     stated, signer = tpm_statement.check_statement(statement, RULES, nonce=nonce, ak=ak, candidates=candidates)
-    _, qualified = standing_of(statement.attest, ak, ek, QUALIFIED)
+    _, qualified = standing_of(statement.attest.signer, ak, ek, QUALIFIED)
     checks = (*stated, qualified, _name(statement.attest.body, public), _attributes(public))
     return checks, thumbprint_of(public) if signer else None
 

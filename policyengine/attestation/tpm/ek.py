@@ -7,8 +7,9 @@ credential activation (`credential`), and shown again in every quote by its qual
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 from cryptography import x509
 
@@ -24,6 +25,7 @@ from policyengine.attestation.tpm.structures import (
     DECRYPT,
     FIXED_PARENT,
     FIXED_TPM,
+    MAX_CACHED,
     RESTRICTED,
     SENSITIVE_DATA_ORIGIN,
     SIGN,
@@ -53,8 +55,7 @@ ATTRIBUTES = Requirement(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedEndorsement:
+class JudgedEndorsement(NamedTuple):
     """The checks of an EK and its chain; `path` is None unless the chain holds and is for EK certificates."""
 
     checks: tuple[Check, ...]
@@ -110,6 +111,7 @@ def _key(ek: PublicArea | None, certificates: tuple[x509.Certificate, ...]) -> C
     return KEY.passed if same else KEY.failed(f"a certificate for {certified}")
 
 
+@lru_cache(maxsize=MAX_CACHED)
 def _attributes(ek: PublicArea | None) -> Check:
     if ek is None:
         return ATTRIBUTES.absent

@@ -7,8 +7,7 @@ structures or are refused; whether to believe them is for `statement`, `quote`, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from policyengine.attestation import cbor
 from policyengine.attestation.errors import MalformedEvidenceError
@@ -27,10 +26,10 @@ MAX_CHAIN = 8  # as for other chains in evidence: a deeper one is refused, not f
 MAX_BANKS = 4
 
 PcrValues = Mapping[str, Mapping[int, bytes]]  # bank -> PCR -> value
+PcrTuples = tuple[tuple[str, tuple[tuple[int, bytes], ...]], ...]  # the same, as what can be a key of a cache
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class Statement(NamedTuple):
     """What an attestation key signed: the exact bytes, what they say, and the signature."""
 
     signed: bytes
@@ -38,16 +37,14 @@ class Statement:
     signature: Signature
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Certification:
+class Certification(NamedTuple):
     """A TPM2_Certify of a key that is to be certified, and that key's public area."""
 
     statement: Statement
     public: PublicArea
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TpmEvidence:
+class TpmEvidence(NamedTuple):
     """One check-in of a TPM. `ak` and `pcrs` are None only where evidence of others is read without them."""
 
     quote: Statement
@@ -57,6 +54,12 @@ class TpmEvidence:
     ek_chain: tuple[bytes, ...] = ()
     log: EventLog | None = None
     certification: Certification | None = None
+
+    @property
+    def shown(self) -> PcrTuples | None:
+        """The values of PCRs as what can be a key of a cache."""
+        pcrs = self.pcrs
+        return None if pcrs is None else tuple([(bank, tuple(values.items())) for bank, values in pcrs.items()])
 
 
 _read = cbor.reader()
@@ -94,9 +97,9 @@ def _certification(value: object) -> Certification:
 def _fields(value: Any, what: str, *, required: frozenset[str], optional: frozenset[str]) -> Mapping[str, Any]:
     if type(value) is not dict:
         raise _refused(f"{what} is not a map")
-    missing, unknown = required - value.keys(), value.keys() - required - optional
-    if missing:
-        raise _refused(f"{what} has no `{min(missing)}`")
+    if not value.keys() >= required:
+        raise _refused(f"{what} has no `{min(required - value.keys())}`")
+    unknown = value.keys() - required - optional
     if unknown:
         raise _refused(f"{what} has a key {quoted(str(next(iter(unknown))))}, which means nothing")
     return value

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 
 from policyengine.attestation.reference import Comparison, Match, compare
 from policyengine.attestation.tpm.algorithms import SHA256, Hash
 from policyengine.attestation.tpm.ek import JudgedEndorsement, tpm_identity
 from policyengine.attestation.tpm.eventlog_facts import boot_facts, firmware_version
-from policyengine.attestation.tpm.evidence import TpmEvidence
-from policyengine.attestation.tpm.quote import Standing, selected_values
-from policyengine.attestation.tpm.structures import Attest
+from policyengine.attestation.tpm.evidence import PcrTuples, TpmEvidence
+from policyengine.attestation.tpm.quote import Standing, selected_pcrs, selected_values
+from policyengine.attestation.tpm.structures import MAX_CACHED, Attest, Quoted
 from policyengine.model.endorsements import ReferenceValues
 
 _DIGESTS = {"sha256": "sha-256", "sha384": "sha-384", "sha512": "sha-512"}
@@ -29,7 +30,8 @@ def facts_of(
 ) -> dict[str, object]:
     """Return the groups that `evidence`, of which no check failed, proves; compared with `endorsements` at `now`."""
     values = selected_values(evidence)
-    pcrs = {f"{bank.bank}:{pcr}": value.hex() for bank, shown in values.items() for pcr, value in shown.items()}
+    quoted = evidence.quote.attest.body
+    pcrs = _pcr_facts(quoted, evidence.shown) if isinstance(quoted, Quoted) and evidence.shown else {}
     boot = _boot(evidence, values)
     software, comparison = _software(_rows(evidence, values, pcrs, endorsements), endorsements, now)
     if standing is not Standing.UNPROVEN:
@@ -39,11 +41,17 @@ def facts_of(
     groups: dict[str, object] = {
         "boot": boot,
         "endorsement": comparison.endorsement,
-        "pcrs": pcrs,
+        "pcrs": dict(pcrs),
         "software": software,
         "tpm": _tpm(evidence.quote.attest, standing, endorsement),
     }
     return {name: group for name, group in groups.items() if group}
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _pcr_facts(quoted: Quoted, shown: PcrTuples) -> Mapping[str, str]:
+    values = selected_pcrs(quoted, shown)
+    return {f"{bank.bank}:{pcr}": value.hex() for bank, pcrs in values.items() for pcr, value in pcrs.items()}
 
 
 def _boot(evidence: TpmEvidence, values: Mapping[Hash, Mapping[int, bytes]]) -> dict[str, object]:
@@ -117,6 +125,7 @@ def _tpm(attest: Attest, standing: Standing, endorsement: JudgedEndorsement) -> 
     return tpm
 
 
+@lru_cache(maxsize=256)  # versions of TPMs in use are a handful
 def firmware_text(version: int) -> str:
     """Return a firmware version as vendors write it: four numbers of 16 bits (`7.85.4555.0`)."""
     return ".".join(str(version >> shift & 0xFFFF) for shift in (48, 32, 16, 0))

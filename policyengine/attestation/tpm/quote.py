@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
+from typing import NamedTuple
 
 from policyengine.attestation.anchors import TrustedKey
 from policyengine.attestation.checks import Check, Requirement
 from policyengine.attestation.tpm import algorithms
 from policyengine.attestation.tpm import statement as tpm_statement
-from policyengine.attestation.tpm.evidence import PcrValues, TpmEvidence
+from policyengine.attestation.tpm.evidence import PcrTuples, PcrValues, TpmEvidence
 from policyengine.attestation.tpm.keys import ENDORSEMENT, lacking, qualified_name
 from policyengine.attestation.tpm.structures import (
     DECRYPT,
     FIXED_PARENT,
     FIXED_TPM,
+    MAX_CACHED,
     QUOTE,
     RESTRICTED,
     SENSITIVE_DATA_ORIGIN,
     SIGN,
-    Attest,
     PublicArea,
     Quoted,
 )
@@ -65,8 +66,7 @@ class Standing(Enum):
     UNPROVEN = "unproven"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedQuote:
+class JudgedQuote(NamedTuple):
     """The checks of a quote. `signer` is None unless the signature of that trusted key verified.
 
     `candidates` are the trusted keys it may come from: what else this AK signed is judged against the same.
@@ -83,21 +83,36 @@ def judge_quote(evidence: TpmEvidence, *, nonce: bytes, signers: tpm_statement.S
     quote, ak = evidence.quote, evidence.ak
     candidates, trusted = tpm_statement.trusted(quote, ak, signers)
     stated, signer = tpm_statement.check_statement(quote, RULES, nonce=nonce, ak=ak, candidates=candidates)
-    standing, qualified = standing_of(quote.attest, ak, evidence.ek, QUALIFIED)
+    quoted = quote.attest.body
+    standing, steady = _steady(
+        ak,
+        evidence.ek,
+        quote.attest.signer,
+        quoted if isinstance(quoted, Quoted) else None,
+        evidence.shown,
+        quote.signature.hash,
+    )
     return JudgedQuote(
-        checks=(
-            *stated,
-            trusted,
-            tpm_statement.strength(candidates),
-            _attributes(ak),
-            _name_hash(ak),
-            qualified,
-            *_pcr_checks(evidence),
-        ),
+        checks=(*stated, trusted, tpm_statement.strength(candidates), *steady),
         candidates=candidates,
         signer=signer,
         standing=standing,
     )
+
+
+@lru_cache(maxsize=MAX_CACHED)  # nothing of it changes until the device starts something else
+def _steady(
+    ak: PublicArea | None,
+    ek: PublicArea | None,
+    signer: bytes,
+    quoted: Quoted | None,
+    shown: PcrTuples | None,
+    hash_: int,
+) -> tuple[Standing, tuple[Check, ...]]:
+    """Return where the AK stands, and the checks of keys and PCRs, which no nonce and no signature is part of."""
+    standing, qualified = standing_of(signer, ak, ek, QUALIFIED)
+    pcrs = _PCR_UNREACHED if quoted is None else _pcr_checks(quoted, shown, hash_)
+    return standing, (_attributes(ak), _name_hash(ak), qualified, *pcrs)
 
 
 def judge_ak(ak: PublicArea) -> tuple[Check, Check]:
@@ -120,38 +135,36 @@ def _name_hash(ak: PublicArea | None) -> Check:
 
 
 def standing_of(
-    attest: Attest, ak: PublicArea | None, ek: PublicArea | None, requirement: Requirement
+    signer: bytes, ak: PublicArea | None, ek: PublicArea | None, requirement: Requirement
 ) -> tuple[Standing, Check]:
-    """Return where the signer of `attest` stands; the check fails only where an EK is shown that it is not below.
+    """Return where the AK that calls itself `signer` stands; the check fails only where it is not below an EK shown.
 
     The equation binds a truthful AK: an AK that was never activated with this EK could state any parent.
     """
     if ak is None or ak.name_hash not in algorithms.BELIEVED:
         return Standing.UNPROVEN, requirement.absent
     parent = qualified_name(ENDORSEMENT, ek) if ek else None
-    if parent is not None and attest.signer == qualified_name(parent, ak):
+    if parent is not None and signer == qualified_name(parent, ak):
         return Standing.BELOW_EK, requirement.passed
-    if attest.signer == qualified_name(ENDORSEMENT, ak):
+    if signer == qualified_name(ENDORSEMENT, ak):
         return Standing.PRIMARY, requirement.passed
     if ek is None:
         return Standing.UNPROVEN, requirement.absent
-    return Standing.UNPROVEN, requirement.failed(attest.signer.hex())
+    return Standing.UNPROVEN, requirement.failed(signer.hex())
 
 
 _PCR_UNREACHED = (SELECTION.unreached, BANK.unreached, VALUES.unreached, DIGEST.unreached)
 
 
-def _pcr_checks(evidence: TpmEvidence) -> tuple[Check, ...]:
-    quoted = evidence.quote.attest.body
-    if not isinstance(quoted, Quoted):
-        return _PCR_UNREACHED
+def _pcr_checks(quoted: Quoted, shown: PcrTuples | None, hash_: int) -> tuple[Check, ...]:
+    pcrs = None if shown is None else {bank: dict(values) for bank, values in shown}
     banks = [selection.hash for selection in quoted.selections if selection.pcrs]
     weak = [bank for bank in banks if bank not in algorithms.BELIEVED]
     sound = bool(banks) and len(set(banks)) == len(banks)
     return (
         SELECTION.passed if sound else SELECTION.failed(f"{len(banks)} selections, {len(set(banks))} banks"),
         BANK.failed(f"bank {_bank_name(weak[0])}") if weak else BANK.passed,
-        *_value_checks(quoted, evidence.pcrs, evidence.quote.signature.hash),
+        *_value_checks(quoted, pcrs, hash_),
     )
 
 
@@ -191,8 +204,14 @@ def _values_problem(quoted: Quoted, pcrs: PcrValues) -> str | None:
 def selected_values(evidence: TpmEvidence) -> Mapping[algorithms.Hash, Mapping[int, bytes]]:
     """Return the values of the PCRs selected, by bank; of a quote that passed every check, so all are there."""
     quoted = evidence.quote.attest.body
-    if not isinstance(quoted, Quoted) or evidence.pcrs is None:
-        return {}
+    shown = evidence.shown
+    return selected_pcrs(quoted, shown) if isinstance(quoted, Quoted) and shown is not None else {}
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def selected_pcrs(quoted: Quoted, shown: PcrTuples) -> Mapping[algorithms.Hash, Mapping[int, bytes]]:
+    """Return the values in `shown` of the PCRs in `quoted`, by bank, whose digests are believed."""
+    values = {bank: dict(pcrs) for bank, pcrs in shown}
     believed = [each for each in quoted.selections if each.pcrs and each.hash in algorithms.BELIEVED]
     banks = {algorithms.BELIEVED[each.hash]: each.pcrs for each in believed}
-    return {bank: {pcr: evidence.pcrs[bank.bank][pcr] for pcr in pcrs} for bank, pcrs in banks.items()}
+    return {bank: {pcr: values[bank.bank][pcr] for pcr in pcrs} for bank, pcrs in banks.items()}

@@ -15,15 +15,16 @@ _U16, _U32 = struct.Struct(">H"), struct.Struct(">I")
 class TpmReader:
     """A cursor over one structure, `name` in every error. All methods raise MalformedEvidenceError `tpm.*`."""
 
-    __slots__ = ("_at", "_data", "_name")
+    __slots__ = ("_at", "_begins", "_data", "_name")
 
-    def __init__(self, data: bytes, *, name: str) -> None:
+    def __init__(self, data: bytes, *, name: str, begins: int = 0) -> None:
         if len(data) > MAX_STRUCTURE:
             raise MalformedEvidenceError(
                 "tpm.size", f"{name} has {len(data)} bytes, the limit is {MAX_STRUCTURE}", offset=MAX_STRUCTURE
             )
         self._data: Final = data
         self._name: Final = name
+        self._begins: Final = begins  # where `data` stands in the structure, for errors
         self._at = 0
 
     def numbers(self, form: struct.Struct) -> tuple[int, ...]:
@@ -55,10 +56,21 @@ class TpmReader:
 
     def sized(self, maximum: int) -> bytes:
         """Return the buffer of a TPM2B: a UINT16 size and that many bytes, at most `maximum`."""
-        size = self.u16()
+        begin = self._at + 2
+        size = int.from_bytes(self._data[self._at : begin], "big")
+        found = self._data[begin : begin + size]
+        if begin <= len(self._data) and size <= maximum and len(found) == size:
+            self._at = begin + size
+            return found
+        size = self.u16()  # again, for the error of the first thing that is wrong
         if size > maximum:
             raise self.refused("tpm.size", f"a buffer has {size} bytes, the limit is {maximum}")
         return self.take(size)
+
+    def rest(self) -> tuple[bytes, int]:
+        """Return the bytes that are left, and where they begin."""
+        start, self._at = self._at, len(self._data)
+        return self._data[start:], self._begins + start
 
     def end(self) -> None:
         """Return if every byte was read; what follows a structure is no part of what was signed or named."""
@@ -68,7 +80,8 @@ class TpmReader:
 
     def refused(self, code: str, reason: str) -> MalformedEvidenceError:
         """Return the error for what was just read."""
-        return MalformedEvidenceError(code, f"in {self._name}, {reason} (byte {self._at})", offset=self._at)
+        at = self._begins + self._at
+        return MalformedEvidenceError(code, f"in {self._name}, {reason} (byte {at})", offset=at)
 
     def _cut_short(self) -> MalformedEvidenceError:
         return self.refused("tpm.truncated", "the bytes end inside a field")

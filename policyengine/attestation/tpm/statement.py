@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from pki.errors import KeyRefusedError
@@ -105,7 +105,7 @@ def strength(candidates: tuple[TrustedKey, ...]) -> Check:
 
 
 def _weakness(candidate: TrustedKey) -> str | None:
-    if not isinstance(candidate.key, rsa.RSAPublicKey):
+    if candidate.kind in _CURVE_KINDS or not isinstance(candidate.key, rsa.RSAPublicKey):
         return None
     try:
         require_sound_rsa(candidate.key)
@@ -164,9 +164,10 @@ def _verify(signer: TrustedKey, signature: Signature, signed: bytes) -> None:
     if believed is None:
         raise InvalidSignature
     key, hash_ = signer.key, believed.signing
-    if isinstance(key, ec.EllipticCurvePublicKey) and len(signature.parts) == 2:
-        r, s = (int.from_bytes(part, "big") for part in signature.parts)
-        key.verify(encode_dss_signature(r, s), signed, ec.ECDSA(hash_))
+    if signer.kind in _CURVE_KINDS and len(signature.parts) == 2:
+        r, s = [int.from_bytes(part, "big") for part in signature.parts]
+        # The kind is the key's type, and asking an abstract class for it takes longer than all else here.
+        key.verify(encode_dss_signature(r, s), signed, believed.ecdsa)  # type: ignore[call-arg, arg-type]
     elif isinstance(key, rsa.RSAPublicKey) and signature.scheme == algorithms.RSASSA:
         key.verify(signature.parts[0], signed, padding.PKCS1v15(), hash_)
     elif isinstance(key, rsa.RSAPublicKey) and signature.scheme == algorithms.RSAPSS:

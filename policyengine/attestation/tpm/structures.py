@@ -10,6 +10,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from policyengine.attestation.tpm import algorithms
 from policyengine.attestation.tpm.reader import TpmReader
@@ -31,32 +32,28 @@ _BANK = struct.Struct(">HB")
 _OBJECT = struct.Struct(">HHI")  # type, nameAlg, objectAttributes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(NamedTuple):
     """The PCRs of one bank (TPMS_PCR_SELECTION); `pcrs` are ascending."""
 
     hash: int
     pcrs: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quoted:
+class Quoted(NamedTuple):
     """What a quote says (TPMS_QUOTE_INFO): a digest over the values of the selected PCRs."""
 
     selections: tuple[Selection, ...]
     pcr_digest: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Certified:
+class Certified(NamedTuple):
     """What TPM2_Certify says (TPMS_CERTIFY_INFO): an object with this name is loaded in the TPM."""
 
     name: bytes
     qualified_name: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attest:
+class Attest(NamedTuple):
     """A TPMS_ATTEST; `body` is None for the types that are neither a quote nor a certification.
 
     `clock` is in milliseconds. `reset_count`, `restart_count` and `firmware_version` are obfuscated by the TPM unless
@@ -75,8 +72,7 @@ class Attest:
     body: Quoted | Certified | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
+class Signature(NamedTuple):
     """A TPMT_SIGNATURE: one part for RSA, r and s for ECDSA, none for schemes that are not believed (`hash` 0)."""
 
     scheme: int
@@ -108,11 +104,18 @@ def read_attest(data: bytes) -> Attest:
 
 def _body(reader: TpmReader, kind: int) -> Quoted | Certified | None:
     if kind == QUOTE:
-        body: Quoted | Certified = Quoted(selections=_selections(reader), pcr_digest=reader.sized(64))
-    elif kind == CERTIFY:
+        return _quoted(*reader.rest())
+    if kind == CERTIFY:
         body = Certified(name=reader.sized(MAX_NAME), qualified_name=reader.sized(MAX_NAME))
-    else:
-        return None
+        reader.end()
+        return body
+    return None
+
+
+@lru_cache(maxsize=MAX_CACHED)  # a device quotes the same until it starts something else
+def _quoted(data: bytes, at: int) -> Quoted:
+    reader = TpmReader(data, name="TPMS_ATTEST", begins=at)
+    body = Quoted(selections=_selections(reader), pcr_digest=reader.sized(64))
     reader.end()
     return body
 
