@@ -74,18 +74,6 @@ def parse_request(encoded: bytes) -> ProvenRequest:
     return ProvenRequest(key, subject=asked, san=names, seal=_SEAL)
 
 
-def is_request(data: bytes) -> bool:
-    """Return whether `data` is meant to be a request: PEM that says so, or DER that has a request's form."""
-    if b"-----BEGIN" in data:
-        return _PEM.search(data) is not None
-    try:
-        fields = der.children(der.children(der.whole(data, der.SEQUENCE).content)[0].content)
-    except (DerError, IndexError):
-        return False
-    # a request starts with a version INTEGER and then a name; a certificate with an explicit tag or a serial
-    return len(fields) in {3, 4} and fields[0].tag == der.INTEGER and fields[1].tag == der.SEQUENCE
-
-
 def request_der(data: bytes) -> bytes:
     """Return the DER of a request in PEM or DER; raises RequestError for PEM that is not well formed."""
     found = _PEM.search(data)

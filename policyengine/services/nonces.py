@@ -21,7 +21,6 @@ from policyengine.services.moments import micros, moment
 NONCE_SIZE = 48
 RANDOM_SIZE = 3
 TAG_SIZE = 16
-KEY_SIZE = 32
 CHALLENGE_LIFETIME = timedelta(minutes=5)  # RFC 9334 section 10.1 asks for minutes, not hours
 CLOCK_SKEW = timedelta(seconds=60)  # workers' clocks may differ by this; a nonce from further ahead is not ours
 UNBOUND = bytes(TAG_SIZE)

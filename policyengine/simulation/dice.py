@@ -26,7 +26,6 @@ from policyengine.simulation.cose import DeviceKey, cose_sign1
 TCB_INFO, UEID, OPEN_DICE = "2.23.133.5.4.1", "2.23.133.5.4.4", "1.3.6.1.4.1.11129.2.1.24"
 SUBJECT_ALTERNATIVE_NAME = "2.5.29.17"
 SHA256 = "2.16.840.1.101.3.4.2.1"
-DICE_TYPE = "application/vnd.policyengine.dice+cose"
 BORN = datetime(2024, 1, 1, tzinfo=UTC)
 NEVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 _X5CHAIN, _DICE_CHAIN = 33, "dice-chain"

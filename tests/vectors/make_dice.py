@@ -192,10 +192,6 @@ def layer(place: int) -> tuple[dice.Extension, ...]:
     return DEVICE.plans[place].extensions
 
 
-# What is wrong when the DeviceID certificate stands first: its path is whole, and it is no layer's.
-UNLEADING = "dice.possession dice.key-usage dice.measured"
-
-
 def chain_cases() -> list[Case]:
     leaf, middle, top = DEVICE.chain()
     other = dice.tcg_device("acme", ca_key=CA, secret=b"\x0a" * 32, firmware=[BOOT, APP])

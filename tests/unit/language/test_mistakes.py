@@ -41,7 +41,6 @@ MORE_PROFILES = document(
 LEFT = "left: cert.not_after - now"
 LATEST = "model.latest_version.atLeast(params.min_version)"
 PROVEN = "- id: proven\n      require: identity.verified"
-ONE_MODEL = "select: {model: {in: [gw-200]}}"
 BOTH = "\n    - {id: both, require: identity.verified && boot.secure}"
 UNTIL = "until: 2027-06-30"
 

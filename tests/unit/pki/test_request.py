@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pki import der
 from pki.errors import IssuanceError, KeyRefusedError, PkiError, RequestError
 from pki.keys import KeyType, subject_key
-from pki.request import ProvenKey, csr_facts, held_key, is_request, parse_request, request_der
+from pki.request import ProvenKey, csr_facts, held_key, parse_request, request_der
 from pki.signatures import SignatureAlgorithm
 from pki.software import SoftwareSigner
 from tests.unit.pki.making import KEYS, csr, name
@@ -174,8 +174,6 @@ def test_pem_and_der_are_the_same_request() -> None:
     encoded = csr(KEYS[0])
     pem = x509.load_der_x509_csr(encoded).public_bytes(Encoding.PEM)
     assert request_der(pem) == request_der(encoded) == encoded
-    assert is_request(pem)
-    assert is_request(encoded)
 
 
 @settings(max_examples=200, deadline=None)
