@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from policyengine.attestation.errors import UnsupportedMediaTypeError
 from policyengine.errors import quoted
@@ -42,6 +43,13 @@ def parse(text: str) -> MediaType:
         parameters[found[1].lower()] = found[2] if found[2] is not None else re.sub(r"\\(.)", r"\1", found[3])
         at = found.end()
     return MediaType(essence=head[1].lower(), parameters=parameters)
+
+
+@lru_cache(maxsize=64)  # the spellings in use are a handful
+def announced_profile(text: str) -> str | None:
+    """Return the token profile that media type `text` announces: `eat_profile` (RFC 9782), or `profile` before it."""
+    parameters = parse(text).parameters
+    return parameters.get("eat_profile", parameters.get("profile"))
 
 
 def _no_media_type(text: str) -> UnsupportedMediaTypeError:

@@ -16,13 +16,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 
 import cbor2
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from policyengine.attestation import cbor
-from policyengine.attestation import media_type as media_types
 from policyengine.attestation.anchors import TrustAnchors, signers_of
 from policyengine.attestation.cca import claims as cca
 from policyengine.attestation.cca.facts import add_facts
@@ -30,7 +28,7 @@ from policyengine.attestation.checks import Check, Outcome, Requirement, describ
 from policyengine.attestation.cose import ForeignEnvelope, Sign1, check_sign1, read_sign1
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.formats import Format, Freshness, KeyBinding, Verified
-from policyengine.attestation.media_type import MediaType
+from policyengine.attestation.media_type import MediaType, announced_profile
 from policyengine.attestation.signatures import ES256, ES384, ES512, Algorithm, Signed
 from policyengine.model.endorsements import ReferenceValues
 from policyengine.model.ids import digest_of
@@ -89,7 +87,7 @@ def appraise(
     checks = (
         COLLECTION.passed if tokens else COLLECTION.failed("another structure"),
         *signed.checks,
-        *cca.check_platform(platform.claims, _announced(media_type)),
+        *cca.check_platform(platform.claims, announced_profile(media_type)),
         *_bound(platform, realm),
         *cca.check_realm(realm.claims, nonce),
     )
@@ -202,12 +200,6 @@ def _cose_key(stated: bytes) -> tuple[ec.EllipticCurve | None, bytes]:
         return None, b""
     size = (curve.key_size + 7) // 8
     return (curve, b"\x04" + x + y) if len(x) == len(y) == size else (None, b"")
-
-
-@lru_cache(maxsize=64)  # the spellings in use are a handful
-def _announced(media_type: str) -> str | None:
-    parameters = media_types.parse(media_type).parameters
-    return parameters.get("eat_profile", parameters.get("profile"))
 
 
 def _envelope_facts(signed: Signed, platform: cca.Claims, digest: str) -> dict[str, object]:

@@ -11,18 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from policyengine.attestation import cbor
-from policyengine.attestation import media_type as media_types
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.checks import Check, nothing_failed
 from policyengine.attestation.cose import ForeignEnvelope, Sign1, check_sign1, read_sign1
 from policyengine.attestation.cose_mac0 import MAC0, Authenticated, check_mac0, mac0_of
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.formats import Format, Freshness, KeyBinding, Verified
-from policyengine.attestation.media_type import MediaType
+from policyengine.attestation.media_type import MediaType, announced_profile
 from policyengine.attestation.psa import claims as psa_claims
 from policyengine.attestation.psa.facts import add_facts
 from policyengine.attestation.psa.profiles import PROFILE_2, PROFILES, Profile, declared
@@ -113,14 +111,8 @@ def _claims(message: Sign1 | ForeignEnvelope) -> psa_claims.Claims | None:
 def _profile(said: psa_claims.Claims | None, media_type: str) -> Profile | None:
     """Return the profile that the claims declare, unless the media type announces another one."""
     profile = declared(said) if said is not None else None
-    announced = _announced(media_type)
+    announced = announced_profile(media_type)
     return profile if profile and (announced is None or announced == profile.name) else None
-
-
-@lru_cache(maxsize=64)  # the spellings in use are a handful
-def _announced(media_type: str) -> str | None:
-    parameters = media_types.parse(media_type).parameters
-    return parameters.get("eat_profile", parameters.get("profile"))
 
 
 def _judged(
