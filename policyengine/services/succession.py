@@ -96,7 +96,8 @@ class Succession:
         demand(actor, Right.REVOKE)
         view = visible_view(self._store, actor, device_id)
         if view.state is None or view.device.lifecycle is not Lifecycle.OPERATIONAL:
-            raise ConflictError(f"the device is {view.device.lifecycle.value}", code="device.lifecycle")
+            message = f"the device is {view.device.lifecycle.value}: it has no key to end"
+            raise ConflictError(message, code="device.lifecycle")
         wanted = self._free_serial(view.device, serial)
         now = self._clock.now()
         detail = {"key": view.state.key_thumbprint, "serial": wanted, "reason": _bounded(reason)}
