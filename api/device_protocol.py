@@ -26,6 +26,7 @@ from policyengine.services.settling import Pending
 
 JSON = b"application/json"
 PEM_CHAIN = "application/pem-certificate-chain"  # RFC 8555 section 9.1
+JOSE = "application/jose"  # RFC 7515 section 9.2.1, the compact serialisation
 JWK_SET = "application/jwk-set+json"  # RFC 7517 section 8.5
 
 CA_BUNDLE_SECONDS = 3600  # a device may act on a roll-over an hour late; the old root is served far longer than that
@@ -40,6 +41,7 @@ def device_routes(services: Services, *, options: Options, metrics: Metrics) -> 
         DeviceRoute("/v1/tpm/activations", ActivationEndpoint(services), methods=["POST"], name="tpm_activation"),
         DeviceRoute("/v1/self", SelfEndpoint(services, options), methods=["GET"], name="self"),
         PublicRoute("/pki/ca-bundle", Document(services.ca_bundle, PEM_CHAIN), methods=["GET"], name="ca_bundle"),
+        PublicRoute("/pki/trust-bundle", Document(services.trust_bundle, JOSE), methods=["GET"], name="trust_bundle"),
         PublicRoute(
             "/.well-known/jwks.json",
             Document(json.dumps(services.results.jwks()).encode(), JWK_SET),

@@ -6,7 +6,7 @@ Devices' profiles come from the policy repository; these do not, because the hie
 from __future__ import annotations
 
 from datetime import timedelta
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from pki import names
 from pki.errors import ProfileError
@@ -21,6 +21,7 @@ _CA_BITS = frozenset({KeyUsageBit.KEY_CERT_SIGN, KeyUsageBit.CRL_SIGN})
 _CA_KEYS = frozenset({KeyType.P256, KeyType.P384, KeyType.ED25519, KeyType.RSA})
 
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 
 def root_terms() -> Terms:
@@ -34,7 +35,7 @@ def root_terms() -> Terms:
     )
 
 
-def issuing_terms(*, domains: tuple[str, ...], addresses: tuple[Address, ...]) -> Terms:
+def issuing_terms(*, domains: tuple[str, ...], addresses: tuple[Address | Network, ...]) -> Terms:
     """Return the terms of a fleet's issuing CA: no CA below it, dNSNames under `domains` only, these addresses only.
 
     Raises NameRefusedError if a domain is no dNSName, ProfileError if there is none.

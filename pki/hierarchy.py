@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network
 
 from cryptography import x509
 
 from pki.authority import Authority, Order, founding_issuer, issue, issuer_of
-from pki.builtin import Address, issuing_terms, root_terms
+from pki.builtin import Address, Network, issuing_terms, root_terms
 from pki.chain import ANY_LEAF, validate_path
 from pki.ports import Ledger, Signer
+from pki.reading import extension
 from pki.request import held_key
 from pki.reservation import IssuedCertificate, Registrar
 from pki.tbs import SERIAL_ENTROPY
@@ -38,8 +40,9 @@ class Founding:
 
     fleet_name: str
     domains: tuple[str, ...]
-    addresses: tuple[Address, ...]
+    addresses: tuple[Address | Network, ...]
     now: datetime
+    by: str = CEREMONY
 
     @property
     def fields(self) -> Mapping[str, str]:
@@ -73,9 +76,18 @@ def certify_issuing(
         terms=issuing_terms(domains=founding.domains, addresses=founding.addresses),
         key=held_key(signer),
         fields=founding.fields,
-        authorization=CEREMONY,
+        authorization=founding.by,
     )
     return issue(above, ledger, order, now=founding.now, entropy=entropy(SERIAL_ENTROPY))
+
+
+def bounds_of(issuing: x509.Certificate) -> tuple[tuple[str, ...], tuple[Network, ...]]:
+    """Return the domains and the networks that a CA's name constraints permit; none for a CA without constraints."""
+    found = extension(issuing.extensions, x509.NameConstraints)
+    permitted = (found.value.permitted_subtrees or ()) if found else ()
+    domains = tuple(name.value for name in permitted if isinstance(name, x509.DNSName))
+    networks = tuple(name.value for name in permitted if isinstance(name, x509.IPAddress))
+    return domains, tuple(each for each in networks if isinstance(each, IPv4Network | IPv6Network))
 
 
 def certify_root(
@@ -84,7 +96,7 @@ def certify_root(
     """Return the self-signed certificate of an offline root; raises NameRefusedError, LintError, IssuanceError."""
     terms = root_terms()
     itself = founding_issuer(signer, terms=terms, fields=founding.fields, now=founding.now)
-    order = Order(terms=terms, key=held_key(signer), fields=founding.fields, authorization=CEREMONY)
+    order = Order(terms=terms, key=held_key(signer), fields=founding.fields, authorization=founding.by)
     authority = Authority(issuer=itself, signer=signer, registrar=registrar)
     return issue(authority, ledger, order, now=founding.now, entropy=entropy(SERIAL_ENTROPY))
 

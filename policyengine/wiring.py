@@ -16,10 +16,12 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from pki.certificates import thumbprint
 from pki.reservation import Registrar
 from policyengine.adapters.authority import (
     FleetNames,
     StoredAuthority,
+    certificate_in,
     create_authority,
     open_authority,
     renew_services,
@@ -36,15 +38,17 @@ from policyengine.adapters.keyfile import (
     write_private,
 )
 from policyengine.adapters.log_files import CheckpointFile, found_log, open_log_key
+from policyengine.adapters.rollover_state import RolloverState, read_rollover
 from policyengine.adapters.sql.ledger import SqlLedger
 from policyengine.adapters.sql.migration import upgrade
 from policyengine.adapters.sql.store import SqlStore, open_store
+from policyengine.adapters.trust_bundle import make_trust_bundle
 from policyengine.attestation.verifier import BUILT_IN
 from policyengine.errors import PolicyEngineError
 from policyengine.language.bundle import decode
 from policyengine.services.actors import SYSTEM, PersonRole
 from policyengine.services.attestation_result import Audience
-from policyengine.services.catalogue import Outside, Services, assemble, recover
+from policyengine.services.catalogue import OtherIssuer, Outside, Services, assemble, recover
 from policyengine.services.nonces import NonceKey
 from policyengine.settings import Settings
 
@@ -145,7 +149,7 @@ def end_nonces(settings: Settings) -> None:
     Raises ServingError while the server of this data directory runs, NoInstallationError.
     """
     demand_installation(settings)
-    _demand_stopped(settings)
+    demand_stopped(settings)
     key, file = _nonce_key(settings), _nonce_file(settings)
     fresh = file.with_suffix(".new")
     fresh.unlink(missing_ok=True)
@@ -154,7 +158,8 @@ def end_nonces(settings: Settings) -> None:
     sync_directory(file.parent)
 
 
-def _demand_stopped(settings: Settings) -> None:
+def demand_stopped(settings: Settings) -> None:
+    """Raise ServingError while the server of this data directory runs."""
     try:
         announced = json.loads(settings.layout.server.read_text(encoding="utf-8"))
         os.kill(announced["pid"], 0)
@@ -176,9 +181,9 @@ def demand_installation(settings: Settings) -> None:
 def _open(settings: Settings, passphrase: bytes) -> Installation:
     clock, entropy, registrar = SystemClock(), SystemEntropy(), Registrar()
     stored = open_authority(
-        _authority_directory(settings), passphrase=passphrase, registrar=registrar, publish_at=settings.pki_url
+        authority_directory(settings), passphrase=passphrase, registrar=registrar, publish_at=settings.pki_url
     )
-    store = open_store(settings.storage_url)
+    store, results = open_store(settings.storage_url), _result_key(stored)
     outside = Outside(
         store=store,
         clock=clock,
@@ -187,13 +192,16 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
         authority=stored.authority,
         ledger=SqlLedger(store, registrar),
         chain=stored.chain,
-        results=_result_key(stored),
+        results=results,
         audience=Audience(issuer=settings.issuer, audience=settings.audience),
         log_key=open_log_key(settings.layout.keys, passphrase=passphrase),
         log_memory=CheckpointFile(settings.layout.checkpoint),
         formats=BUILT_IN.extended(installed_formats()),
         lists=stored.lists,
         ocsp=stored.ocsp,
+        others=tuple(OtherIssuer(lists=other.lists, ocsp=other.ocsp) for other in stored.others),
+        trust=stored.trust,
+        trust_bundle=make_trust_bundle(stored, results, issuer=settings.issuer),
     )
     return Installation(
         services=assemble(outside),
@@ -209,7 +217,7 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
 
 def _found(settings: Settings, passphrase: bytes) -> None:
     """Make keys and CA on the first start; on later ones renew the server's own certificates when half spent."""
-    directory, now, draw = _authority_directory(settings), SystemClock().now(), SystemEntropy().draw
+    directory, now, draw = authority_directory(settings), SystemClock().now(), SystemEntropy().draw
     names = FleetNames(fleet=settings.fleet_name, domains=settings.device_domains, hosts=settings.public_names)
     if directory.exists():
         renew_services(directory, passphrase=passphrase, names=names, now=now, entropy=draw)
@@ -240,7 +248,22 @@ def _result_key(stored: StoredAuthority) -> ResultKey:
     return ResultKey(stored.results_key)
 
 
-def _authority_directory(settings: Settings) -> Path:
+def passphrase_of(settings: Settings) -> bytes:
+    """Return the passphrase that the key files open with; raises KeyFileError, NoInstallationError."""
+    demand_installation(settings)
+    return read_passphrase(_passphrase_file(settings))
+
+
+def former_issuer(settings: Settings) -> str:
+    """Return the thumbprint of the CA that issued before the last switch; raises RolloverError when there is none."""
+    directory = authority_directory(settings)
+    rollover = read_rollover(directory)
+    rollover.demand(RolloverState.SWITCHED)
+    return thumbprint(certificate_in(directory / str(rollover.other) / "issuing.pem"))
+
+
+def authority_directory(settings: Settings) -> Path:
+    """Return where the authority's files are."""
     return settings.layout.keys / "ca"
 
 

@@ -7,6 +7,7 @@
     ocsp.key ocsp.pem          signs OCSP answers for the issuing CA
     tls.key tls.pem            the server's; the chain stands in the file, leaf first
     ceremony.jsonl             every reservation and signature of the above
+    rollover.json g2/ ...      where a planned rollover stands, and the CAs it made (rollover.py)
 
 The directory appears whole or not at all.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
@@ -37,10 +38,13 @@ from pki.tbs import SERIAL_ENTROPY
 from policyengine.adapters.ceremony import CeremonyLog
 from policyengine.adapters.hsm import HsmSigner, Token, TokenPlace, open_hsm_signer, write_place
 from policyengine.adapters.keyfile import generate, open_key, open_signer, sync_directory, write_key
+from policyengine.adapters.rollover_state import Rollover, RolloverState, read_rollover
 from policyengine.errors import PolicyEngineError
 
 DIRECTORY = "keys/ca"  # below the data directory
 RENEWAL = "ceremony:renew-services"
+CROSS = "cross.pem"  # this folder's issuing CA, certified by the root before it
+FORMER_CROSS = "former-cross.pem"  # the issuing CA before it, certified by this folder's root
 
 Entropy = Callable[[int], bytes]
 
@@ -84,6 +88,15 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OtherAuthority:
+    """Another CA of the fleet, in the overlap of a rollover: it answers for its certificates and issues none."""
+
+    issuing: x509.Certificate
+    lists: ListAuthority
+    ocsp: OcspSigner | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAuthority:
     """What a server needs of it: the issuing authority, the certificates, the results key, the server's TLS files."""
 
@@ -95,11 +108,18 @@ class StoredAuthority:
     results_certificate: x509.Certificate
     lists: ListAuthority
     ocsp: OcspSigner | None  # None until a server's start has made its key
+    others: tuple[OtherAuthority, ...]
+    trust: tuple[x509.Certificate, ...]  # what relying parties are told of: every CA in service, and cross-certificates
+    rollover: Rollover
 
     @property
     def chain(self) -> tuple[x509.Certificate, ...]:
-        """What stands above a device's certificate: issuing CA, root."""
-        return self.issuing, self.root
+        """What stands above a device's certificate: issuing CA, root; then the way to the old root, in the overlap."""
+        if self.rollover.state is not RolloverState.SWITCHED:
+            return self.issuing, self.root
+        crossed = certificate_in(tls_issuer(self.rollover, self.directory))
+        former = certificate_in(self.directory / str(self.rollover.other) / "root.pem")
+        return tuple(dict.fromkeys((self.issuing, self.root, crossed, former)))
 
     @property
     def tls_chain(self) -> Path:
@@ -148,7 +168,7 @@ def _ceremony(
     registrar = Registrar()
     ledger = CeremonyLog(work / "ceremony.jsonl", registrar, now=now)
     keys = {name: generate(KeyType.P256) for name in ("root", "results", "ocsp", "tls")}
-    issuing = _made_signer(work, token, names.fleet, passphrase=passphrase, entropy=entropy)
+    issuing = made_signer(work, token, names.fleet, passphrase=passphrase, entropy=entropy)
     for name, key in keys.items():
         write_key(work / f"{name}.key", key, passphrase=passphrase, entropy=entropy)
     hierarchy = found(
@@ -166,14 +186,14 @@ def _ceremony(
     )
     (work / "root.pem").write_text(hierarchy.root.pem)
     (work / "issuing.pem").write_text(hierarchy.issuing.pem)
-    services = _Services(authority=hierarchy.authority, ledger=ledger, now=now, entropy=entropy, by=CEREMONY)
+    services = Services(authority=hierarchy.authority, ledger=ledger, now=now, entropy=entropy, by=CEREMONY)
     services.certify(work / "results.pem", keys["results"], result_signer_terms(), fleet=names.fleet)
     services.certify(work / "ocsp.pem", keys["ocsp"], ocsp_signer_terms(), fleet=names.fleet)
     hosts = tls_server_terms(hosts=names.host_names, addresses=names.host_addresses)
     services.certify(work / "tls.pem", keys["tls"], hosts, fleet=names.fleet, chain=hierarchy.issuing.pem)
 
 
-def _made_signer(
+def made_signer(
     work: Path, token: TokenPlace | None, fleet: str, *, passphrase: bytes, entropy: Entropy
 ) -> SoftwareSigner | HsmSigner:
     """Make the issuing key: in a file, or in a token, where a label is used once."""
@@ -187,7 +207,8 @@ def _made_signer(
     return HsmSigner(opened, label)
 
 
-def _issuing_signer(directory: Path, *, passphrase: bytes) -> SoftwareSigner | HsmSigner:
+def issuing_signer(directory: Path, *, passphrase: bytes) -> SoftwareSigner | HsmSigner:
+    """Return the signer of the issuing key that stands in `directory`, or in the token that it names."""
     place = directory / "issuing.hsm.json"
     if place.exists():
         return open_hsm_signer(place)
@@ -195,7 +216,7 @@ def _issuing_signer(directory: Path, *, passphrase: bytes) -> SoftwareSigner | H
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Services:
+class Services:
     """The issuing CA at work for our own servers: no device and no policy is concerned."""
 
     authority: Authority
@@ -223,29 +244,52 @@ def open_authority(
     Its certificates name revocation list and OCSP responder below `publish_at`, if given.
     Raises ProfileError, AuthorityMissingError, KeyFileError, PassphraseError, PathError, IssuanceError `issue.signer`.
     """
-    issuing = _certificate(directory / "issuing.pem")
-    signer = _issuing_signer(directory, passphrase=passphrase)
+    rollover = read_rollover(directory)
+    folder, *others = (directory / name for name in rollover.served)
+    issuing = certificate_in(folder / "issuing.pem")
+    signer = issuing_signer(folder, passphrase=passphrase)
     issuer = issuer_of(issuing, publish_at=publish_at)
     return StoredAuthority(
         directory=directory,
         authority=Authority(issuer=issuer, signer=signer, registrar=registrar),
         lists=ListAuthority(issuer=issuer, signer=signer),
-        ocsp=_responder(directory, issuing, passphrase),
-        root=_certificate(directory / "root.pem"),
+        ocsp=_responder(folder, issuing, passphrase),
+        root=certificate_in(folder / "root.pem"),
         issuing=issuing,
         results_key=open_key(directory / "results.key", passphrase=passphrase),
-        results_certificate=_certificate(directory / "results.pem"),
+        results_certificate=certificate_in(directory / "results.pem"),
+        others=tuple(_other(each, passphrase=passphrase, publish_at=publish_at) for each in others),
+        trust=_trust([folder, *others]),
+        rollover=rollover,
     )
+
+
+def _other(folder: Path, *, passphrase: bytes, publish_at: str | None) -> OtherAuthority:
+    issuing = certificate_in(folder / "issuing.pem")
+    signer = issuing_signer(folder, passphrase=passphrase)
+    lists = ListAuthority(issuer=issuer_of(issuing, publish_at=publish_at), signer=signer)
+    return OtherAuthority(issuing=issuing, lists=lists, ocsp=_responder(folder, issuing, passphrase))
+
+
+def _trust(folders: list[Path]) -> tuple[x509.Certificate, ...]:
+    """Return issuing CA and root of each folder; cross-certificates last, and only while both sides are in service."""
+    names = ["issuing.pem", "root.pem"]
+    files = [folder / name for folder in folders for name in names]
+    if len(folders) > 1:
+        crossed = (folder / name for folder in folders for name in (CROSS, FORMER_CROSS))
+        files += [file for file in crossed if file.exists()]
+    return tuple(dict.fromkeys(map(certificate_in, files)))
 
 
 def _responder(directory: Path, issuing: x509.Certificate, passphrase: bytes) -> OcspSigner | None:
     if not (directory / "ocsp.pem").exists():
         return None
     signer = open_signer(directory / "ocsp.key", passphrase=passphrase)
-    return OcspSigner(certificate=_certificate(directory / "ocsp.pem"), issuer=issuing, signer=signer)
+    return OcspSigner(certificate=certificate_in(directory / "ocsp.pem"), issuer=issuing, signer=signer)
 
 
-def _certificate(path: Path) -> x509.Certificate:
+def certificate_in(path: Path) -> x509.Certificate:
+    """Return the first certificate of a PEM file; raises AuthorityMissingError, PathError."""
     try:
         return load_certificate(split_certificates(path.read_bytes())[0])
     except FileNotFoundError as cause:
@@ -263,22 +307,52 @@ def renew_services(
     registrar = Registrar()
     stored = open_authority(directory, passphrase=passphrase, registrar=registrar)
     ledger = CeremonyLog(directory / "ceremony.jsonl", registrar, now=now)
-    services = _Services(authority=stored.authority, ledger=ledger, now=now, entropy=entropy, by=RENEWAL)
+    services = Services(authority=stored.authority, ledger=ledger, now=now, entropy=entropy, by=RENEWAL)
     renewed = []
-    if _is_due(stored.results_certificate, now):
+    if _is_due(stored.results_certificate, now, stored.issuing):
         services.certify(directory / "results.pem", stored.results_key, result_signer_terms(), fleet=names.fleet)
         renewed.append("results")
-    if stored.ocsp is None or _is_due(_certificate(directory / "ocsp.pem"), now):
-        key = _responder_key(directory / "ocsp.key", passphrase=passphrase, entropy=entropy)
-        services.certify(directory / "ocsp.pem", key, ocsp_signer_terms(), fleet=names.fleet)
-        renewed.append("ocsp")
-    if _is_due(_certificate(stored.tls_chain), now):
+    for name in stored.rollover.served:
+        if not _has_current_responder(directory / name, now):
+            own = authority_in(directory / name, passphrase=passphrase, registrar=registrar)
+            certify_responder(directory / name, own, services, fleet=names.fleet, passphrase=passphrase)
+            renewed.append("ocsp")
+    chain = tls_issuer(stored.rollover, directory).read_text()
+    if _is_due(certificate_in(stored.tls_chain), now, stored.issuing) or not stored.tls_chain.read_text().endswith(
+        chain
+    ):
         key = open_key(stored.tls_key, passphrase=passphrase)
         terms = tls_server_terms(hosts=names.host_names, addresses=names.host_addresses)
-        chain = (directory / "issuing.pem").read_text()
         services.certify(stored.tls_chain, key, terms, fleet=names.fleet, chain=chain)
         renewed.append("tls")
     return tuple(renewed)
+
+
+def tls_issuer(rollover: Rollover, directory: Path) -> Path:
+    """Return the certificate of our issuer that clients are sent: in the overlap, one that the old root vouches for.
+
+    A device that was away knows the old root only, one that was not knows both.
+    """
+    folder = directory / rollover.current
+    crossed = rollover.state is RolloverState.SWITCHED and (folder / CROSS).exists()
+    return folder / (CROSS if crossed else "issuing.pem")
+
+
+def authority_in(folder: Path, *, passphrase: bytes, registrar: Registrar) -> Authority:
+    """Return the issuing authority whose files stand in `folder`."""
+    signer = issuing_signer(folder, passphrase=passphrase)
+    return Authority(issuer=issuer_of(certificate_in(folder / "issuing.pem")), signer=signer, registrar=registrar)
+
+
+def certify_responder(folder: Path, own: Authority, services: Services, *, fleet: str, passphrase: bytes) -> None:
+    """Write the OCSP responder's certificate of the CA in `folder`, and make its key if there is none."""
+    key = _responder_key(folder / "ocsp.key", passphrase=passphrase, entropy=services.entropy)
+    replace(services, authority=own).certify(folder / "ocsp.pem", key, ocsp_signer_terms(), fleet=fleet)
+
+
+def _has_current_responder(folder: Path, now: datetime) -> bool:
+    file = folder / "ocsp.pem"
+    return file.exists() and not _is_due(certificate_in(file), now, certificate_in(folder / "issuing.pem"))
 
 
 def _responder_key(path: Path, *, passphrase: bytes, entropy: Entropy) -> PrivateKey:
@@ -287,6 +361,7 @@ def _responder_key(path: Path, *, passphrase: bytes, entropy: Entropy) -> Privat
     return open_key(path, passphrase=passphrase)
 
 
-def _is_due(certificate: x509.Certificate, now: datetime) -> bool:
+def _is_due(certificate: x509.Certificate, now: datetime, issuing: x509.Certificate) -> bool:
+    """Tell whether half of its life is over, or it comes from a CA that another one follows."""
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    return now >= start + (end - start) / 2
+    return now >= start + (end - start) / 2 or certificate.issuer != issuing.subject

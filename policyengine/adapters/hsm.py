@@ -71,13 +71,18 @@ def write_place(path: Path, place: TokenPlace, *, label: str) -> None:
 
 def open_hsm_signer(path: Path) -> HsmSigner:
     """Return a signer for the key that `write_place` left in `path`; raises HsmError `hsm.place` and others."""
+    place, label = read_place(path)
+    return HsmSigner(Token(place), label)
+
+
+def read_place(path: Path) -> tuple[TokenPlace, str]:
+    """Return what `write_place` left in `path`: the token, and the key's label. Raises HsmError `hsm.place`."""
     try:
         where = json.loads(path.read_text(encoding="utf-8"))
         place = TokenPlace(module=Path(where["module"]), token=where["token"], pin_file=Path(where["pin_file"]))
-        label = str(where["label"])
+        return place, str(where["label"])
     except (ValueError, KeyError, TypeError) as cause:
         raise HsmError(f"`{path}` does not say where the key is", code="hsm.place") from cause
-    return HsmSigner(Token(place), label)
 
 
 class Token:

@@ -30,7 +30,14 @@ class ResultKey:
         The compact form (RFC 7515 section 5.1) is put together here, because joserfc writes and checks header and key
         anew for each message, at the cost of a second signature.
         """
-        signed = f"{self._header}.{base64url(quick_canonical(dict(claims)))}"
+        return self._signed(self._header, claims)
+
+    def sign_with(self, header: Mapping[str, object], claims: Mapping[str, object]) -> str:
+        """Return `claims` as a compact JWS under a header of the caller's, which names another type."""
+        return self._signed(base64url(quick_canonical(dict(header))), claims)
+
+    def _signed(self, header: str, claims: Mapping[str, object]) -> str:
+        signed = f"{header}.{base64url(quick_canonical(dict(claims)))}"
         return f"{signed}.{base64url(self._algorithm.sign(signed.encode(), self._key))}"
 
     def jwks(self) -> Mapping[str, object]:

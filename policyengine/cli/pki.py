@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policyengine.cli import pki_status
+from policyengine.cli import pki_rotate, pki_status
 from policyengine.cli.options import Output, moment_at
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _DOTTED = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]{0,20})){1,30}")
 
 app = typer.Typer(help="Verify certificate paths, inspect and create keys.", no_args_is_help=True, add_completion=False)
 app.add_typer(pki_status.app)
+app.add_typer(pki_rotate.app, name="rotate")
 
 
 class Purpose(Enum):
@@ -168,6 +169,28 @@ def _print_explained(each: Explained) -> None:
         typer.echo(f"  {'BROKEN':18} {defect}")
     for warning in each.warnings:
         typer.echo(f"  {'look at this':18} {warning}")
+
+
+@app.command()
+def trust(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A trust bundle, as /pki/trust-bundle gives it.")],
+    anchors: Annotated[list[Path], typer.Option(help="Roots that are trusted already, PEM or DER. Repeatable.")],
+    seen: Annotated[int, typer.Option(min=0, help="The highest version seen so far; an older one is refused.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Where to write the CAs, PEM.")] = None,
+    at: Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339 time to judge at; default now.")] = None,
+) -> None:
+    """Check a trust bundle against a root that is known, and write the CAs to trust from now on."""
+    from pki.certificates import load_certificate, split_certificates
+    from policyengine.adapters.trust_bundle import read_trust_bundle
+
+    known = [load_certificate(each) for path in anchors for each in split_certificates(_read(path))]
+    found = read_trust_bundle(_read(file), anchors=known, at=moment_at(at), seen=seen)
+    if out is not None:
+        out.write_text(found.pem)
+    typer.echo(
+        f"version {found.version} ({found.state}) since {found.not_before:%Y-%m-%dT%H:%M:%SZ}: "
+        f"{len(found.certificates)} certificates, {len(found.roots)} of them roots"
+    )
 
 
 def _token(module: Path | None, label: str | None, pin_file: Path | None) -> TokenPlace | None:

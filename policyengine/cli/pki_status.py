@@ -43,7 +43,7 @@ def revoke(
     """Revoke a certificate for good."""
     from pki.revocation import Reason
 
-    with _opened(data) as (installation, actor):
+    with opened_by_person(data) as (installation, actor):
         installation.services.certificates.revoke(actor, _plain(serial), reason=Reason(reason.value))
     typer.echo(f"{_plain(serial)} is revoked: {reason.value}")
 
@@ -51,7 +51,7 @@ def revoke(
 @app.command()
 def hold(serial: Serial, reason: Why, data: Data = None) -> None:
     """Put a certificate on hold, which can be undone."""
-    with _opened(data) as (installation, actor):
+    with opened_by_person(data) as (installation, actor):
         installation.services.certificates.hold(actor, _plain(serial), reason=reason)
     typer.echo(f"{_plain(serial)} is on hold")
 
@@ -59,7 +59,7 @@ def hold(serial: Serial, reason: Why, data: Data = None) -> None:
 @app.command()
 def release(serial: Serial, reason: Why, data: Data = None) -> None:
     """Take a certificate from a person's hold."""
-    with _opened(data) as (installation, actor):
+    with opened_by_person(data) as (installation, actor):
         installation.services.certificates.release(actor, _plain(serial), reason=reason)
         status = installation.services.certificates.show(actor, _plain(serial)).status
     typer.echo(f"{_plain(serial)} is {status.value}")
@@ -72,7 +72,7 @@ def crl(
     data: Data = None,
 ) -> None:
     """Write the revocation list as it is now, for relying parties that the server does not reach."""
-    with _opened(data) as (installation, _):
+    with opened_by_person(data) as (installation, _):
         lists = installation.services.lists
         issuer = installation.issuer
         made = lists.complete(issuer) if shard is None else lists.shard(issuer, _number(shard))
@@ -92,7 +92,7 @@ def _plain(serial: str) -> str:
 
 
 @contextmanager
-def _opened(data: Path | None) -> Iterator[tuple[Installation, Principal]]:
+def opened_by_person(data: Path | None) -> Iterator[tuple[Installation, Principal]]:
     """Yield the installation and the person at this machine, who may do everything."""
     from policyengine.services.actors import PersonRole, Principal
     from policyengine.wiring import opened

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki.authority import Authority
 from pki.crl_issuing import ListAuthority
 from pki.ocsp_response import OcspSigner
+from pki.reservation import pem_of
 from policyengine.attestation.registry import Registry
 from policyengine.attestation.verifier import BUILT_IN
 from policyengine.services.activation import Activations
@@ -34,7 +36,8 @@ from policyengine.services.redeciding import Redecider
 from policyengine.services.registration import Registration
 from policyengine.services.releases import Releases
 from policyengine.services.renewals import Renewals
-from policyengine.services.revocation import OcspResponder, RevocationLists
+from policyengine.services.revocation import Answering, OcspResponder, RevocationLists
+from policyengine.services.rollovers import Rollovers
 from policyengine.services.settling import Settlement
 from policyengine.services.succession import Succession
 from policyengine.services.sweep import Sweep
@@ -43,7 +46,11 @@ from policyengine.services.tokens import Tokens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """One of each. `ca_bundle` is PEM: issuing CA first, root last."""
+    """One of each.
+
+    `ca_bundle` is PEM, every CA in service: the issuing one first, then its root. `trust_bundle` is the same, signed
+    and with a version (a compact JWS).
+    """
 
     challenges: Challenges
     activations: Activations
@@ -65,12 +72,24 @@ class Services:
     renewals: Renewals
     lists: RevocationLists
     responder: OcspResponder
+    rollovers: Rollovers
     ca_bundle: bytes
+    trust_bundle: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherIssuer:
+    """A CA that issues no more, or not yet, and whose certificates are answered for."""
+
+    lists: ListAuthority
+    ocsp: OcspSigner | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
     """Everything that services need from outside. `chain` is the issuing CA's certificate, then the root's.
+
+    `trust` are all CAs that clients are told of: `chain`, and in a rollover the others with their cross-certificates.
 
     `formats` are those of evidence: ours, and those of installed plug-ins.
     """
@@ -89,6 +108,9 @@ class Outside:
     formats: Registry = BUILT_IN
     lists: ListAuthority
     ocsp: OcspSigner | None
+    others: tuple[OtherIssuer, ...]
+    trust: tuple[x509.Certificate, ...]
+    trust_bundle: bytes
 
 
 def recover(store: Store, clock: Clock) -> None:
@@ -106,6 +128,7 @@ def assemble(outside: Outside) -> Services:
     memory = Memory(store)
     issuance = Issuance(outside.authority, outside.ledger, entropy, chain=outside.chain)
     redecider = Redecider(store, entropy, shelf, memory, issuance.facts)
+    trust = tuple(certificate.public_bytes(Encoding.DER) for certificate in outside.trust)
     return Services(
         challenges=Challenges(clock, entropy, outside.nonce_key),
         activations=Activations(clock, entropy, outside.nonce_key, shelf),
@@ -123,7 +146,7 @@ def assemble(outside: Outside) -> Services:
         releases=Releases(store, clock, shelf),
         results=outside.results,
         log=TransparencyLog(store, clock, outside.log_key, outside.log_memory),
-        est=Est(store, clock, entropy, shelf=shelf, redecider=redecider, issuance=issuance),
+        est=Est(store, clock, entropy, shelf=shelf, redecider=redecider, issuance=issuance, trust=trust),
         renewals=Renewals(
             store,
             clock,
@@ -133,10 +156,17 @@ def assemble(outside: Outside) -> Services:
             redecider=redecider,
             settlement=Settlement(store, issuance),
         ),
-        lists=RevocationLists(store, clock, outside.lists),
-        responder=OcspResponder(store, clock, outside.ocsp, issuer=outside.lists.issuer.thumbprint),
-        ca_bundle=issuance.chain_pem.encode(),
+        lists=RevocationLists(store, clock, outside.lists, *(other.lists for other in outside.others)),
+        responder=OcspResponder(store, clock, *_answering(outside)),
+        rollovers=Rollovers(store, clock, entropy),
+        ca_bundle="".join(map(pem_of, trust)).encode(),
+        trust_bundle=outside.trust_bundle,
     )
+
+
+def _answering(outside: Outside) -> list[Answering]:
+    all_of_them = [(outside.lists, outside.ocsp), *((other.lists, other.ocsp) for other in outside.others)]
+    return [Answering(issuer=lists.issuer.thumbprint, signer=signer) for lists, signer in all_of_them]
 
 
 def _checkins(outside: Outside, shelf: PolicyShelf, memory: Memory, issuance: Issuance) -> CheckIns:

@@ -310,6 +310,13 @@ class LowerFloors:
     act: Act
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordAct:
+    """Keep what a person did outside the store, such as a step of a key ceremony."""
+
+    act: Act
+
+
 Change = (
     RecordDecision
     | ReserveCertificate
@@ -332,4 +339,5 @@ Change = (
     | TouchApiToken
     | PruneNonces
     | LowerFloors
+    | RecordAct
 )

@@ -58,6 +58,7 @@ class Est:
         shelf: PolicyShelf,
         redecider: Redecider,
         issuance: Issuance,
+        trust: tuple[bytes, ...],
     ) -> None:
         self._store = store
         self._clock = clock
@@ -66,11 +67,7 @@ class Est:
         self._redecider = redecider
         self._issuance = issuance
         self._settlement = Settlement(store, issuance)
-
-    @property
-    def chain(self) -> tuple[bytes, ...]:
-        """The CAs a client must know, DER: issuing CA first, root last (RFC 7030 section 4.1)."""
-        return self._issuance.chain
+        self.chain = trust  # the CAs a client must know, DER: issuing CA and root first (RFC 7030 section 4.1)
 
     async def enrol(self, csr: bytes, given: Credentials, *, label: str | None) -> Issued | Pending:
         """Return the certificate that `csr` (DER) asks for, or that it is too early (RFC 7030 section 4.2.1).

@@ -18,7 +18,7 @@ from pki.certificates import name_text
 from pki.keys import described
 from pki.profile import Profile
 from pki.request import ProvenRequest
-from pki.reservation import Reservation, pem_of
+from pki.reservation import Reservation
 from pki.tbs import SERIAL_ENTROPY
 from policyengine.model.decision import Tier
 from policyengine.model.ids import Digest
@@ -80,11 +80,6 @@ class Issuance:
             reservation, device_id=device.id, decision_id=grant.decision_id, at=now, salt=self._entropy.draw(16)
         )
         return _record(self._authority.sign(linted, reserved).der, reservation, grant)
-
-    @property
-    def chain_pem(self) -> str:
-        """The issuing CA's certificate, then the root's."""
-        return "".join(map(pem_of, self.chain))
 
     async def abandon(self, record: CertificateRecord, *, reason: str, now: datetime) -> None:
         """Close the reservation of a certificate that its decision did not survive to deliver."""

@@ -337,6 +337,14 @@ class RevocationReads(Protocol):
         """Return what is said of an issued certificate: status, reason, since when."""
         ...
 
+    def in_use(self, issuer: str, at: datetime) -> int:
+        """Return how many devices in service have nothing newer than a certificate of `issuer` that is not over."""
+        ...
+
+    def serials_in_use(self, issuer: str, at: datetime, limit: int) -> tuple[str, ...]:
+        """Return some serial numbers of those certificates."""
+        ...
+
 
 class Store(CheckInReads, AuditReads, RevocationReads, Writer, Protocol):
     """All of storage."""

@@ -59,46 +59,49 @@ class Published:
 
 
 class RevocationLists:
-    """The lists of one issuing CA; one caller at a time, so that numbers follow each other."""
+    """The lists of our issuing CAs; one caller at a time, so that numbers follow each other."""
 
-    def __init__(self, reads: RevocationReads, clock: Clock, lists: ListAuthority) -> None:
+    def __init__(self, reads: RevocationReads, clock: Clock, *lists: ListAuthority) -> None:
+        """`lists` are one authority, or both while one CA follows another."""
         self._reads = reads
         self._clock = clock
-        self._lists = lists
-        self._kept: dict[str, tuple[Hashable, Published]] = {}
+        self._lists = {each.issuer.key_identifier.hex(): each for each in lists}
+        self._kept: dict[tuple[str, str], tuple[Hashable, Published]] = {}
         self._last_number = 0
 
     def complete(self, issuer: str) -> Published:
         """Return the list of everything that is revoked or on hold. Raises MissingError for another issuer."""
-        self._demand(issuer)
-        return self._current("complete", EVERYTHING, url=None, freshest=None)
+        return self._current(self._of(issuer), "complete", EVERYTHING, url=None, freshest=None)
 
     def shard(self, issuer: str, shard: int) -> Published:
         """Return one shard's complete list. Raises MissingError for another issuer, or where nothing is published."""
-        self._demand(issuer)
-        where = self._lists.issuer.publication
+        authority = self._of(issuer)
+        where = authority.issuer.publication
         if where is None or not 0 <= shard < SHARDS:
             raise MissingError("there is no such list", code="pki.list")
         url, delta = where.shard_url(shard), where.delta_url(shard)
-        return self._current(f"shard {shard}", serials_of(shard), url=url, freshest=delta)
+        return self._current(authority, f"shard {shard}", serials_of(shard), url=url, freshest=delta)
 
     def delta(self, issuer: str, shard: int) -> Published:
         """Return what changed in a shard during the last day. Raises MissingError as `shard` does."""
-        self._demand(issuer)
-        where = self._lists.issuer.publication
+        authority = self._of(issuer)
+        where = authority.issuer.publication
         if where is None or not 0 <= shard < SHARDS:
             raise MissingError("there is no such list", code="pki.list")
-        return self._changes(f"delta {shard}", serials_of(shard), url=where.shard_url(shard))
+        return self._changes(authority, f"delta {shard}", serials_of(shard), url=where.shard_url(shard))
 
-    def _demand(self, issuer: str) -> None:
-        if issuer != self._lists.issuer.key_identifier.hex():
+    def _of(self, issuer: str) -> ListAuthority:
+        if issuer not in self._lists:
             raise MissingError("no CA of that key identifier is served here", code="pki.issuer")
+        return self._lists[issuer]
 
-    def _current(self, name: str, bounds: tuple[str, str], *, url: str | None, freshest: str | None) -> Published:
-        issuer = self._lists.issuer
+    def _current(
+        self, authority: ListAuthority, name: str, bounds: tuple[str, str], *, url: str | None, freshest: str | None
+    ) -> Published:
+        issuer = authority.issuer
         state = self._reads.revocation_state(issuer.thumbprint, *bounds)
         now = self._now()
-        kept = self._kept.get(name)
+        kept = self._kept.get((issuer.thumbprint, name))
         if kept is not None and kept[0] == state and now < kept[1].made + LIST_REFRESH:
             return kept[1]
         entries = self._reads.revocation_entries(issuer.thumbprint, *bounds, alive_at=now)
@@ -110,13 +113,13 @@ class RevocationLists:
             url=url,
             freshest=freshest,
         )
-        return self._keep(name, state, plan, entries)
+        return self._keep(authority, name, state, plan, entries)
 
-    def _changes(self, name: str, bounds: tuple[str, str], *, url: str) -> Published:
-        issuer = self._lists.issuer
+    def _changes(self, authority: ListAuthority, name: str, bounds: tuple[str, str], *, url: str) -> Published:
+        issuer = authority.issuer
         state = self._reads.revocation_state(issuer.thumbprint, *bounds)
         now = self._now()
-        kept = self._kept.get(name)
+        kept = self._kept.get((issuer.thumbprint, name))
         if kept is not None and kept[0] == state and now < kept[1].made + DELTA_REFRESH:
             return kept[1]
         number = self._number()
@@ -134,12 +137,14 @@ class RevocationLists:
             url=url,
             base=micros(base),
         )
-        return self._keep(name, state, plan, entries)
+        return self._keep(authority, name, state, plan, entries)
 
-    def _keep(self, name: str, state: Hashable, plan: ListPlan, entries: list[bytes]) -> Published:
-        content = self._lists.sign_list(plan, entries, now=plan.this_update)
+    def _keep(
+        self, authority: ListAuthority, name: str, state: Hashable, plan: ListPlan, entries: list[bytes]
+    ) -> Published:
+        content = authority.sign_list(plan, entries, now=plan.this_update)
         made = Published(content=content, made=plan.this_update, until=plan.next_update)
-        self._kept[name] = (state, made)
+        self._kept[plan.issuer.thumbprint, name] = (state, made)
         return made
 
     def _now(self) -> datetime:
@@ -150,14 +155,21 @@ class RevocationLists:
         return self._last_number
 
 
-class OcspResponder:
-    """Answers for the certificates of one issuing CA; None of a signer answers nothing."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answering:
+    """Who answers for the certificates of one issuing CA, named by its key's thumbprint; a signer of None does not."""
 
-    def __init__(self, reads: RevocationReads, clock: Clock, signer: OcspSigner | None, *, issuer: str) -> None:
+    issuer: str
+    signer: OcspSigner | None
+
+
+class OcspResponder:
+    """Answers for the certificates of our issuing CAs; one request is about certificates of one of them."""
+
+    def __init__(self, reads: RevocationReads, clock: Clock, *answering: Answering) -> None:
         self._reads = reads
         self._clock = clock
-        self._signer = signer
-        self._issuer = issuer
+        self._answering = answering
         self._kept: OrderedDict[Hashable, Published] = OrderedDict()
 
     def answer(self, data: bytes) -> Published | Refusal:
@@ -169,21 +181,28 @@ class OcspResponder:
             request = parse_ocsp_request(data)
         except OcspRequestError:
             return Refusal.MALFORMED_REQUEST
-        signer = self._signer
-        if signer is None or not all(map(signer.speaks_for, request.asked)):
+        found = self._answerer(request)
+        if found is None:
             return Refusal.UNAUTHORIZED
+        issuer, signer = found
         now = self._clock.now().replace(microsecond=0)
         if now >= signer.not_after:
             return Refusal.TRY_LATER
-        statuses = [self._status(asked) for asked in request.asked]
+        statuses = [self._status(issuer, asked) for asked in request.asked]
         if request.nonce is not None:
             return self._made(signer, request, statuses, now)
         return self._kept_or_made(signer, request, statuses, now)
 
-    def _status(self, asked: CertId) -> Status | None:
+    def _answerer(self, request: OcspRequest) -> tuple[str, OcspSigner] | None:
+        for each in self._answering:
+            if each.signer is not None and all(map(each.signer.speaks_for, request.asked)):
+                return each.issuer, each.signer
+        return None
+
+    def _status(self, issuer: str, asked: CertId) -> Status | None:
         if asked.serial <= 0:
             return None
-        found = self._reads.certificate_status(self._issuer, f"{asked.serial:x}")
+        found = self._reads.certificate_status(issuer, f"{asked.serial:x}")
         if found is None:
             return None
         status, reason, at = found

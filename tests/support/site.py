@@ -23,11 +23,12 @@ from policyengine.adapters.log_files import LogKeyFile
 from policyengine.adapters.sql.ledger import SqlLedger
 from policyengine.adapters.sql.migration import upgrade
 from policyengine.adapters.sql.store import SqlStore, open_store
+from policyengine.adapters.trust_bundle import make_trust_bundle
 from policyengine.language.bundle import BundleFile, encode_file
 from policyengine.language.compiler import Compilation, compile_tree
 from policyengine.services.actors import SYSTEM
 from policyengine.services.attestation_result import Audience
-from policyengine.services.catalogue import Outside, Services, assemble
+from policyengine.services.catalogue import OtherIssuer, Outside, Services, assemble
 from policyengine.services.checkin import CheckInReply, CheckInRequest, EvidenceItem
 from policyengine.services.devices import NewDevice
 from policyengine.services.nonces import NonceKey
@@ -218,14 +219,20 @@ LOG_KEY = log_key(b"l" * 32, "log.example/kestrel")
 
 
 def open_site(
-    url: str, *, count: int = 30, clock: FakeClock | None = None, seed: int = 7, nonce_key: NonceKey = NONCE_KEY
+    url: str,
+    *,
+    count: int = 30,
+    clock: FakeClock | None = None,
+    seed: int = 7,
+    nonce_key: NonceKey = NONCE_KEY,
+    authority: Path | None = None,
 ) -> Site:
     """Return the site on the database at `url`, migrated; nothing is published or announced yet."""
     clock = clock or FakeClock()
     registrar = Registrar()
-    stored = open_authority(authority_directory(), passphrase=PASSPHRASE, registrar=registrar)
+    stored = open_authority(authority or authority_directory(), passphrase=PASSPHRASE, registrar=registrar)
     upgrade(url)
-    store = open_store(url)
+    store, results = open_store(url), ResultKey(stored.results_key)
     services = assemble(
         Outside(
             store=store,
@@ -235,12 +242,15 @@ def open_site(
             authority=stored.authority,
             ledger=SqlLedger(store, registrar),
             chain=stored.chain,
-            results=ResultKey(stored.results_key),
+            results=results,
             audience=Audience(issuer="policyengine", audience="kestrel"),
             log_key=LOG_KEY,
             log_memory=memory_of(url),
             lists=stored.lists,
             ocsp=stored.ocsp,
+            others=tuple(OtherIssuer(lists=other.lists, ocsp=other.ocsp) for other in stored.others),
+            trust=stored.trust,
+            trust_bundle=make_trust_bundle(stored, results, issuer="policyengine"),
         )
     )
     devices = {device.planned.device_id: device for device in factory(count)}

@@ -6,12 +6,12 @@ from collections.abc import Hashable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Engine, Select, bindparam, exists, func, select
 
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.statements import ReadConnections, Reading
 from policyengine.services.moments import micros, moment
-from policyengine.services.records import CertificateStatus
+from policyengine.services.records import CertificateStatus, Lifecycle
 
 _revocation = tables.revocation.c
 _certificate = tables.certificate.c
@@ -39,6 +39,11 @@ class SqlRevocationReads:
             kept,
         )
 
+        last = _last_of_devices()
+        self._in_use = Reading(select(func.count()).select_from(tables.certificate).where(last), engine, kept)
+        some = select(_certificate.serial).where(last).limit(bindparam("most"))
+        self._serials_in_use = Reading(some, engine, kept)
+
     def close_list_reads(self) -> None:
         """Give the connections kept for reads back."""
         self._lists.close()
@@ -63,6 +68,31 @@ class SqlRevocationReads:
         """Return what is said of an issued certificate: status, reason, since when."""
         row = self._status.first(by_issuer=issuer, by_serial=serial)
         return None if row is None else (CertificateStatus(row[0]), row[1], moment(row[2]))
+
+    def in_use(self, issuer: str, at: datetime) -> int:
+        """Return how many devices in service have nothing newer than a certificate of `issuer` that is not over."""
+        row = self._in_use.first(by_issuer=issuer, at=micros(at))
+        return 0 if row is None else int(row[0])
+
+    def serials_in_use(self, issuer: str, at: datetime, limit: int) -> tuple[str, ...]:
+        """Return some serial numbers of those certificates."""
+        return tuple(row[0] for row in self._serials_in_use.rows(by_issuer=issuer, at=micros(at), most=limit))
+
+
+def _last_of_devices() -> ColumnElement[bool]:
+    newer = tables.certificate.alias("newer").c
+    follows = (newer.device_id == _certificate.device_id) & (newer.state == "issued")
+    return (
+        (_certificate.issuer == bindparam("by_issuer"))
+        & (_certificate.state == "issued")
+        & (_certificate.status != CertificateStatus.REVOKED.value)
+        & (_certificate.not_after > bindparam("at"))
+        & ~exists().where(follows, newer.lineage > _certificate.lineage)
+        & exists().where(
+            tables.device.c.id == _certificate.device_id,
+            tables.device.c.lifecycle != Lifecycle.RETIRED.value,
+        )
+    )
 
 
 def _within(clause: Select[*tuple[Any, ...]]) -> Select[Any]:

@@ -41,6 +41,7 @@ _CARRIED_OUT: dict[type[Change], Callable[[Batch, Any], None]] = {
     changes.TouchApiToken: admin.touch_api_token,
     changes.PruneNonces: upkeep.prune_nonces,
     changes.LowerFloors: upkeep.lower_floors,
+    changes.RecordAct: upkeep.record_act,
 }
 
 

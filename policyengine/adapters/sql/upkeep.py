@@ -8,7 +8,7 @@ from sqlalchemy import delete, update
 
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.batch import Batch
-from policyengine.services.changes import LowerFloors, PruneNonces
+from policyengine.services.changes import LowerFloors, PruneNonces, RecordAct
 from policyengine.services.moments import micros
 
 _state = tables.device_state.c
@@ -30,3 +30,8 @@ def lower_floors(batch: Batch, change: LowerFloors) -> None:
         .values(floor=micros(change.floor), version=_state.version + 1, request_digest=None, reply=None)
     ).rowcount
     batch.act(replace(change.act, detail={**change.act.detail, "devices": lowered}))
+
+
+def record_act(batch: Batch, change: RecordAct) -> None:
+    """Leave the audit event of what happened outside the store."""
+    batch.act(change.act)

@@ -521,7 +521,9 @@ def services() -> Services:
         succession=FakeSuccession(),
         lists=FakeLists(),
         responder=FakeResponder(),
+        rollovers=None,
         ca_bundle=b"-----BEGIN CERTIFICATE-----\n",
+        trust_bundle=b"header.payload.signature",
     )
 
 

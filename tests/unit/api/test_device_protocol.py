@@ -138,6 +138,7 @@ def test_a_challenge_for_an_ill_formed_id_is_refused(client: fakes.Client) -> No
 
 def test_public_documents_need_no_credential(client: fakes.Client) -> None:
     assert client.get("/pki/ca-bundle").headers["content-type"].startswith("application/pem-certificate-chain")
+    assert client.get("/pki/trust-bundle").headers["content-type"] == "application/jose"
     assert client.get("/.well-known/jwks.json").json() == {"keys": [{"kty": "EC", "kid": "k"}]}
 
 

@@ -21,6 +21,7 @@ PUBLIC = {
     "/readyz",
     "/openapi.json",
     "/pki/ca-bundle",
+    "/pki/trust-bundle",
     "/.well-known/est/cacerts",
     "/.well-known/est/csrattrs",
     "/.well-known/est/{label}/cacerts",
