@@ -167,6 +167,11 @@ def _constant(usage: frozenset[KeyUsageBit], uses: tuple[Use, ...], ca: CaTerms 
     return b"".join(parts)
 
 
+def requested_extensions(terms: Terms) -> bytes:
+    """Return the Extensions that a request for a certificate under `terms` asks for (RFC 2985 section 5.4.2)."""
+    return der.sequence(_constant(terms.key_usage, terms.uses, terms.ca))
+
+
 def _basic_constraints(ca: CaTerms | None) -> bytes:
     return der.sequence() if ca is None else der.sequence(der.boolean_true(), der.integer(ca.path_length))
 

@@ -114,9 +114,13 @@ class StoredAuthority:
 
     @property
     def chain(self) -> tuple[x509.Certificate, ...]:
-        """What stands above a device's certificate: issuing CA, root; then the way to the old root, in the overlap."""
+        """What stands above a device's certificate: issuing CA, root; then the way to the old root, in the overlap.
+
+        Below a company's root, its CAs stand between the two.
+        """
         if self.rollover.state is not RolloverState.SWITCHED:
-            return self.issuing, self.root
+            own = certificates_in(self.directory / self.rollover.current / "issuing.pem")
+            return (*own, self.root)
         crossed = certificate_in(tls_issuer(self.rollover, self.directory))
         former = certificate_in(self.directory / str(self.rollover.other) / "root.pem")
         return tuple(dict.fromkeys((self.issuing, self.root, crossed, former)))
@@ -167,10 +171,9 @@ def _ceremony(
     work.mkdir(mode=0o700)
     registrar = Registrar()
     ledger = CeremonyLog(work / "ceremony.jsonl", registrar, now=now)
-    keys = {name: generate(KeyType.P256) for name in ("root", "results", "ocsp", "tls")}
+    root = generate(KeyType.P256)
+    write_key(work / "root.key", root, passphrase=passphrase, entropy=entropy)
     issuing = made_signer(work, token, names.fleet, passphrase=passphrase, entropy=entropy)
-    for name, key in keys.items():
-        write_key(work / f"{name}.key", key, passphrase=passphrase, entropy=entropy)
     hierarchy = found(
         Founding(
             fleet_name=names.fleet,
@@ -178,7 +181,7 @@ def _ceremony(
             addresses=names.host_addresses,
             now=now,
         ),
-        root=SoftwareSigner(keys["root"]),
+        root=SoftwareSigner(root),
         issuing=issuing,
         ledger=ledger,
         registrar=registrar,
@@ -187,10 +190,19 @@ def _ceremony(
     (work / "root.pem").write_text(hierarchy.root.pem)
     (work / "issuing.pem").write_text(hierarchy.issuing.pem)
     services = Services(authority=hierarchy.authority, ledger=ledger, now=now, entropy=entropy, by=CEREMONY)
+    certify_servers(work, services, names, passphrase=passphrase)
+
+
+def certify_servers(work: Path, services: Services, names: FleetNames, *, passphrase: bytes) -> None:
+    """Make the keys and certificates of results, OCSP and TLS beside the issuing CA's in `work`."""
+    keys = {name: generate(KeyType.P256) for name in ("results", "ocsp", "tls")}
+    for name, key in keys.items():
+        write_key(work / f"{name}.key", key, passphrase=passphrase, entropy=services.entropy)
     services.certify(work / "results.pem", keys["results"], result_signer_terms(), fleet=names.fleet)
     services.certify(work / "ocsp.pem", keys["ocsp"], ocsp_signer_terms(), fleet=names.fleet)
     hosts = tls_server_terms(hosts=names.host_names, addresses=names.host_addresses)
-    services.certify(work / "tls.pem", keys["tls"], hosts, fleet=names.fleet, chain=hierarchy.issuing.pem)
+    chain = (work / "issuing.pem").read_text()
+    services.certify(work / "tls.pem", keys["tls"], hosts, fleet=names.fleet, chain=chain)
 
 
 def made_signer(
@@ -278,7 +290,7 @@ def _trust(folders: list[Path]) -> tuple[x509.Certificate, ...]:
     if len(folders) > 1:
         crossed = (folder / name for folder in folders for name in (CROSS, FORMER_CROSS))
         files += [file for file in crossed if file.exists()]
-    return tuple(dict.fromkeys(map(certificate_in, files)))
+    return tuple(dict.fromkeys(each for file in files for each in certificates_in(file)))
 
 
 def _responder(directory: Path, issuing: x509.Certificate, passphrase: bytes) -> OcspSigner | None:
@@ -290,8 +302,13 @@ def _responder(directory: Path, issuing: x509.Certificate, passphrase: bytes) ->
 
 def certificate_in(path: Path) -> x509.Certificate:
     """Return the first certificate of a PEM file; raises AuthorityMissingError, PathError."""
+    return certificates_in(path)[0]
+
+
+def certificates_in(path: Path) -> tuple[x509.Certificate, ...]:
+    """Return every certificate of a PEM file; raises AuthorityMissingError, PathError."""
     try:
-        return load_certificate(split_certificates(path.read_bytes())[0])
+        return tuple(map(load_certificate, split_certificates(path.read_bytes())))
     except FileNotFoundError as cause:
         raise AuthorityMissingError(f"`{path}` is missing") from cause
 

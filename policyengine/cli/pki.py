@@ -204,34 +204,52 @@ def _token(module: Path | None, label: str | None, pin_file: Path | None) -> Tok
 
 
 @app.command()
-def init(
+def init(  # noqa: PLR0913, PLR0917 - one command for one ceremony, whoever certifies the CA
     data: Annotated[Path, typer.Option(help="Data directory; keys go below it.")],
-    domain: Annotated[list[str], typer.Option(help="Domain of the devices' names. Repeatable.")],
+    domain: Annotated[list[str] | None, typer.Option(help="Domain of the devices' names. Repeatable.")] = None,
     fleet: Annotated[str, typer.Option(help="Name of the fleet, in every CA's subject.")] = "fleet",
     host: Annotated[list[str] | None, typer.Option(help="Name or address of the server. Repeatable.")] = None,
     passphrase_file: Annotated[Path | None, typer.Option(help="Passphrase of the keys; made if missing.")] = None,
     hsm_module: Annotated[Path | None, typer.Option(help="PKCS#11 module: the issuing key is made in a token.")] = None,
     hsm_token: Annotated[str | None, typer.Option(help="Label of the token.")] = None,
     hsm_pin_file: Annotated[Path | None, typer.Option(help="File with the user PIN, mode 0600.")] = None,
+    csr_out: Annotated[Path | None, typer.Option(help="Ask a company's CA: write the request here.")] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="What the company's CA gave: the CA's certificate, its issuers, the root.")
+    ] = None,
 ) -> None:
-    """Found an authority: offline root, issuing CA, keys for results and TLS."""
+    """Found an authority: offline root (or a company's), issuing CA, keys for results and TLS."""
+    from pki.ca_request import is_bound
     from policyengine.adapters.authority import DIRECTORY, FleetNames, create_authority
     from policyengine.adapters.clock import SystemClock
+    from policyengine.adapters.company_root import accept_certificate, request_authority
     from policyengine.adapters.entropy import SystemEntropy
-    from policyengine.adapters.keyfile import read_or_create_passphrase
+    from policyengine.adapters.keyfile import read_or_create_passphrase, read_passphrase
 
     draw = SystemEntropy().draw
     secret = passphrase_file or data / "keys" / "passphrase"
-    names = FleetNames(fleet=fleet, domains=tuple(domain), hosts=tuple(host or ("localhost", "127.0.0.1", "::1")))
-    passphrase = read_or_create_passphrase(secret, entropy=draw)
-    create_authority(
-        data / DIRECTORY,
-        passphrase=passphrase,
-        names=names,
-        now=SystemClock().now(),
-        entropy=draw,
-        token=_token(hsm_module, hsm_token, hsm_pin_file),
-    )
+    if certificate is not None and (domain or csr_out):
+        raise typer.BadParameter("--certificate completes what --csr-out began: give no other names")
+    if certificate is None and not domain:
+        raise typer.BadParameter("--domain is needed: the CA is bound to the domains of the devices")
+    now, directory = SystemClock().now(), data / DIRECTORY
+    if certificate is not None:
+        passphrase = read_passphrase(secret)
+        made = accept_certificate(directory, _read(certificate), passphrase=passphrase, now=now, entropy=draw)
+        typer.echo(f"authority under the company's root founded in {directory}")
+        if not is_bound(made):
+            typer.echo("look at this: the certificate has no name constraints, so the CA could certify any name")
+        return
+    names = FleetNames(fleet=fleet, domains=tuple(domain or ()), hosts=tuple(host or ("localhost", "127.0.0.1", "::1")))
+    passphrase, token = read_or_create_passphrase(secret, entropy=draw), _token(hsm_module, hsm_token, hsm_pin_file)
+    if csr_out is not None:
+        made_request = request_authority(
+            directory, passphrase=passphrase, names=names, now=now, entropy=draw, token=token
+        )
+        csr_out.write_text(made_request)
+        typer.echo(f"request in {csr_out}; then: pki init --data {data} --certificate FILE")
+        return
+    create_authority(directory, passphrase=passphrase, names=names, now=now, entropy=draw, token=token)
     typer.echo(f"authority of `{fleet}` founded in {data / DIRECTORY}")
     typer.echo(f"move {data / DIRECTORY / 'root.key'} to a safe: nothing opens it again")
     typer.echo(f"keys open with the passphrase in {secret}")
