@@ -521,6 +521,7 @@ def services() -> Services:
         succession=FakeSuccession(),
         lists=FakeLists(),
         responder=FakeResponder(),
+        batch_tokens=None,
         rollovers=None,
         ca_bundle=b"-----BEGIN CERTIFICATE-----\n",
         trust_bundle=b"header.payload.signature",
