@@ -14,6 +14,7 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 from api.errors import HttpError
+from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.services.errors import (
     ConflictError,
     ForbiddenError,
@@ -39,7 +40,10 @@ class Answer:
 
 _INTERNAL = Answer(status=500, title="The server failed")
 
+_MALFORMED_EVIDENCE = Answer(status=400, title="The evidence is not well-formed")
+
 _BY_CLASS: Mapping[type[Exception], Answer] = {
+    MalformedEvidenceError: _MALFORMED_EVIDENCE,  # whatever its format, also one that somebody plugged in
     InvalidRequestError: Answer(status=400, title="The request is not as it must be"),
     UnauthenticatedError: Answer(status=401, title="No valid credential came with the request"),
     ForbiddenError: Answer(status=403, title="This credential may not do that"),
@@ -48,8 +52,6 @@ _BY_CLASS: Mapping[type[Exception], Answer] = {
     ConflictError: Answer(status=409, title="The request contradicts what is on record"),
     UnavailableError: Answer(status=503, title="The server cannot take the request now"),
 }
-
-_MALFORMED_EVIDENCE = Answer(status=400, title="The evidence is not well-formed")
 
 _BY_CODE: Mapping[str, Answer] = {
     "json": Answer(status=400, title="The body is not one strict JSON document"),

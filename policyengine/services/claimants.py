@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from policyengine.attestation.anchors import EvidenceKey, TrustAnchors
+from policyengine.attestation.check_pages import page_of
 from policyengine.attestation.checks import Outcome
 from policyengine.attestation.dice.appraisal import MEDIA_TYPE as DICE
 from policyengine.attestation.formats import KeyBinding, Verified
@@ -217,7 +218,19 @@ def disbelieved(question: Question, found: Verified) -> RefusedError:
         reason = "the evidence is not over the challenge for the key in the certificate request"
         return refused(reason, "binding.csr-key", failed=list(failed))
     check = failed[0] if failed else "evidence.unbelieved"
-    return RefusedError("the evidence is not believed", code="evidence.refused", check=check, failed=list(failed))
+    return RefusedError(
+        "the evidence is not believed", code="evidence.refused", check=check, failed=list(failed), **_explained(found)
+    )
+
+
+def _explained(found: Verified) -> dict[str, object]:
+    """Return of the first failed check what was expected, what the device itself sent, and the page about it."""
+    for check in found.checks:
+        if check.result is Outcome.FAIL:
+            page = page_of(check.id)
+            about: dict[str, object] = {"clause": check.clause, "expected": check.expected, "seen": check.seen}
+            return about if page is None else about | {"documentation": page}
+    return {}
 
 
 def refused(message: str, check: str, **fields: object) -> RefusedError:

@@ -240,3 +240,14 @@ def test_a_copied_chain_is_refused_over_http_by_its_check(wire: Connection) -> N
     forged = dice.make_dice_evidence(FOREIGN_CA, layers.chain(), nonce)
     answer = _send(wire, nonce, (MEDIA_TYPE, forged))
     assert (answer.status, answer.document["check"]) == (403, "dice.possession")
+    assert answer.document["documentation"] == "docs/evidence-dice.md#checks"
+    assert answer.document["expected"]
+    assert answer.document["seen"]
+
+
+def test_evidence_that_is_none_is_the_devices_mistake_and_not_ours(wire: Connection) -> None:
+    """Bytes that are no DICE evidence are answered 400 with the code of what is wrong, never 500."""
+    nonce = _nonce(wire)
+    evidence = dice.make_dice_evidence(FOREIGN_CA, [b"no certificate"], nonce)
+    answer = _send(wire, nonce, (MEDIA_TYPE, evidence))
+    assert (answer.status, answer.document["code"]) == (400, "dice.certificate")
