@@ -142,6 +142,7 @@ def claim_cases() -> list[Case]:
         ("swversion-number", 271, [4, 16384]),
         ("manifests-without-content", 272, [[258]]),
         ("measurements-map", 273, {258: b""}),
+        ("measurements-content-type-of-17-bits", 273, [[2**16, b""]]),
         ("measres-text", 274, "success"),
         ("intuse-6", 275, 6),
     ]
