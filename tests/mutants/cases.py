@@ -7,19 +7,17 @@ too, because no evidence can fail the one without them.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.checks import Outcome
 from policyengine.attestation.formats import Verified
 from policyengine.attestation.renewal import check_renewal
 from policyengine.attestation.tpm import certify as tpm_certify
-from policyengine.attestation.vectors import index as vectors
 from policyengine.simulation.cose import cose_sign1
+from tests.support import vector_folder
 from tests.unit.attestation import test_pop, test_tpm_checks, tpm_device
 
 OWN = tuple(Path(__file__).parents[1] / "vectors" / name for name in ("attestation", "formats", "dice", "corim"))
@@ -50,17 +48,14 @@ def of(verified: Verified) -> Verdict:
 
 def _own_vectors() -> Iterator[NegativeCase]:
     for folder in OWN:
-        for case in json.loads((folder / "index.json").read_text()):
+        for case in vector_folder.index(folder):
             if len(case["failed"]) == 1:
                 judge = functools.partial(_vector, folder, case)
                 yield NegativeCase(name=case["id"], check=case["failed"][0], judge=judge)
 
 
-def _vector(folder: Path, case: dict[str, Any]) -> Verdict:
-    files = {name: (folder / case["id"] / name).read_bytes() for name in case["files"]}
-    key = case.get("key")
-    anchors = vectors.anchors_of(key, (folder / key).read_bytes()) if key else TrustAnchors()
-    found = vectors.run(case, files, anchors)
+def _vector(folder: Path, case: vector_folder.Case) -> Verdict:
+    found = vector_folder.result(folder, case)
     return Verdict(accepted=bool(found.accepted), failed=found.failed)
 
 

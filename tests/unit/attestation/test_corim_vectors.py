@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -18,18 +17,12 @@ from policyengine.attestation.corim import graph as corim_graph
 from policyengine.attestation.corim.document import read_corim
 from policyengine.attestation.corim.states import reference_states
 from policyengine.attestation.errors import MalformedEvidenceError
-from policyengine.attestation.vectors.index import CaseResult, run
 from policyengine.simulation import corim as simulated
+from tests.support.vector_folder import index, result, stored
 from tests.vectors import make_corim as ours
 
 OWN = Path(__file__).parents[2] / "vectors" / "corim"
-CASES: list[dict[str, Any]] = json.loads((OWN / "index.json").read_text())
-
-
-def result(folder: Path, case: dict[str, Any]) -> CaseResult:
-    files = {name: (folder / case["id"] / name).read_bytes() for name in case["files"]}
-    anchors = load_anchors([(folder / case["key"]).read_bytes()]) if case.get("key") else TrustAnchors()
-    return run(case, files, anchors)
+CASES = index(OWN)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
@@ -45,13 +38,12 @@ def test_every_check_has_a_vector_that_only_it_refuses() -> None:
 
 
 def test_the_vector_files_are_what_the_script_makes() -> None:
-    stored = {str(path.relative_to(OWN)): path.read_bytes() for path in OWN.rglob("*") if path.is_file()}
-    assert stored == ours.files()
+    assert stored(OWN) == ours.files()
 
 
 def test_third_party_corims_have_their_verdicts_and_claims(vectors: Path) -> None:
     folder = vectors / "attestation"
-    cases = [case for case in json.loads((folder / "index.json").read_text()) if case["format"] == "corim"]
+    cases = [case for case in index(folder) if case["format"] == "corim"]
     problems = {case["id"]: found.problem for case in cases if (found := result(folder, case)).problem}
     assert (len(cases), problems) == (51, {})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,12 @@ import pytest
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.checks import Requirement
 from policyengine.attestation.dice import rules as dice_rules
-from policyengine.attestation.vectors.index import CaseResult, run
+from policyengine.attestation.vectors.index import run
+from tests.support.vector_folder import files, index, result, stored
 from tests.vectors import make_dice as ours
 
 OWN = Path(__file__).parents[2] / "vectors" / "dice"
-CASES: list[dict[str, Any]] = json.loads((OWN / "index.json").read_text())
-
-
-def result(folder: Path, case: dict[str, Any]) -> CaseResult:
-    files = {name: (folder / case["id"] / name).read_bytes() for name in case["files"]}
-    return run(case, files, TrustAnchors())
+CASES = index(OWN)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
@@ -31,8 +26,7 @@ def test_each_own_vector_is_refused_by_exactly_its_checks(case: dict[str, Any]) 
 
 def test_an_unreadable_root_refuses_its_own_case_and_ends_no_run() -> None:
     case = CASES[0]
-    files = {name: (OWN / case["id"] / name).read_bytes() for name in case["files"]} | {"root.pem": b"no key"}
-    assert run(case, files, TrustAnchors()).failed == ("evidence.anchors",)
+    assert run(case, files(OWN, case) | {"root.pem": b"no key"}, TrustAnchors()).failed == ("evidence.anchors",)
 
 
 def test_every_check_has_a_vector_that_only_it_refuses() -> None:
@@ -42,13 +36,12 @@ def test_every_check_has_a_vector_that_only_it_refuses() -> None:
 
 
 def test_the_vector_files_are_what_the_script_makes() -> None:
-    stored = {str(path.relative_to(OWN)): path.read_bytes() for path in OWN.rglob("*") if path.is_file()}
-    assert stored == ours.files()
+    assert stored(OWN) == ours.files()
 
 
 def test_third_party_chains_have_their_verdicts_and_claims(vectors: Path) -> None:
     folder = vectors / "attestation"
-    cases = [case for case in json.loads((folder / "index.json").read_text()) if case["format"] == "dice"]
+    cases = [case for case in index(folder) if case["format"] == "dice"]
     problems = {case["id"]: found.problem for case in cases if (found := result(folder, case)).problem}
     assert (len(cases), problems) == (23, {})
 
@@ -74,5 +67,5 @@ def test_third_party_chains_have_their_verdicts_and_claims(vectors: Path) -> Non
 )
 def test_third_party_chains_are_refused_for_their_reason(vectors: Path, name: str, check: str) -> None:
     folder = vectors / "attestation"
-    case = next(each for each in json.loads((folder / "index.json").read_text()) if each["id"] == f"dice/{name}")
+    case = next(each for each in index(folder) if each["id"] == f"dice/{name}")
     assert check in result(folder, case).failed

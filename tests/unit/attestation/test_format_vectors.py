@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from policyengine.attestation.anchors import TrustAnchors
-from policyengine.attestation.vectors import index as vectors
+from tests.support.vector_folder import index, result, stored
 from tests.unit.attestation.requirements import of_formats
 from tests.vectors import make_formats as ours
 
 OWN = Path(__file__).parents[2] / "vectors" / "formats"
-CASES: list[dict[str, Any]] = json.loads((OWN / "index.json").read_text())
-
-
-def result(folder: Path, case: dict[str, Any]) -> vectors.CaseResult:
-    files = {name: (folder / case["id"] / name).read_bytes() for name in case["files"]}
-    key = case.get("key")
-    anchors = vectors.anchors_of(key, (folder / key).read_bytes()) if key else TrustAnchors()
-    return vectors.run(case, files, anchors)
+CASES = index(OWN)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
@@ -37,13 +28,12 @@ def test_every_check_has_a_vector_that_only_it_refuses() -> None:
 
 
 def test_the_vector_files_are_what_the_script_makes() -> None:
-    stored = {str(path.relative_to(OWN)): path.read_bytes() for path in OWN.rglob("*") if path.is_file()}
-    assert stored == ours.files()
+    assert stored(OWN) == ours.files()
 
 
 @pytest.mark.parametrize("kind", ["cca", "cmw", "cose", "ear", "eat", "psa"])
 def test_third_party_cases_have_their_verdicts_and_claims(vectors: Path, kind: str) -> None:
     folder = vectors / "attestation"
-    index = [case for case in json.loads((folder / "index.json").read_text()) if case["format"] == kind]
-    problems = {case["id"]: found.problem for case in index if (found := result(folder, case)).problem}
-    assert (bool(index), problems) == (True, {})
+    cases = [case for case in index(folder) if case["format"] == kind]
+    problems = {case["id"]: found.problem for case in cases if (found := result(folder, case)).problem}
+    assert (bool(cases), problems) == (True, {})

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from policyengine.attestation import cose
-from policyengine.attestation.anchor_files import load_anchors
 from policyengine.attestation.checks import Requirement
 from policyengine.attestation.psa import claims as psa_claims
-from policyengine.attestation.vectors import index as vectors
+from tests.support.vector_folder import index, result, stored
 from tests.vectors import make_attestation as ours
 
 OWN = Path(__file__).parents[2] / "vectors" / "attestation"
-CASES: list[dict[str, Any]] = json.loads((OWN / "index.json").read_text())
-
-
-def result(folder: Path, case: dict[str, Any]) -> vectors.CaseResult:
-    files = {name: (folder / case["id"] / name).read_bytes() for name in case["files"]}
-    return vectors.run(case, files, load_anchors([(folder / case["key"]).read_bytes()] if case["key"] else []))
+CASES = index(OWN)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
@@ -41,13 +34,11 @@ def test_every_check_has_a_vector_that_only_it_refuses() -> None:
 
 
 def test_the_vector_files_are_what_the_script_makes() -> None:
-    stored = {str(path.relative_to(OWN)): path.read_bytes() for path in OWN.rglob("*") if path.is_file()}
-    assert stored == ours.files()
+    assert stored(OWN) == ours.files()
 
 
 def third_party(folder: Path, kind: str) -> list[dict[str, Any]]:
-    index: list[dict[str, Any]] = json.loads((folder / "attestation" / "index.json").read_text())
-    return [case for case in index if case["format"] == kind]
+    return [case for case in index(folder / "attestation") if case["format"] == kind]
 
 
 def test_third_party_psa_cases_have_their_verdicts_and_claims(vectors: Path) -> None:
