@@ -18,12 +18,13 @@ from starlette.routing import BaseRoute
 
 from api.auth import MAX_TOKEN, PageRoute, Permission, PublicRoute
 from api.paging import conditional, entity_tag
-from api.problems import answer_for_code
+from api.problems import title_for
 from api.rendering import TIERS, page
 from policyengine.model.decision import Tier
 from policyengine.model.ids import device_id, digest
 from policyengine.services.actors import Principal
 from policyengine.services.catalogue import Services
+from policyengine.services.check_explanation import CheckExplanation, explain_check
 from policyengine.services.errors import ForbiddenError, MissingError, UnauthenticatedError
 from policyengine.services.ports import DeviceFilter, PageRequest
 
@@ -191,11 +192,18 @@ async def _form(request: Request) -> bytes:
 
 async def _problem(request: Request) -> Response:
     code = request.path_params["code"][:64]
-    answer = answer_for_code(code)
     if not all(part.replace("-", "").isalnum() and part.isascii() for part in code.split(".")):
         return page("notice", title="Nothing here", text="There is no such code.", status=404)
     text = "The answer's `detail` says what was wrong with this one request; `request_id` finds it in the server's log."
-    return page("notice", title=answer.title, code=code, text=text)
+    found = explain_check(code)
+    return page("notice", title=title_for(code), code=code, text=text if found is None else f"{_said(found)} {text}")
+
+
+def _said(found: CheckExplanation) -> str:
+    """Return what a check or the code of a refusal means, in sentences."""
+    asked = f"It asks for {found.passes_when} ({found.clause})." if found.passes_when else ""
+    meant = f"It means: {found.meaning}." if found.meaning else ""
+    return " ".join(filter(None, (asked, meant, f"Read on at {found.documentation}." if found.documentation else "")))
 
 
 async def _style(request: Request) -> Response:

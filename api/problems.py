@@ -15,6 +15,8 @@ from starlette.responses import Response
 
 from api.errors import HttpError
 from policyengine.attestation.errors import MalformedEvidenceError
+from policyengine.attestation.malformed_codes import MEANINGS
+from policyengine.services.check_explanation import explain_check
 from policyengine.services.errors import (
     ConflictError,
     ForbiddenError,
@@ -92,6 +94,13 @@ def answer_for_code(code: str) -> Answer:
     parts = code.split(".")
     prefixes = (".".join(parts[:end]) for end in range(len(parts), 0, -1))
     return next((_BY_CODE[prefix] for prefix in prefixes if prefix in _BY_CODE), _INTERNAL)
+
+
+def title_for(code: str) -> str:
+    """Return the title of what `code` stands for: a failed check of evidence, bytes that do not parse, or another."""
+    if code in MEANINGS:
+        return _MALFORMED_EVIDENCE.title
+    return _BY_CLASS[RefusedError].title if explain_check(code) is not None else answer_for_code(code).title
 
 
 def problem_of(error: BaseException, *, request_id: str | None = None) -> Response:

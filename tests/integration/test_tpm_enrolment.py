@@ -25,7 +25,7 @@ from policyengine.attestation.tpm.structures import read_public
 from policyengine.model.base64url import base64url
 from policyengine.model.challenge import bound_nonce
 from policyengine.simulation import tpm_log
-from policyengine.simulation.tpm import make_tpm_evidence
+from policyengine.simulation.tpm import make_tpm_evidence, sized
 from tests.integration import swtpm, tpm_site
 from tests.integration.real_site import Running, expect, running
 from tests.integration.test_swtpm import wait_for
@@ -144,6 +144,12 @@ def enrolled(gateway: Gateway, device_key: tuple[Path, bytes]) -> Mapping[str, o
 
 def refusal(answer: Answer) -> tuple[int, object]:
     return answer.status, answer.document.get("check", answer.document["code"])
+
+
+def test_public_areas_with_their_size_in_front_are_named_as_the_devices_mistake(gateway: Gateway) -> None:
+    """What `tpm2_readpublic -f tss` writes, with the two bytes that the guide says to cut off."""
+    answer = gateway.ask(gateway.nonce(), ek=base64url(sized(gateway.tpm.ek_public())))
+    assert refusal(answer) == (400, "tpm.size")
 
 
 def test_a_tpm_that_was_not_activated_is_nobody(gateway: Gateway) -> None:

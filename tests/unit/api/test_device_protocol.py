@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.wire import read_checkin
+from policyengine.attestation.errors import MalformedEvidenceError
+from policyengine.attestation.malformed_codes import MEANINGS
 from policyengine.errors import PolicyEngineError
 from policyengine.model.base64url import base64url
 from policyengine.services.activation import ActivationRequest
@@ -114,6 +116,16 @@ def test_a_refusal_is_a_problem_with_its_own_code(
     problem = answer.json()
     assert (answer.status_code, problem["status"], problem["code"]) == (status, status, error.code)
     assert problem["type"] == f"/problems/{error.code}"
+
+
+@pytest.mark.parametrize("code", [*MEANINGS, "acme-format.broken"])
+def test_bytes_that_do_not_parse_are_the_devices_fault_whatever_format_they_are_of(
+    client: fakes.Client, services: Services, code: str
+) -> None:
+    """A 500 would send the device into a retry and the operator to the server's log, and would not name the check."""
+    services.checkins.error = MalformedEvidenceError(code, "1 byte too many")
+    answer = check_in(client, BODY)
+    assert (answer.status_code, answer.json()["code"], answer.json()["check"]) == (400, code, code)
 
 
 def test_a_refusal_names_the_failed_check(client: fakes.Client, services: Services) -> None:

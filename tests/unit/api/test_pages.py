@@ -110,8 +110,24 @@ def test_a_hostile_form_is_answered(client: fakes.Client, value: str) -> None:
     assert sign_in(client, value).status_code in {400, 401}
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("nonce.spent", "was used already"),
+        ("psa.nonce", "RFC 9783 section 4.1.1"),
+        ("tpm.container", "evidence-tpm.md"),
+    ],
+)
+def test_the_page_of_a_refusal_says_what_it_means_and_where_to_read_on(
+    client: fakes.Client, code: str, said: str
+) -> None:
+    text = client.get(f"/problems/{code}").text
+    assert said in text
+    assert "The server failed" not in text
+
+
 def test_a_problem_code_has_a_page_and_nothing_is_reflected(client: fakes.Client) -> None:
-    assert "The evidence is not well-formed" in client.get("/problems/cbor.trailing").text
+    assert "The evidence is not well-formed" in client.get("/problems/tpm.container").text
     assert client.get("/problems/<b>x").status_code == 404
     assert "<b>" not in client.get("/problems/<b>x").text
 
