@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES = 16 * 1024 * 1024  # an index of ten thousand vectors; evidence itself is bounded far below
 
+_CBOR_TAGS = (b"\xd2", b"\xd9\x01\xf5")  # COSE_Sign1, and an unsigned CoRIM
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
 
 app = typer.Typer(help="Verify and inspect attestation evidence.", no_args_is_help=True, add_completion=False)
@@ -85,9 +86,15 @@ def _print_verdict(document: Mapping[str, Any], output: Output) -> None:
 
     rows = [[check[key] for key in ("result", "id", "clause", "expected", "seen")] for check in document["checks"]]
     typer.echo(columns(("RESULT", "CHECK", "CLAUSE", "EXPECTED", "SEEN"), rows))
-    for page in dict.fromkeys(check["documentation"] for check in document["checks"] if "documentation" in check):
-        typer.echo(f"see {page}, or `policyengine explain CHECK`")
+    for check in document["checks"]:
+        if check["result"] == "fail":
+            typer.echo(f"{check['id']}: expected {check['expected']}; seen {check['seen']}")
+            typer.echo(f"  see `policyengine explain {check['id']}`{_page(check)}")
     typer.echo("accepted" if document["accepted"] else "refused")
+
+
+def _page(check: Mapping[str, str]) -> str:
+    return f", {check['documentation']}" if "documentation" in check else ""
 
 
 @app.command()
@@ -192,11 +199,16 @@ def _print_cases(results: Sequence[CaseResult], failed: int) -> None:
 
 
 def _anchors(files: Sequence[Path], secrets: Sequence[Path]) -> TrustAnchors:
-    from policyengine.attestation.anchor_files import load_anchors
+    from policyengine.attestation.anchor_files import TrustAnchorError, load_anchors
     from policyengine.attestation.anchors import SharedKey
 
-    shared = tuple(SharedKey(secret=_read(file)) for file in secrets)
-    return replace(load_anchors([_read(file) for file in files]), secrets=shared)
+    contents = [_read(file) for file in files]
+    for file, content in zip(files, contents, strict=True):
+        try:
+            load_anchors([content])
+        except TrustAnchorError as cause:
+            raise EvidenceArgumentError(f"`{file}`: {cause.message}") from cause
+    return replace(load_anchors(contents), secrets=tuple(SharedKey(secret=_read(file)) for file in secrets))
 
 
 def _references(files: Sequence[Path] | None) -> ReferenceValues | None:
@@ -214,6 +226,8 @@ def _documents(file: Path) -> Iterator[object]:
     if content.lstrip().startswith(b"{"):
         yield _json(file)
         return
+    if content.startswith(_CBOR_TAGS):
+        raise EvidenceArgumentError(f"`{file}` is CBOR; a signed CoRIM becomes a release by `refvals add --corim`")
     from policyengine.language.nodes import plain
     from policyengine.language.reader import read
 
@@ -224,9 +238,12 @@ def _documents(file: Path) -> Iterator[object]:
 
 
 def _json(file: Path) -> Any:
-    from policyengine.model.strict_json import read_json
+    from policyengine.model.strict_json import InvalidJsonError, read_json
 
-    return read_json(_read(file), max_bytes=MAX_FILE_BYTES)
+    try:
+        return read_json(_read(file), max_bytes=MAX_FILE_BYTES)
+    except InvalidJsonError as cause:
+        raise EvidenceArgumentError(f"`{file}`: {cause.message}") from cause
 
 
 def _read(path: Path) -> bytes:

@@ -128,6 +128,7 @@ def _propose(
 
     if not _VERSION.fullmatch(release):
         raise ReleaseArgumentError(f"version {quoted(release)} cannot be part of a file's name")
+    _demand_new(directory, model, release)
     name = f"{model}-{release}"
     folder = f"reference-values/{party}"
     document = release_document(
@@ -141,6 +142,15 @@ def _propose(
     )
     files = {f"{folder}/{name}.yaml": document}
     _write(directory, files if corim is None else {**files, f"{folder}/{name}.corim": corim}, party)
+
+
+def _demand_new(directory: Path, model: str, release: str) -> None:
+    """Refuse a release that is there: written again it would lose its end, or be two that disagree."""
+    from policyengine.adapters.tree import read_tree
+    from policyengine.language.release_text import holding
+
+    for path in holding(read_tree(directory), model=model, version=release):
+        raise ReleaseArgumentError(f"`{path}` has release {quoted(release)} of model {quoted(model)}; change it there")
 
 
 def _document_name(name: str) -> str:
@@ -167,7 +177,8 @@ def _write(directory: Path, files: Mapping[str, bytes], party: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
         typer.echo(f"wrote {target}")
-    typer.echo(f"it counts once `{party}` and engineering have signed it off and the bundle is in force")
+    signers = "engineering has" if party == "engineering" else f"`{party}` and engineering have"
+    typer.echo(f"it counts once {signers} signed it off and the bundle is in force")
 
 
 @app.command()
@@ -204,11 +215,15 @@ def capture(
 
 
 def _json(path: Path) -> Any:
-    from policyengine.model.strict_json import read_json
+    from policyengine.model.strict_json import InvalidJsonError, read_json
 
     limit = 16 * MAX_CORIM_BYTES
     with path.open("rb") as file:
-        return read_json(file.read(limit + 1), max_bytes=limit)
+        content = file.read(limit + 1)
+    try:
+        return read_json(content, max_bytes=limit)
+    except InvalidJsonError as cause:
+        raise ReleaseArgumentError(f"`{path}` is not what `evidence verify` printed: {cause.message}") from cause
 
 
 def _facts_of(device: str, data: Path | None) -> Any:

@@ -56,6 +56,12 @@ def with_end(files: Mapping[str, bytes], *, model: str, version: str, until: dat
     return changed
 
 
+def holding(files: Mapping[str, bytes], *, model: str, version: str) -> list[str]:
+    """Return the paths of the documents that have a release of `model` called `version`."""
+    documents = (path for path in files if path.startswith("reference-values/") and path.endswith(".yaml"))
+    return [path for path in documents if _releases(path, files[path], model, version)]
+
+
 def _releases(path: str, content: bytes, model: str, version: str) -> list[Fields]:
     """Return the releases asked for, the last of the file first, so that places before them stay true."""
     found: list[Fields] = []

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 
-from policyengine.errors import PolicyEngineError
+from policyengine.errors import PolicyEngineError, quoted
 
 MAX_DURATION = timedelta(seconds=315_576_000_000)  # google.protobuf.Duration: 10,000 years either way
 
@@ -49,7 +49,9 @@ def parse_timestamp(text: str) -> datetime:
     """
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
-        raise InvalidTimeError("not an RFC 3339 timestamp with a zone, such as `2026-11-23T00:00:00Z`")
+        raise InvalidTimeError(
+            f"{quoted(text)} is not an RFC 3339 timestamp with a zone, such as `2026-11-23T00:00:00Z`"
+        )
     year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
     micro = int((match[7] or "0").ljust(9, "0")[:6])
     try:

@@ -103,6 +103,24 @@ def test_a_missing_file_exits_2_without_a_traceback(folder: Path) -> None:
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
 
 
+@pytest.mark.parametrize(("option", "content"), [("--anchors", b"no key"), ("--endorsements", b"\xd2\x84")])
+def test_a_file_that_cannot_be_used_is_named(folder: Path, option: str, content: bytes) -> None:
+    """Both options repeat, so without its name the wrong one of several cannot be found."""
+    (folder / "wrong.bin").write_bytes(content)
+    done = verify(folder, option, str(folder / "wrong.bin"))
+    assert (done.returncode, "wrong.bin`" in done.stderr) == (2, True)
+
+
+def test_a_time_that_cannot_be_read_is_shown(folder: Path) -> None:
+    assert "`yesterday` is not an RFC 3339 timestamp" in verify(folder, "--now", "yesterday").stderr
+
+
+def test_a_table_says_last_what_failed_and_how_to_read_on(folder: Path) -> None:
+    last = verify(folder, "--output", "table", nonce="00" * 32).stdout.splitlines()[-3:]
+    assert last[0].startswith("psa.nonce: expected one nonce")
+    assert "`policyengine explain psa.nonce`, docs/evidence.md#checks" in last[1]
+
+
 def test_a_table_ends_with_the_verdict(folder: Path) -> None:
     assert verify(folder, "--output", "table").stdout.splitlines()[-1] == "accepted"
 

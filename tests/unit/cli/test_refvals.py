@@ -58,6 +58,21 @@ def test_digests_become_a_release(repository: Path) -> None:
     assert listed(repository)["5.0.0"]["svn"] == 9
 
 
+def test_a_release_that_is_there_is_not_written_again(repository: Path) -> None:
+    """Its end would be lost without a word, or two releases of one version would disagree about their SVN."""
+    run("add", repository, *NAMED, "--digest", f"app={APP}")
+    run("retire", repository, "--model", "gw-200", "--release", "5.0.0", "--until", "2026-12-01T00:00:00Z")
+    with pytest.raises(ReleaseArgumentError, match=r"gw-200-5\.0\.0\.yaml` has release"):
+        run("add", repository, *NAMED, "--digest", f"app={APP}")
+    assert listed(repository)["5.0.0"]["until"] == "2026-12-01T00:00:00Z"
+
+
+def test_a_token_in_place_of_its_verdict_is_told_apart_by_name(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "token.cbor").write_bytes(b"\xd2\x84")
+    with pytest.raises(ReleaseArgumentError, match=r"token\.cbor` is not what `evidence verify` printed"):
+        run("capture", repository, "--from", tmp_path / "token.cbor", *NAMED)
+
+
 def test_a_signed_corim_becomes_a_release(repository: Path, tmp_path: Path) -> None:
     assert run("add", repository, *NAMED, "--corim", signed(tmp_path, KEY))[0] == 0
     row = listed(repository)["5.0.0"]
