@@ -199,8 +199,9 @@ def _print_cases(results: Sequence[CaseResult], failed: int) -> None:
 
 
 def _anchors(files: Sequence[Path], secrets: Sequence[Path]) -> TrustAnchors:
-    from policyengine.attestation.anchor_files import TrustAnchorError, load_anchors
+    from policyengine.attestation.anchor_files import load_anchors
     from policyengine.attestation.anchors import SharedKey
+    from policyengine.attestation.errors import TrustAnchorError
 
     contents = [_read(file) for file in files]
     for file, content in zip(files, contents, strict=True):
