@@ -108,13 +108,20 @@ def problem_of(error: BaseException, *, request_id: str | None = None) -> Respon
     answer = answer_for(error)
     if answer is _INTERNAL:
         return problem(answer, code="fault.internal", request_id=request_id)
-    message, fields = getattr(error, "message", ""), getattr(error, "fields", {})
+    message, fields = getattr(error, "message", ""), _with_page(getattr(error, "fields", {}))
     headers = dict(getattr(error, "headers", ()))
     if answer.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="policyengine"'
     if "retry_after" in fields:
         headers["Retry-After"] = str(fields["retry_after"])
     return problem(answer, code=_code(error), detail=message, fields=fields, headers=headers, request_id=request_id)
+
+
+def _with_page(fields: Mapping[str, object]) -> Mapping[str, object]:
+    """Return `fields` and, if they name a check that is explained somewhere, the page that does so."""
+    check = fields.get("check")
+    found = explain_check(check) if isinstance(check, str) else None
+    return fields if found is None or found.documentation is None else {**fields, "documentation": found.documentation}
 
 
 def problem(

@@ -25,9 +25,15 @@ def security_event(
         code=error.code,
         device_id=device_id,
         check=check if isinstance(check, str) else None,
-        detail=error.message[:MAX_DETAIL],
+        detail=_detail(error)[:MAX_DETAIL],
         first_at=now,
         last_at=now,
         count=1,
     )
     return RecordSecurityEvent(event=event, salt=salt)
+
+
+def _detail(error: ServiceError) -> str:
+    """Return the message and, of a check of evidence, what it expected and saw: a device's answer is gone by then."""
+    expected, seen = error.fields.get("expected"), error.fields.get("seen")
+    return error.message if expected is None else f"{error.message}: expected {expected}, seen {seen}"

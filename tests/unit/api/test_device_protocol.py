@@ -128,9 +128,10 @@ def test_bytes_that_do_not_parse_are_the_devices_fault_whatever_format_they_are_
     assert (answer.status_code, answer.json()["code"], answer.json()["check"]) == (400, code, code)
 
 
-def test_a_refusal_names_the_failed_check(client: fakes.Client, services: Services) -> None:
+def test_a_refusal_names_the_failed_check_and_its_page(client: fakes.Client, services: Services) -> None:
     services.checkins.error = RefusedError("not believed", code="psa.nonce", check="psa.nonce")
-    assert check_in(client, BODY).json()["check"] == "psa.nonce"
+    problem = check_in(client, BODY).json()
+    assert (problem["check"], problem["documentation"]) == ("psa.nonce", "docs/evidence.md#checks")
 
 
 def test_a_challenge_is_bound_to_the_device_that_asks(client: fakes.Client, services: Services) -> None:
