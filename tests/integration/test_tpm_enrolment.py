@@ -259,7 +259,10 @@ def test_a_token_that_a_program_had_the_attestation_key_sign_is_no_evidence(gate
 def test_a_refusal_says_what_was_expected_what_was_seen_and_where_to_read_on(gateway: Gateway) -> None:
     problem = gateway.check_in(gateway.nonce(DEVICE), gateway.quoted(b"x" * 32)).document
     assert (problem["check"], problem["documentation"]) == ("tpm.nonce", "docs/evidence-tpm.md#checks")
-    assert (problem["expected"], (b"x" * 32).hex() in str(problem["seen"])) == ("extraData equal to the challenge", True)
+    assert (problem["expected"], (b"x" * 32).hex() in str(problem["seen"])) == (
+        "extraData equal to the challenge",
+        True,
+    )
 
 
 @pytest.mark.usefixtures("enrolled")

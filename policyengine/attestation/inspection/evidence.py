@@ -85,7 +85,7 @@ def _read(evidence: bytes, media_type: str, registry: Registry, now: datetime) -
 
 
 def _inspected(evidence: bytes, found: Verified, *, known_by: str) -> Inspection:
-    wrapper = _wrapper(evidence) if found.checks[0].id.startswith("cmw.") else None
+    wrapper = _wrapper(evidence) if any(check.id.startswith("cmw.") for check in found.checks) else None
     rows = (
         *(parts_of({"wrapper": _wrapped(wrapper)}, WRAPPER) if wrapper else ()),
         *headers_of(evidence),

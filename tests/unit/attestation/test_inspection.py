@@ -14,15 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.errors import MalformedEvidenceError
-from policyengine.attestation.inspection.evidence import Inspection, seen_in
-from policyengine.attestation.verifier import READABLE
+from policyengine.attestation.formats import Format
+from policyengine.attestation.inspection.evidence import Inspection, seen_in, told
+from policyengine.attestation.media_type import MediaType
+from policyengine.attestation.verifier import READABLE, verify
 from policyengine.cli.main import app
 from policyengine.model.base64url import base64url
 from policyengine.simulation import tpm
 from tests.fuzz.edits import mutated
 from tests.unit.attestation import psa_device, test_pop, tpm_device
 
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
 QUOTE, SIGNATURE = tpm.quote(tpm_device.AK, nonce=tpm_device.NONCE, values=tpm_device.VALUES)
 VECTORS = Path(__file__).parents[2] / "vectors"
 COMID = {1: {0: "tag"}, 4: {0: [[{0: {1: "acme"}}, [{1: {2: [[1, bytes(32)]]}}]]]}}
@@ -47,7 +51,7 @@ FILES = {
 
 
 def inspected(content: bytes) -> Inspection:
-    return seen_in(content, registry=READABLE, now=datetime(2026, 11, 23, tzinfo=UTC))
+    return seen_in(content, registry=READABLE, now=NOW)
 
 
 def parts(content: bytes) -> dict[str, tuple[str, str]]:
@@ -141,3 +145,21 @@ def test_what_was_guessed_is_told(tmp_path: Path) -> None:
 
 def test_points_in_binary_evidence_make_no_jwt_of_it() -> None:
     assert inspected(psa_device.token(boot_seed=b"..\x00\x00\x00\x00\x00\x00")).read_as == psa_device.PSA
+
+
+def test_evidence_of_another_packages_format_is_shown_though_it_lists_no_checks() -> None:
+    judged = verify(
+        psa_device.token(),
+        media_type=psa_device.PSA,
+        nonce=b"",
+        anchors=TrustAnchors(),
+        endorsements=None,
+        now=NOW,
+        registry=READABLE,
+    )
+    seen = judged._replace(media_type="application/vnd.acme", decoded={"a": 1}, naming=dict, checks=())
+    acme = Format(
+        name="acme", media_types=(MediaType(essence="application/vnd.acme"),), appraise=lambda _evidence, **_told: seen
+    )
+    found = told(b"?", "application/vnd.acme", registry=READABLE.extended([acme]), now=NOW)
+    assert found.rows == (("a", "RFC 9334 section 8", "1"),)
