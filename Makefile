@@ -27,6 +27,7 @@ fmt: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Every measured figure, as ratios within one run; which they are: benchmarks/README.md.
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks
 
