@@ -15,7 +15,6 @@ from policyengine.transparency.merkle import TILE_HEIGHT, Nodes, tree_hash
 
 TILE_WIDTH = 1 << TILE_HEIGHT
 MAX_LEVEL = 7  # 8 levels of tiles hold 2^64 leaves
-MAX_ENTRY = 65_535  # bytes of one entry; its length is a 16-bit number
 
 # `count` hashes of tile level `level`, from `start`.
 Hashes = Callable[[int, int, int], Sequence[bytes]]

@@ -53,11 +53,6 @@ class SqlLogReads:
         rows = self._log_rows(clause)
         return rows[0].log_index if rows else None
 
-    def leaf_of_certificate(self, serial: str) -> int | None:
-        """Return where the leaf of a certificate's issue stands."""
-        rows = self._log_rows(select(tables.certificate.c.log_index).where(tables.certificate.c.serial == serial))
-        return rows[0].log_index if rows else None
-
     def _log_rows(self, clause: Select[Any]) -> list[Row[Any]]:
         with self._engine.connect() as connection:
             return list(connection.execute(clause).all())
