@@ -69,7 +69,7 @@ RULE, PARAM = "rule engineering/boot#", "param engineering/boot params."
         ("  exclude: {site: {in: [lab]}}\n", "", ("tightened", "policy engineering/boot", "exclude")),
         (
             "exclude: {site: {in: [lab]}}",
-            "exclude: {site: {in: [lab, plant-a]}}",
+            "exclude: {site: {in: [lab, depot]}}",
             ("loosened", "policy engineering/boot", "exclude"),
         ),
     ],

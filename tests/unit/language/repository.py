@@ -23,7 +23,7 @@ metadata: {name: north}
 spec:
   enforcement: enforce
   enrollment: {unknown: refuse}
-  sites: [plant-a, lab]
+  sites: [plant-a, lab, depot]
   zones: [line-1]
   models:
     gw-200: {vendor: vendor-acme, class: gateway, versionScheme: semver}

@@ -96,7 +96,8 @@ def test_facts_say_which_corim_endorsed_and_who_signed_it() -> None:
     until = datetime(2027, 1, 1, tzinfo=UTC)
     given = Given(files={"one.corim": states(measured(v1=cbor2.CBORTag(553, 5)), p4=corim.validity(until))})
     found = compare([("app", APP)], endorsements=values(given), now=NOW)
-    assert found.endorsement == {"corim_id": "acme.rim", "signer": "vendor-acme", "valid_until": until, "min_svn": 5}
+    said = {"corim_id": "acme.rim", "signer": "vendor-acme", "valid_until": until, "min_svn": 5}
+    assert found.endorsement == {"matched": True, **said}
 
 
 def test_an_endorsement_ends_with_its_corim() -> None:

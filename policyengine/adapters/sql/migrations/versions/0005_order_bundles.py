@@ -19,5 +19,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Bring the schema from 0005 to 0004."""
-    with op.batch_alter_table("bundle", schema=None) as batch_op:
+    with op.batch_alter_table("bundle", schema=None, recreate="never") as batch_op:
         batch_op.drop_column("height")
