@@ -50,6 +50,12 @@ COMMANDS: dict[str, Entry] = {
         module="test", attribute="test", summary="Run the policy tests that stand beside the policies.", panel=_WRITE
     ),
     "facts": Entry(module="facts", attribute="facts", summary="Print the facts that rules can read.", panel=_WRITE),
+    "schema": Entry(
+        module="schema",
+        attribute="schema",
+        summary="Print the JSON Schema of policy documents, for editors.",
+        panel=_WRITE,
+    ),
     "build": Entry(
         module="build", attribute="build", summary="Compile a policy repository into a bundle.", panel=_WRITE
     ),

@@ -113,6 +113,19 @@ def schema_of(kind: str) -> Mapping[str, Any]:
     return resolved
 
 
+def editor_schema() -> Mapping[str, Any]:
+    """Return one JSON Schema (2020-12) for documents of every kind, for editors: `kind` says which shape is meant."""
+    shapes = [{"if": {"properties": {"kind": {"const": kind}}}, "then": schema_of(kind)} for kind in KINDS]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A document of a policy repository",
+        "type": "object",
+        "required": ["apiVersion", "kind", "metadata"],
+        "properties": {"kind": {"enum": list(KINDS)}},
+        "allOf": shapes,
+    }
+
+
 @lru_cache(maxsize=len(KINDS))
 def _validator(kind: str) -> Any:
     return _Validator(schema_of(kind))
