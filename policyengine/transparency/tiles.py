@@ -43,11 +43,6 @@ def tile_path(tile: Tile) -> str:
     return f"tile/{tile.level}/{_number(tile.index)}{_partial(tile)}"
 
 
-def entries_path(tile: Tile) -> str:
-    """Return the path of the entry bundle behind a tile of level 0."""
-    return f"tile/entries/{_number(tile.index)}{_partial(tile)}"
-
-
 def parse_place(text: str) -> tuple[int, int] | None:
     """Return index and width that the part behind the level spells, as `x001/234.p/7`, in its one spelling; or None."""
     number, found, width_text = text.partition(".p/")
@@ -82,19 +77,6 @@ def nodes_from(hashes: Hashes) -> Nodes:
 def entry_bundle(entries: Sequence[bytes]) -> bytes:
     """Return `entries` with their lengths before them, 16 bits each, big-endian."""
     return b"".join(len(each).to_bytes(2, "big") + each for each in entries)
-
-
-def bundled_entries(bundle: bytes) -> tuple[bytes, ...]:
-    """Return the entries of a bundle; raises ProofError `log.bundle` when lengths do not add up."""
-    found, at = [], 0
-    while at < len(bundle):
-        length = int.from_bytes(bundle[at : at + 2], "big")
-        each = bundle[at + 2 : at + 2 + length]
-        if at + 2 > len(bundle) or len(each) != length:
-            raise ProofError("an entry bundle ends inside an entry", code="log.bundle")
-        found.append(each)
-        at += 2 + length
-    return tuple(found)
 
 
 def _number(index: int) -> str:

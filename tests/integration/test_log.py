@@ -23,7 +23,8 @@ from policyengine.transparency.errors import ProofError
 from policyengine.transparency.leaf import leaf_hash
 from policyengine.transparency.merkle import tree_hash
 from policyengine.transparency.monitor import prove_extension
-from policyengine.transparency.tiles import Tile, bundled_entries, parse_place
+from policyengine.transparency.tiles import Tile, parse_place
+from tests.support.log_entries import bundled_entries
 from tests.support.site import LOG_KEY, FakeClock, Site, next_nonce, open_site, ready_site
 
 KEY = LOG_KEY.verifier

@@ -6,15 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policyengine.transparency.errors import ProofError
-from policyengine.transparency.tiles import (
-    Tile,
-    bundled_entries,
-    entries_path,
-    entry_bundle,
-    parse_place,
-    tile_path,
-)
+from policyengine.transparency.tiles import Tile, entry_bundle, parse_place, tile_path
+from tests.support.log_entries import bundled_entries
 
 
 @pytest.mark.parametrize(
@@ -28,10 +21,6 @@ from policyengine.transparency.tiles import (
 )
 def test_paths_are_those_of_the_specification(tile: Tile, path: str) -> None:
     assert tile_path(tile) == path
-
-
-def test_entries_stand_beside_level_0() -> None:
-    assert entries_path(Tile(level=0, index=7, width=2)) == "tile/entries/007.p/2"
 
 
 @given(st.integers(0, 2**48), st.integers(1, 256))
@@ -87,10 +76,3 @@ def test_a_level_has_only_the_roots_of_full_tiles_below(tile: Tile, size: int, e
 @given(st.lists(st.binary(max_size=300), max_size=20))
 def test_bundled_entries_read_back(entries: list[bytes]) -> None:
     assert bundled_entries(entry_bundle(entries)) == tuple(entries)
-
-
-@pytest.mark.parametrize("bundle", [b"\x00", b"\x00\x02a", b"\x00\x01ab"])
-def test_a_bundle_that_ends_inside_an_entry_is_refused(bundle: bytes) -> None:
-    with pytest.raises(ProofError) as refused:
-        bundled_entries(bundle)
-    assert refused.value.code == "log.bundle"
