@@ -21,8 +21,8 @@ from api.wire import read_activation, read_challenge, read_checkin, read_renewal
 from policyengine.model.base64url import base64url
 from policyengine.model.times import format_timestamp
 from policyengine.services.catalogue import Services
+from policyengine.services.checkins.settling import Pending
 from policyengine.services.errors import UnauthenticatedError
-from policyengine.services.settling import Pending
 
 JSON = b"application/json"
 PEM_CHAIN = "application/pem-certificate-chain"  # RFC 8555 section 9.1

@@ -25,9 +25,9 @@ from api.problems import problem_of
 from pki.csr_attributes import csr_attributes
 from policyengine.model.times import format_timestamp
 from policyengine.services.catalogue import Services
+from policyengine.services.checkins.settling import Issued, Pending
 from policyengine.services.errors import InvalidRequestError, UnauthenticatedError
-from policyengine.services.est_identity import Credentials
-from policyengine.services.settling import Issued, Pending
+from policyengine.services.identification.est_identity import Credentials
 
 PREFIX = "/.well-known/est"
 PKCS10 = "application/pkcs10"

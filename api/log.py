@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 from api.auth import PublicRoute
 from policyengine.services.catalogue import Services
 from policyengine.services.errors import MissingError
-from policyengine.services.log import CHECKPOINT_EVERY
+from policyengine.services.history.log import CHECKPOINT_EVERY
 from policyengine.transparency.tiles import MAX_LEVEL, Tile, parse_place
 
 NOTE = "text/plain; charset=utf-8"

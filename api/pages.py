@@ -23,8 +23,8 @@ from api.rendering import TIERS, page
 from policyengine.model.decision import Tier
 from policyengine.model.ids import device_id, digest
 from policyengine.services.actors import Principal
+from policyengine.services.authoring.check_explanation import CheckExplanation, explain_check
 from policyengine.services.catalogue import Services
-from policyengine.services.check_explanation import CheckExplanation, explain_check
 from policyengine.services.errors import ForbiddenError, MissingError, UnauthenticatedError
 from policyengine.services.ports import DeviceFilter, PageRequest
 

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from api.errors import HttpError
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.malformed_codes import MEANINGS
-from policyengine.services.check_explanation import explain_check
+from policyengine.services.authoring.check_explanation import explain_check
 from policyengine.services.errors import (
     ConflictError,
     ForbiddenError,

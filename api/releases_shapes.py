@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from policyengine.model.base64url import base64url
 from policyengine.model.endorsements import Release
 from policyengine.model.times import format_timestamp
+from policyengine.services.publication.releases import Candidate
 from policyengine.services.records import Unmatched
-from policyengine.services.releases import Candidate
 
 
 class ReleaseOut(BaseModel):

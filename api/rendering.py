@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse
 
 from policyengine.model.decision import Tier
 from policyengine.model.times import format_timestamp
-from policyengine.services.explanation import undecided
+from policyengine.services.history.explanation import undecided
 
 TIERS = tuple(tier.name.lower() for tier in Tier)
 

@@ -18,8 +18,8 @@ from api.errors import UnsupportedContentTypeError
 from pki.ocsp_request import MAX_REQUEST_BYTES
 from pki.ocsp_response import Refusal
 from policyengine.services.catalogue import Services
+from policyengine.services.certification.revocation import Published
 from policyengine.services.errors import MissingError
-from policyengine.services.revocation import Published
 
 LIST = "application/pkix-crl"  # RFC 2585 section 4.2
 QUESTION, ANSWER = "application/ocsp-request", "application/ocsp-response"  # RFC 6960 appendix C

@@ -12,8 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from policyengine.model.decision import Tier
 from policyengine.model.times import format_timestamp
-from policyengine.services.devices import DeviceDetail
 from policyengine.services.records import Device, DeviceState
+from policyengine.services.registry.devices import DeviceDetail
 
 
 def _text(value: object) -> object:

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from policyengine.attestation.tpm.evidence import MAX_CHAIN
 from policyengine.model.ids import DeviceId, device_id
 from policyengine.model.strict_json import read_json
-from policyengine.services.activation import ActivationRequest
-from policyengine.services.checkin import CheckInRequest, EvidenceItem
+from policyengine.services.checkins.checkin import CheckInRequest, EvidenceItem
+from policyengine.services.checkins.renewals import RenewalRequest
 from policyengine.services.errors import InvalidRequestError
-from policyengine.services.identity import MAX_EVIDENCE
-from policyengine.services.renewals import RenewalRequest
+from policyengine.services.identification.activation import ActivationRequest
+from policyengine.services.identification.identity import MAX_EVIDENCE
 
 MAX_MEDIA_TYPE = 256  # type, subtype and one `eat_profile` URI
 

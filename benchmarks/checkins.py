@@ -23,7 +23,7 @@ import uvloop
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from policyengine.services.checkin import CheckInReply, CheckInRequest
+from policyengine.services.checkins.checkin import CheckInReply, CheckInRequest
 from policyengine.simulation import device as simulated
 from policyengine.simulation.device import SimulatedDevice
 from tests.support.site import Site, next_nonce, ready_site, request

@@ -47,8 +47,8 @@ from policyengine.attestation.verifier import BUILT_IN
 from policyengine.errors import PolicyEngineError
 from policyengine.language.bundle import decode
 from policyengine.services.actors import SYSTEM, PersonRole
-from policyengine.services.attestation_result import Audience
 from policyengine.services.catalogue import OtherIssuer, Outside, Services, assemble, recover
+from policyengine.services.checkins.attestation_result import Audience
 from policyengine.services.nonces import NonceKey
 from policyengine.settings import Settings
 

@@ -24,10 +24,10 @@ from api.shapes import (
 from api.strict import StrictRoute
 from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId, device_id
-from policyengine.services.devices import DeviceDetail, NewDevice
 from policyengine.services.errors import InvalidRequestError
 from policyengine.services.ports import DeviceFilter
 from policyengine.services.records import Lifecycle
+from policyengine.services.registry.devices import DeviceDetail, NewDevice
 
 router = APIRouter(prefix="/v1/devices", tags=["devices"], route_class=StrictRoute)
 

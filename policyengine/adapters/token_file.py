@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 
 from policyengine.model.times import format_timestamp
-from policyengine.services.batch_tokens import BatchToken
 from policyengine.services.errors import InvalidRequestError
+from policyengine.services.registry.batch_tokens import BatchToken
 
 COLUMNS = ("id", "serial", "token", "expires_at")
 

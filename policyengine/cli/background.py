@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from policyengine.errors import PolicyEngineError
-from policyengine.services.sweep import Sweep
+from policyengine.services.registry.sweep import Sweep
 
 SWEEP_SECONDS = 1.0  # how late a silent device's tier may follow the clock
 SWEEP_BATCH = 64  # decided in one go, some 30 ms, so that check-ins never wait long for the interpreter

@@ -49,8 +49,8 @@ def verify(
 
 def _demand_good(file: BundleFile, seen: BundleFile | None) -> None:
     """Raise what keeps the bundle from being put in force."""
-    from policyengine.services.bundle_order import Standing, demand_not_older
     from policyengine.services.policies import compiled
+    from policyengine.services.publication.bundle_order import Standing, demand_not_older
 
     compiled(file.bundle, digest=file.digest, commit=file.commit)
     if seen is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from policyengine.services.expressions import Answer
+    from policyengine.services.authoring.expressions import Answer
 
 MAX_LINE = 4 * 1024 * 1024  # bytes of one request, as for every JSON document
 MAX_SECONDS = 10.0  # for one request; the slowest of google/cel-spec's takes milliseconds
@@ -93,7 +93,7 @@ def _bounded(lines: BinaryIO) -> Iterator[bytes]:
 
 
 def _answered(line: bytes) -> Answer:
-    from policyengine.services.expressions import answer_line, refused_line
+    from policyengine.services.authoring.expressions import answer_line, refused_line
 
     if len(line) > MAX_LINE:
         return refused_line(b"", LongLineError(f"the line has more than {MAX_LINE} bytes"))

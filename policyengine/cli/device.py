@@ -93,7 +93,7 @@ def import_devices(
     """Bring the registry in line with a list: new devices are expected, known ones say what the list says."""
     from policyengine.cli.device_import import Progress, diff_document, diff_lines
     from policyengine.cli.exits import Exit
-    from policyengine.services.device_documents import MAX_FILE, read_device_table, read_devices
+    from policyengine.services.registry.device_documents import MAX_FILE, read_device_table, read_devices
 
     content = file.read_bytes()
     is_table = file.suffix.lower() == ".csv"
@@ -145,7 +145,7 @@ def tokens(
 ) -> None:
     """Make one-time tokens for the devices of a vendor's signed list, and expect those that are new."""
     from policyengine.adapters.token_file import TokenFile
-    from policyengine.services.serial_lists import MAX_LIST_BYTES
+    from policyengine.services.registry.serial_lists import MAX_LIST_BYTES
 
     with source.open("rb") as file:
         content = file.read(MAX_LIST_BYTES + 1)

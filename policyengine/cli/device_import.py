@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 
-from policyengine.services.registration import Changed, RegistryDiff
+from policyengine.services.registry.registration import Changed, RegistryDiff
 
 MAX_SHOWN = 20  # lines of each kind; a table of 200,000 is read with --output json
 

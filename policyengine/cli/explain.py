@@ -13,8 +13,8 @@ import typer
 from policyengine.cli.options import Output
 
 if TYPE_CHECKING:
-    from policyengine.services.check_explanation import CheckExplanation
-    from policyengine.services.rule_explanation import Application, RuleExplanation
+    from policyengine.services.authoring.check_explanation import CheckExplanation
+    from policyengine.services.authoring.rule_explanation import Application, RuleExplanation
 
 
 def explain(
@@ -34,7 +34,7 @@ def explain(
         typer.echo(_code(rule, output))
         return
     from policyengine.cli.compiled import compiled_bundle
-    from policyengine.services.rule_explanation import explain_rule
+    from policyengine.services.authoring.rule_explanation import explain_rule
 
     bundle, _ = compiled_bundle(policies)
     explanation = explain_rule(bundle, rule)
@@ -52,7 +52,7 @@ def _is_code(name: str) -> bool:
 def _code(code: str, output: Output) -> str:
     from policyengine.adapters.explanations import explanation_of
     from policyengine.language.codes import MEANINGS
-    from policyengine.services.check_explanation import explain_check, explained
+    from policyengine.services.authoring.check_explanation import explain_check, explained
 
     check = None if code in MEANINGS else explain_check(code)
     if check is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from policyengine.services.policy_coverage import PolicyCoverage, Unseen, percent
+from policyengine.services.authoring.policy_coverage import PolicyCoverage, Unseen, percent
 
 MAX_LINES = 40  # of what no device showed; the rest is counted, and JSON has all of it
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from policyengine.services.policy_mutation import PolicyMutation, Survivor, score
+from policyengine.services.authoring.policy_mutation import PolicyMutation, Survivor, score
 
 
 def as_lines(mutations: Sequence[PolicyMutation], untested: Iterable[str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from policyengine.model.decision import FactSeen
 from policyengine.model.times import format_timestamp
 from policyengine.reports import junit
 from policyengine.reports.junit import JunitCase, JunitSuite
-from policyengine.services.policy_tests import Case, Gap, PolicyTestReport
+from policyengine.services.authoring.policy_tests import Case, Gap, PolicyTestReport
 
 
 def as_table(report: PolicyTestReport) -> str:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from policyengine.language.compiler import Compilation
     from policyengine.language.source_places import SourcePlaces
-    from policyengine.services.policy_coverage import PolicyCoverage
-    from policyengine.services.policy_mutation import PolicyMutation
-    from policyengine.services.policy_tests import PolicyTestReport
+    from policyengine.services.authoring.policy_coverage import PolicyCoverage
+    from policyengine.services.authoring.policy_mutation import PolicyMutation
+    from policyengine.services.authoring.policy_tests import PolicyTestReport
 
 
 class ReportOutput(Enum):
@@ -46,9 +46,9 @@ def test(
     from policyengine.cli.compiled import compiled_files
     from policyengine.cli.exits import Exit
     from policyengine.language.source_places import SourcePlaces
-    from policyengine.services.policy_coverage import coverage_of, percent
-    from policyengine.services.policy_mutation import score
-    from policyengine.services.policy_tests import run_policy_tests
+    from policyengine.services.authoring.policy_coverage import coverage_of, percent
+    from policyengine.services.authoring.policy_mutation import score
+    from policyengine.services.authoring.policy_tests import run_policy_tests
 
     if min_score is not None and not mutate:
         raise typer.BadParameter("it needs --mutate", param_hint="--min-score")
@@ -77,7 +77,7 @@ def _shortfalls(name: str, reached: float, wanted: float | None) -> Iterator[str
 
 def _mutated(compilation: Compilation, places: SourcePlaces) -> list[PolicyMutation]:
     """Return what became of every policy's mutants; says on stderr which policy is done."""
-    from policyengine.services.policy_mutation import mutations_of
+    from policyengine.services.authoring.policy_mutation import mutations_of
 
     if compilation.bundle is None or compilation.digest is None:
         return []

@@ -13,34 +13,34 @@ from pki.ocsp_response import OcspSigner
 from pki.reservation import pem_of
 from policyengine.attestation.registry import Registry
 from policyengine.attestation.verifier import BUILT_IN
-from policyengine.services.activation import Activations
-from policyengine.services.appraisal import Appraiser
-from policyengine.services.attestation_result import Audience
-from policyengine.services.audit import Audit
-from policyengine.services.batch_tokens import BatchTokens
-from policyengine.services.certificates import Certificates
-from policyengine.services.challenge import Challenges
+from policyengine.services.certification.certificates import Certificates
+from policyengine.services.certification.issuing import Issuance
+from policyengine.services.certification.revocation import Answering, OcspResponder, RevocationLists
+from policyengine.services.certification.rollovers import Rollovers
 from policyengine.services.changes import AbortOrphans
-from policyengine.services.checkin import CheckIns, Equipment
-from policyengine.services.devices import Devices
-from policyengine.services.est import Est
+from policyengine.services.checkins.appraisal import Appraiser
+from policyengine.services.checkins.attestation_result import Audience
+from policyengine.services.checkins.challenge import Challenges
+from policyengine.services.checkins.checkin import CheckIns, Equipment
+from policyengine.services.checkins.est import Est
+from policyengine.services.checkins.judging import Memory
+from policyengine.services.checkins.redeciding import Redecider
+from policyengine.services.checkins.renewals import Renewals
+from policyengine.services.checkins.settling import Settlement
 from policyengine.services.health import HealthCheck
-from policyengine.services.issuing import Issuance
-from policyengine.services.judging import Memory
-from policyengine.services.log import TransparencyLog
+from policyengine.services.history.audit import Audit
+from policyengine.services.history.log import TransparencyLog
+from policyengine.services.identification.activation import Activations
 from policyengine.services.nonces import NonceKey
 from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import CertificateLedger, Clock, Entropy, LogKey, LogMemory, ResultSigner, Store
-from policyengine.services.publish import Bundles
-from policyengine.services.redeciding import Redecider
-from policyengine.services.registration import Registration
-from policyengine.services.releases import Releases
-from policyengine.services.renewals import Renewals
-from policyengine.services.revocation import Answering, OcspResponder, RevocationLists
-from policyengine.services.rollovers import Rollovers
-from policyengine.services.settling import Settlement
-from policyengine.services.succession import Succession
-from policyengine.services.sweep import Sweep
+from policyengine.services.publication.publish import Bundles
+from policyengine.services.publication.releases import Releases
+from policyengine.services.registry.batch_tokens import BatchTokens
+from policyengine.services.registry.devices import Devices
+from policyengine.services.registry.registration import Registration
+from policyengine.services.registry.succession import Succession
+from policyengine.services.registry.sweep import Sweep
 from policyengine.services.tokens import Tokens
 
 

@@ -68,7 +68,7 @@ class DeviceState:
 
     `version` counts writes and guards each one; `floor` is the issue time of the last spent nonce in microseconds.
     `facts_shared` names a content-addressed document; `facts_own` are the bytes of what only this device has.
-    `counters` are the highest values seen of facts that never go back (services/counters.py).
+    `counters` are the highest values seen of facts that never go back (services/checkins/counters.py).
     """
 
     device_id: DeviceId

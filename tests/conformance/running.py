@@ -15,7 +15,7 @@ from policyengine.decision.values import map_of
 from policyengine.language.cel.environment import ConditionError, PlainEnvironment
 from policyengine.language.cel.functions import Function as Declaration
 from policyengine.model.types import DYN
-from policyengine.services.expressions import answer_line
+from policyengine.services.authoring.expressions import answer_line
 
 _ROOT = Path(__file__).resolve().parents[2]
 

@@ -15,9 +15,9 @@ from api.auth import leaves
 from policyengine.errors import PolicyEngineError
 from policyengine.model.ids import Digest
 from policyengine.services.actors import SYSTEM, PersonRole, Principal
-from policyengine.services.devices import NewDevice
 from policyengine.services.errors import ForbiddenError, InvalidRequestError
 from policyengine.services.ports import PageRequest
+from policyengine.services.registry.devices import NewDevice
 from tests.support.site import Site, next_nonce, ready_site
 from tests.unit.api import fakes
 

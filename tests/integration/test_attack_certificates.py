@@ -12,8 +12,8 @@ import pytest
 from policyengine.model.decision import Tier
 from policyengine.services.actors import SYSTEM
 from policyengine.services.changes import Act, SetCertificateStatus, StatusChange
+from policyengine.services.checkins.judging import standing_of
 from policyengine.services.errors import ConflictError, RefusedError
-from policyengine.services.judging import standing_of
 from policyengine.services.records import CertificateRecord, CertificateStatus, DeviceView, Restriction
 from policyengine.simulation.device import SimulatedDevice
 from tests.support.site import Site, next_nonce, ready_site

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from pki.errors import PkiError
 from policyengine.model.decision import Tier
-from policyengine.services.issuing import Grant, Issuance
+from policyengine.services.certification.issuing import Grant, Issuance
 from policyengine.services.nonces import open_nonce
 from policyengine.simulation import device as simulated
 from tests.support.site import Site, next_nonce, put_in_force, ready_site, request

@@ -16,7 +16,7 @@ from policyengine.adapters.sql import migration
 from policyengine.adapters.sql.engine import open_engines
 from policyengine.services.actors import SYSTEM, PersonRole, Principal
 from policyengine.services.errors import MissingError
-from policyengine.services.log import ForkError
+from policyengine.services.history.log import ForkError
 from policyengine.transparency.checkpoint import Checkpoint, open_checkpoint
 from policyengine.transparency.disclosure import read_disclosure, verify_disclosure
 from policyengine.transparency.errors import ProofError

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from policyengine.services.actors import SYSTEM, PersonRole, Principal
-from policyengine.services.device_documents import read_device_table
-from policyengine.services.devices import NewDevice
 from policyengine.services.errors import ConflictError, ForbiddenError, InvalidRequestError
-from policyengine.services.registration import CHUNK, RegistryDiff
+from policyengine.services.registry.device_documents import read_device_table
+from policyengine.services.registry.devices import NewDevice
+from policyengine.services.registry.registration import CHUNK, RegistryDiff
 from tests.support.site import Site, next_nonce, ready_site
 
 

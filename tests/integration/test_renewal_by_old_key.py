@@ -16,10 +16,10 @@ from api.wire import read_renewal
 from pki.revocation import Reason
 from policyengine.model.times import parse_timestamp
 from policyengine.services.actors import SYSTEM
+from policyengine.services.checkins.settling import Issued, Pending
 from policyengine.services.errors import RefusedError
 from policyengine.services.ports import PageRequest
 from policyengine.services.records import CertificateRecord
-from policyengine.services.settling import Issued, Pending
 from policyengine.simulation.device import SimulatedDevice, certificate_request, new_key
 from policyengine.simulation.renewing import late_renewal
 from tests.support.site import FakeEntropy, Site, plain, ready_site

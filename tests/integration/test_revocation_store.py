@@ -22,8 +22,8 @@ from pki.reservation import Registrar
 from pki.revocation import Reason
 from policyengine.adapters.authority import StoredAuthority, open_authority
 from policyengine.services.actors import SYSTEM
+from policyengine.services.certification.revocation import LIST_REFRESH, Published, RevocationLists
 from policyengine.services.records import CertificateRecord
-from policyengine.services.revocation import LIST_REFRESH, Published, RevocationLists
 from tests.support.site import PASSPHRASE, Site, authority_directory, ready_site
 from tests.unit.pki.making import Chain
 

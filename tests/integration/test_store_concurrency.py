@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from policyengine.errors import PolicyEngineError
 from policyengine.services.actors import SYSTEM
-from policyengine.services.checkin import CheckInReply, CheckInRequest
+from policyengine.services.checkins.checkin import CheckInReply, CheckInRequest
 from policyengine.simulation import device as simulated
 from policyengine.simulation.device import SimulatedDevice
 from tests.support.site import Site, next_nonce, open_site, ready_site, request

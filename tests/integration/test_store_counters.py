@@ -10,7 +10,7 @@ import cbor2
 import pytest
 
 from policyengine.model.ids import device_id
-from policyengine.services.checkin import CheckInReply, CheckInRequest, EvidenceItem
+from policyengine.services.checkins.checkin import CheckInReply, CheckInRequest, EvidenceItem
 from policyengine.services.errors import RefusedError
 from policyengine.simulation.cose import cose_sign1
 from policyengine.simulation.device import SimulatedDevice

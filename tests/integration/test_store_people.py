@@ -13,7 +13,6 @@ from pki.revocation import Reason
 from policyengine.model.decision import Tier
 from policyengine.model.ids import device_id
 from policyengine.services.actors import SYSTEM, PersonRole, Principal
-from policyengine.services.devices import NewDevice
 from policyengine.services.errors import (
     ConflictError,
     ForbiddenError,
@@ -23,6 +22,7 @@ from policyengine.services.errors import (
 )
 from policyengine.services.ports import DeviceFilter, PageRequest
 from policyengine.services.records import CertificateStatus, Lifecycle
+from policyengine.services.registry.devices import NewDevice
 from policyengine.simulation.device import SimulatedDevice
 from tests.support.site import Site, announced, next_nonce, open_site, put_in_force, ready_site
 

@@ -15,7 +15,7 @@ from policyengine.services.actors import SYSTEM, PersonRole, Principal
 from policyengine.services.errors import ForbiddenError, RefusedError
 from policyengine.services.nonces import CHALLENGE_LIFETIME
 from policyengine.services.ports import PageRequest
-from policyengine.services.sweep import SPENT_KEPT
+from policyengine.services.registry.sweep import SPENT_KEPT
 from policyengine.simulation import device as simulated
 from policyengine.simulation.device import SimulatedDevice
 from tests.support.site import NONCE_KEY, Site, next_nonce, open_site, ready_site, request

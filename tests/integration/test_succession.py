@@ -13,8 +13,8 @@ import pytest
 from policyengine.errors import PolicyEngineError
 from policyengine.model.ids import DeviceId
 from policyengine.services.actors import SYSTEM, PersonRole, Principal
-from policyengine.services.enrolment_tokens import token_digest
 from policyengine.services.errors import ConflictError, ForbiddenError, InvalidRequestError
+from policyengine.services.identification.enrolment_tokens import token_digest
 from policyengine.services.ports import PageRequest
 from policyengine.services.records import CertificateRecord, CertificateStatus, Lifecycle
 from policyengine.simulation.device import SimulatedDevice, enrolment

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from policyengine.attestation.checks import Requirement
-from policyengine.services import check_explanation, counters
+from policyengine.services.authoring import check_explanation
+from policyengine.services.checkins import counters
 from tests.mutants.cases import CASES, NegativeCase
 from tests.mutants.removal import removed
 from tests.mutants.table import requirements, row

@@ -21,9 +21,9 @@ from policyengine.model.expression import facts_read
 from policyengine.model.facts import Facts, Provenance, Source
 from policyengine.model.ids import DeviceId, digest_of
 from policyengine.model.policy import Action, Bundle, Mode, Phase, Role, Rule
-from policyengine.services.policy_coverage import coverage_of
-from policyengine.services.policy_mutation import mutations_of, score
-from policyengine.services.policy_tests import run_policy_tests
+from policyengine.services.authoring.policy_coverage import coverage_of
+from policyengine.services.authoring.policy_mutation import mutations_of, score
+from policyengine.services.authoring.policy_tests import run_policy_tests
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 

@@ -20,8 +20,8 @@ from policyengine.attestation.anchors import thumbprint
 from policyengine.attestation.dice.appraisal import MEDIA_TYPE as DICE_TYPE
 from policyengine.attestation.tpm.appraisal import MEDIA_TYPE as TPM_TYPE
 from policyengine.model.base64url import base64url
-from policyengine.services.activation import ActivationRequest
 from policyengine.services.actors import SYSTEM
+from policyengine.services.identification.activation import ActivationRequest
 from policyengine.simulation import dice, tpm, tpm_log
 from policyengine.simulation.device import PSA_TYPE
 from policyengine.simulation.eat import coswid_evidence, eat_claims, make_cwt

@@ -18,7 +18,7 @@ from policyengine.language.compiler import compile_tree
 from policyengine.model.base64url import base64url
 from policyengine.model.challenge import bound_nonce
 from policyengine.services.actors import SYSTEM
-from policyengine.services.devices import NewDevice
+from policyengine.services.registry.devices import NewDevice
 from policyengine.simulation import tpm_log
 from tests.parity.presented import FOUR, RELEASED, SVN, VERSION, Firmware, Presented, dice_layers, measured_boot
 from tests.support.site import START, Site, open_site, request

@@ -27,11 +27,11 @@ from policyengine.adapters.trust_bundle import make_trust_bundle
 from policyengine.language.bundle import BundleFile, encode_file
 from policyengine.language.compiler import Compilation, compile_tree
 from policyengine.services.actors import SYSTEM
-from policyengine.services.attestation_result import Audience
 from policyengine.services.catalogue import OtherIssuer, Outside, Services, assemble
-from policyengine.services.checkin import CheckInReply, CheckInRequest, EvidenceItem
-from policyengine.services.devices import NewDevice
+from policyengine.services.checkins.attestation_result import Audience
+from policyengine.services.checkins.checkin import CheckInReply, CheckInRequest, EvidenceItem
 from policyengine.services.nonces import NonceKey
+from policyengine.services.registry.devices import NewDevice
 from policyengine.simulation import device as simulated
 from policyengine.simulation.device import SimulatedDevice
 from policyengine.simulation.fleet import found_vendor, manufacture

@@ -21,11 +21,11 @@ from policyengine.adapters.sql.statements import (
     update_row,
 )
 from policyengine.model.canonical import canonical
+from policyengine.services.certification.revocation import entry_reason
 from policyengine.services.changes import Act, Document, StatusChange
 from policyengine.services.errors import UnavailableError
 from policyengine.services.moments import micros
 from policyengine.services.records import CertificateRecord, CertificateStatus
-from policyengine.services.revocation import entry_reason
 from policyengine.transparency.leaf import make_leaf
 from policyengine.transparency.merkle import TILE_HEIGHT, grown, tree_hash
 

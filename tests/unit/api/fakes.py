@@ -19,14 +19,14 @@ from policyengine.model.decision import Tier
 from policyengine.model.endorsements import Endorser, ReferenceComponent, Release
 from policyengine.model.ids import DeviceId, Digest, PartyName
 from policyengine.model.policy import Phase
-from policyengine.services.activation import ActivationRequest, Activations, WrappedSecret
 from policyengine.services.actors import PersonRole, Principal
-from policyengine.services.audit import Audit, ControlStatus, Explanation
 from policyengine.services.catalogue import Services
-from policyengine.services.certificates import Certificates
-from policyengine.services.challenge import Challenge, Challenges
-from policyengine.services.checkin import CheckInReply, CheckInRequest, CheckIns
-from policyengine.services.devices import DeviceDetail, Devices, IssuedToken, NewDevice
+from policyengine.services.certification.certificates import Certificates
+from policyengine.services.certification.revocation import Published
+from policyengine.services.checkins.challenge import Challenge, Challenges
+from policyengine.services.checkins.checkin import CheckInReply, CheckInRequest, CheckIns
+from policyengine.services.checkins.renewals import RenewalRequest
+from policyengine.services.checkins.settling import Issued
 from policyengine.services.errors import (
     ConflictError,
     InvalidRequestError,
@@ -34,10 +34,12 @@ from policyengine.services.errors import (
     RefusedError,
     UnauthenticatedError,
 )
-from policyengine.services.est_identity import Credentials
 from policyengine.services.health import Health, HealthCheck
+from policyengine.services.history.audit import Audit, ControlStatus, Explanation
+from policyengine.services.identification.activation import ActivationRequest, Activations, WrappedSecret
+from policyengine.services.identification.est_identity import Credentials
 from policyengine.services.ports import DeviceFilter, PageRequest
-from policyengine.services.publish import Bundles
+from policyengine.services.publication.publish import Bundles
 from policyengine.services.records import (
     Activation,
     ApiToken,
@@ -55,9 +57,7 @@ from policyengine.services.records import (
     TimelineEntry,
     Unmatched,
 )
-from policyengine.services.renewals import RenewalRequest
-from policyengine.services.revocation import Published
-from policyengine.services.settling import Issued
+from policyengine.services.registry.devices import DeviceDetail, Devices, IssuedToken, NewDevice
 from policyengine.services.tokens import NewToken, Tokens
 from policyengine.simulation.fleet import found_vendor
 from policyengine.transparency.tiles import Tile

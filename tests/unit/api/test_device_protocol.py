@@ -14,10 +14,10 @@ from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.malformed_codes import MEANINGS
 from policyengine.errors import PolicyEngineError
 from policyengine.model.base64url import base64url
-from policyengine.services.activation import ActivationRequest
 from policyengine.services.catalogue import Services
+from policyengine.services.checkins.settling import Pending
 from policyengine.services.errors import ConflictError, InvalidRequestError, RefusedError, UnavailableError
-from policyengine.services.settling import Pending
+from policyengine.services.identification.activation import ActivationRequest
 from tests.unit.api import fakes
 
 BODY = {"nonce": "AAAA", "evidence": [{"type": "application/eat+cwt", "value": "AAAB"}]}

@@ -7,7 +7,7 @@ import base64
 import pytest
 from cryptography.hazmat.primitives.serialization import pkcs7
 
-from policyengine.services.settling import Pending
+from policyengine.services.checkins.settling import Pending
 from tests.unit.api import fakes
 
 CSR = bytes(range(200))

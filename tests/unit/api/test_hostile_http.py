@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from policyengine.services.catalogue import Services
-from policyengine.services.checkin import CheckInReply, CheckInRequest
+from policyengine.services.checkins.checkin import CheckInReply, CheckInRequest
 from tests.unit.api import fakes
 from tests.unit.api.test_device_protocol import BODY
 

@@ -14,7 +14,7 @@ from policyengine.attestation.eat import claims as eat_claims
 from policyengine.attestation.eat import result_claims as ear_claims
 from policyengine.attestation.eat import submods as eat_submods
 from policyengine.attestation.psa import claims as psa_claims
-from policyengine.services import counters
+from policyengine.services.checkins import counters
 
 PAGES: dict[str, tuple[ModuleType, ...]] = {
     "evidence.md": (cose, cose_mac0, psa_claims, pop, counters),

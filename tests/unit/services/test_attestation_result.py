@@ -17,7 +17,7 @@ from policyengine.model.decision import Decision, Tier
 from policyengine.model.facts import Facts
 from policyengine.model.ids import DeviceId, digest_of
 from policyengine.model.policy import Phase
-from policyengine.services.attestation_result import Audience, claims
+from policyengine.services.checkins.attestation_result import Audience, claims
 from tests.unit.attestation import psa_device
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

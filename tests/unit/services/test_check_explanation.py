@@ -12,8 +12,8 @@ from policyengine.attestation.documents import malformed_document
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.malformed_codes import MEANINGS
 from policyengine.cli.main import app
-from policyengine.services import refusal_codes
-from policyengine.services.check_explanation import explain_check, explained, requirements
+from policyengine.services.authoring.check_explanation import explain_check, explained, requirements
+from policyengine.services.checkins import refusal_codes
 from tests.mutants.table import requirements as known
 
 ROOT = Path(__file__).parents[3]
@@ -51,9 +51,11 @@ def test_the_page_for_devices_lists_every_code_of_a_refusal_with_its_meaning() -
 def test_every_code_that_a_check_in_is_refused_with_is_explained() -> None:
     """Read from the source of identities and nonces, so that a new one cannot be forgotten."""
     named = re.compile(r"\"((?:binding|enrolment|identity|nonce)\.[a-z-]+)\"")
-    names = ("claimants", "enrolment_tokens", "identity", "nonces", "tpm_identity")
-    sources = [(ROOT / "policyengine" / "services" / f"{name}.py").read_text() for name in names]
-    assert {code for source in sources for code in named.findall(source)} <= refusal_codes.MEANINGS.keys()
+    services = ROOT / "policyengine" / "services"
+    sources = [services / "nonces.py", *(services / "identification").glob("*.py")]
+    codes = {code for source in sources for code in named.findall(source.read_text())}
+    assert "enrolment.token" in codes
+    assert codes <= refusal_codes.MEANINGS.keys()
 
 
 def test_a_check_that_no_format_has_is_not_explained() -> None:

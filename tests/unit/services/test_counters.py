@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policyengine.services.counters import counted
+from policyengine.services.checkins.counters import counted
 from policyengine.services.errors import RefusedError
 from policyengine.simulation import tpm
 from tests.unit.attestation.tpm_device import AK, NONCE, VALUES, appraised, parts

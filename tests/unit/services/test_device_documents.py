@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from policyengine.services.device_documents import read_devices
 from policyengine.services.errors import InvalidRequestError
+from policyengine.services.registry.device_documents import read_devices
 
 DEVICE = {"id": "gw-1", "vendor": "vendor-acme", "model": "gw-200", "serial": "AC-00000001"}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from policyengine.decision.documents import decision_document
 from policyengine.model.expression import Node
-from policyengine.services.explanation import MAX_SHOWN, Explanation, explain
+from policyengine.services.history.explanation import MAX_SHOWN, Explanation, explain
 from tests.support import ir
 from tests.support.bundles import binding, bundle, decide, facts, policy, program, rule, seen
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from policyengine.language.source_places import SourcePlaces
-from policyengine.services.policy_coverage import PolicyCoverage, coverage_of, percent
+from policyengine.services.authoring.policy_coverage import PolicyCoverage, coverage_of, percent
 from tests.unit.language.repository import base, compiled
 
 POLICY = """\

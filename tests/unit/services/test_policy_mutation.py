@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from policyengine.language.source_places import SourcePlaces
-from policyengine.services import policy_mutation
-from policyengine.services.policy_mutation import PolicyMutation, mutations_of, score
+from policyengine.services.authoring import policy_mutation
+from policyengine.services.authoring.policy_mutation import PolicyMutation, mutations_of, score
 from tests.unit.language.repository import base, compiled
 
 SMALL = """\

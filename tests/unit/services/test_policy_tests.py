@@ -11,7 +11,7 @@ import pytest
 from policyengine.language.compiler import compile_tree
 from policyengine.language.diagnostics import Level
 from policyengine.model.decision import Outcome
-from policyengine.services.policy_tests import PolicyTestReport, run_policy_tests
+from policyengine.services.authoring.policy_tests import PolicyTestReport, run_policy_tests
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from policyengine.services.checkins.refusals import MAX_DETAIL, security_event
 from policyengine.services.errors import RefusedError
-from policyengine.services.refusals import MAX_DETAIL, security_event
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 

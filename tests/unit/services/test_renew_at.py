@@ -12,7 +12,7 @@ from policyengine.adapters.simulated_fleet import _Wire
 from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId, Digest
 from policyengine.model.times import format_timestamp
-from policyengine.services.issuing import renew_at
+from policyengine.services.certification.issuing import renew_at
 from policyengine.services.records import CertificateRecord, CertificateStatus
 from tests.unit.pki.making import profile
 

@@ -1,0 +1,1 @@
+"""Policies on a workstation: tested, covered, mutated, explained."""

@@ -1,0 +1,1 @@
+"""Certificates: issued after a decision, listed, revoked, rolled over."""

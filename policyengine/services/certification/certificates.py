@@ -1,0 +1,131 @@
+"""Certificates for people: reading the lineage, revoking, holding, releasing; and recognising a device by its own."""
+
+from __future__ import annotations
+
+import re
+
+from pki.certificates import load_certificate
+from pki.revocation import Reason
+from policyengine.model.ids import DeviceId
+from policyengine.services.actors import Principal, Right, demand
+from policyengine.services.certification.issuing import HELD_BY_TIER, issues
+from policyengine.services.changes import SALT_SIZE, Act, SetCertificateStatus, StatusChange
+from policyengine.services.errors import ConflictError, MissingError, RefusedError
+from policyengine.services.policies import PolicyShelf
+from policyengine.services.ports import Clock, Entropy, PageRequest, Store
+from policyengine.services.records import CertificateRecord, CertificateStatus, DeviceView, Lifecycle, Page
+
+MAX_REASON = 200
+_SERIAL = re.compile(r"[0-9a-f]{1,40}")
+
+
+class Certificates:
+    """What our CA issued and what became of it."""
+
+    def __init__(self, store: Store, clock: Clock, entropy: Entropy, *, shelf: PolicyShelf) -> None:
+        self._store = store
+        self._clock = clock
+        self._entropy = entropy
+        self._shelf = shelf
+
+    def list(
+        self,
+        viewer: Principal,
+        page: PageRequest,
+        *,
+        device_id: DeviceId | None = None,
+        status: CertificateStatus | None = None,
+    ) -> Page[CertificateRecord]:
+        """Return certificates, newest first."""
+        return self._store.certificates(page, device_id=device_id, status=status, models=viewer.models)
+
+    def show(self, viewer: Principal, serial: str) -> CertificateRecord:
+        """Return one certificate by serial number (hex). Raises MissingError."""
+        record = self._store.certificate(serial) if _SERIAL.fullmatch(serial) else None
+        view = None if record is None else self._store.view(record.device_id)
+        hidden = viewer.models is not None and (view is None or view.device.model not in viewer.models)
+        if record is None or hidden:
+            raise MissingError("no certificate has that serial number", code="certificate.missing")
+        return record
+
+    def revoke(self, actor: Principal, serial: str, *, reason: Reason) -> None:
+        """Revoke for good. Raises MissingError, ConflictError when it is revoked already."""
+        demand(actor, Right.REVOKE)
+        record = self.show(actor, serial)
+        if record.status is CertificateStatus.REVOKED:
+            raise ConflictError("the certificate is revoked already", code="certificate.revoked")
+        self._set(actor, record, CertificateStatus.REVOKED, reason.value)
+
+    def hold(self, actor: Principal, serial: str, *, reason: str) -> None:
+        """Put on hold until a person releases it. Raises MissingError, ConflictError unless it is good."""
+        demand(actor, Right.CERTIFY)
+        record = self.show(actor, serial)
+        if record.status is not CertificateStatus.GOOD:
+            raise ConflictError("the certificate is not good", code="certificate.status")
+        self._set(actor, record, CertificateStatus.HOLD, f"person: {reason[:MAX_REASON]}")
+
+    def release(self, actor: Principal, serial: str, *, reason: str) -> None:
+        """Take from a person's hold; where the device's tier holds none, the tier's hold takes its place.
+
+        Raises MissingError, ConflictError; a tier's hold ends with the tier.
+        """
+        demand(actor, Right.CERTIFY)
+        record = self.show(actor, serial)
+        if record.status is not CertificateStatus.HOLD:
+            raise ConflictError("the certificate is not on hold", code="certificate.status")
+        if record.status_reason == HELD_BY_TIER:
+            raise ConflictError("the device's tier holds the certificate", code="certificate.held-by-tier")
+        view = self._store.view(record.device_id)
+        if view is not None and self._is_admitted(view):
+            self._set(actor, record, CertificateStatus.GOOD, f"person: {reason[:MAX_REASON]}")
+        else:
+            self._set(actor, record, CertificateStatus.HOLD, HELD_BY_TIER)
+
+    def identify(self, certificate: bytes) -> DeviceId:
+        """Return the device whose good certificate (DER) this is, as the store says now.
+
+        Raises RefusedError for a foreign, unknown, held, revoked or expired certificate, for a retired device, and for
+        one whose tier holds certificates: an earlier one of its lineage is no way around.
+        """
+        serial = f"{load_certificate(certificate).serial_number:x}"
+        record = self._store.certificate(serial)
+        if record is None or record.certificate != certificate:
+            raise _refused("the certificate is not one of ours", "certificate.foreign")
+        if record.status is not CertificateStatus.GOOD:
+            raise _refused(f"the certificate is {record.status.value}", "certificate.status")
+        if not record.not_before <= self._clock.now() < record.not_after:
+            raise _refused("the certificate is not valid now", "certificate.expired")
+        view = self._store.view(record.device_id)
+        if view is None or view.device.lifecycle is not Lifecycle.OPERATIONAL:
+            raise _refused("the device is not in service", "device.retired")
+        if not self._is_admitted(view):
+            raise _refused("the device's tier holds its certificates", "device.tier")
+        return record.device_id
+
+    def _is_admitted(self, view: DeviceView) -> bool:
+        profile = self._shelf.active().policies.profiles.get(view.device.model)
+        return view.state is not None and issues(profile, view.state.tier)
+
+    def _set(self, actor: Principal, record: CertificateRecord, status: CertificateStatus, reason: str) -> None:
+        now = self._clock.now()
+        change = StatusChange(
+            issuer=record.issuer,
+            serial=record.serial,
+            expected=record.status,
+            status=status,
+            reason=reason,
+            at=now,
+        )
+        act = Act(
+            actor=actor.name,
+            at=now,
+            action=f"certificate.{status.value}",
+            subject=record.device_id,
+            detail={"serial": record.serial, "reason": reason},
+            salt=self._entropy.draw(SALT_SIZE),
+        )
+        self._store.apply(SetCertificateStatus(change=change, act=act))
+
+
+def _refused(message: str, check: str) -> RefusedError:
+    return RefusedError(message, code=check, check=check)

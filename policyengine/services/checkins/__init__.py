@@ -1,0 +1,1 @@
+"""Check-ins: evidence appraised, facts gathered, a decision made and its reply."""

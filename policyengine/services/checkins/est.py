@@ -1,0 +1,241 @@
+"""EST (RFC 7030, RFC 8951): certificates for unmodified standard clients, by the same decision as at a check-in.
+
+1. The request proves possession of its key.
+2. TLS or a one-time token proves who asks (est_identity.py).
+3. The policies decide, from the evidence of the last check-in where there was one, and from what is known now.
+4. If the tier holds certificates, one is reserved (committed) and signed, then committed together with its decision.
+5. If it does not because something is unknown, the client is told to come back: evidence comes by a check-in.
+
+The key that attested and the key in the request are linked by the TLS connection: the identity pinned to the former
+asks, over a channel it authenticated, for a certificate of the latter (docs/adr/0013-est.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from cryptography import x509
+
+from pki.certificates import alternative_names, load_certificate, name_text
+from pki.profile import Profile
+from pki.request import ProvenRequest, parse_request
+from policyengine.errors import quoted
+from policyengine.model.policy import Phase
+from policyengine.services.certification.issuing import Issuance
+from policyengine.services.changes import SALT_SIZE, Enrolment, RecordDecision
+from policyengine.services.checkins.admission import WAITS_FOR_A_PERSON, pending_device
+from policyengine.services.checkins.gathering import Context, gather_identified
+from policyengine.services.checkins.judging import Standing, judge, record_of, standing_of, state_after
+from policyengine.services.checkins.redeciding import Redecider
+from policyengine.services.checkins.refusals import security_event
+from policyengine.services.checkins.settling import Decided, Issued, Pending, Settlement
+from policyengine.services.errors import ConflictError, MissingError, RefusedError, UnavailableError
+from policyengine.services.identification.claimants import Claimant, UnannouncedError
+from policyengine.services.identification.est_identity import Credentials, newcomer, renewer
+from policyengine.services.policies import ActivePolicies, PolicyShelf
+from policyengine.services.ports import Clock, Entropy, Store
+from policyengine.services.records import DeviceView, Lifecycle
+
+MAX_ATTEMPTS = 5  # times a request is decided again because its device changed meanwhile
+APPROVAL_SECONDS = 600  # a person has to act; asking every minute would only fill the log
+
+_MOVED = frozenset({"state.moved", "enrolment.token-spent"})
+
+Identify = Callable[[ProvenRequest, Credentials, ActivePolicies, datetime], Claimant]
+
+
+class Est:
+    """Enrolment and re-enrolment over EST."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        entropy: Entropy,
+        *,
+        shelf: PolicyShelf,
+        redecider: Redecider,
+        issuance: Issuance,
+        trust: tuple[bytes, ...],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._entropy = entropy
+        self._shelf = shelf
+        self._redecider = redecider
+        self._issuance = issuance
+        self._settlement = Settlement(store, issuance)
+        self.chain = trust  # the CAs a client must know, DER: issuing CA and root first (RFC 7030 section 4.1)
+
+    async def enrol(self, csr: bytes, given: Credentials, *, label: str | None) -> Issued | Pending:
+        """Return the certificate that `csr` (DER) asks for, or that it is too early (RFC 7030 section 4.2.1).
+
+        Raises RequestError, KeyRefusedError, UnauthenticatedError, RefusedError, ConflictError, MissingError for a
+        label that is not the device's profile, UnavailableError.
+        """
+        asked = parse_request(csr)
+        return await self._answered(asked, given, label, self._as_newcomer)
+
+    async def reenrol(self, csr: bytes, given: Credentials, *, label: str | None) -> Issued | Pending:
+        """Return the renewal of the certificate shown in TLS (RFC 7030 section 4.2.2).
+
+        Raises as `enrol`; RefusedError `est.names` when subject or alternative names differ from the certificate's.
+        """
+        asked = parse_request(csr)
+        return await self._answered(asked, given, label, self._as_renewer)
+
+    def labelled(self, label: str) -> Profile:
+        """Return the certificate profile that `label` names; raises MissingError."""
+        profiles = self._shelf.active().policies.profiles.values()
+        found = next((profile for profile in profiles if profile.name == label), None)
+        if found is None:
+            raise _no_label(label)
+        return found
+
+    def profile_of(self, given: Credentials) -> Profile | None:
+        """Return the profile of the device in TLS; None when no certificate of ours says which device that is."""
+        if not given.certificates:
+            return None
+        record = self._store.certificate(f"{load_certificate(given.certificates[0]).serial_number:x}")
+        view = None if record is None else self._store.view(record.device_id)
+        return None if view is None else self._shelf.active().policies.profiles.get(view.device.model)
+
+    def _as_newcomer(self, asked: ProvenRequest, given: Credentials, active: ActivePolicies, now: datetime) -> Claimant:
+        return newcomer(asked, given, policies=active.policies, store=self._store, now=now)
+
+    def _as_renewer(self, asked: ProvenRequest, given: Credentials, _active: ActivePolicies, now: datetime) -> Claimant:
+        claimant, current = renewer(given, store=self._store, now=now)
+        _demand_same_names(asked, load_certificate(current.certificate))
+        return claimant
+
+    async def _answered(
+        self, asked: ProvenRequest, given: Credentials, label: str | None, identify: Identify
+    ) -> Issued | Pending:
+        try:
+            return await self._attempts(asked, given, label, identify)
+        except UnannouncedError as stranger:
+            await self._keep_stranger(stranger)
+            return _WAITS
+        except (RefusedError, ConflictError) as refusal:
+            if refusal.code == WAITS_FOR_A_PERSON:
+                return _WAITS
+            event = security_event(refusal, device_id=None, now=self._clock.now(), salt=self._entropy.draw(SALT_SIZE))
+            await self._store.submit(event)
+            raise
+
+    async def _attempts(
+        self, asked: ProvenRequest, given: Credentials, label: str | None, identify: Identify
+    ) -> Issued | Pending:
+        for _ in range(MAX_ATTEMPTS):
+            now, active = self._clock.now(), self._shelf.active()
+            claimant = identify(asked, given, active, now)
+            _demand_label(label, active, claimant.view)
+            try:
+                return await self._settlement.settle(asked, self._decided(asked, claimant, active, now))
+            except ConflictError as conflict:
+                if conflict.code not in _MOVED:
+                    raise
+        raise UnavailableError("the device is changing too fast", code="state.contended", retry_after=1)
+
+    def _decided(self, asked: ProvenRequest, claimant: Claimant, active: ActivePolicies, now: datetime) -> Decided:
+        view = claimant.view
+        if view.state is None:
+            return self._first(asked, claimant, active, now)
+        again = self._redecider.decide(view, view.state, now=now, request=asked)
+        standing = standing_of(view.state)
+        return Decided(
+            view=view,
+            active=again.active,
+            judged=again.judged,
+            tier=again.tier,
+            now=now,
+            record=lambda certificate: self._redecider.change(again, standing, certificate=certificate),
+        )
+
+    def _first(self, asked: ProvenRequest, claimant: Claimant, active: ActivePolicies, now: datetime) -> Decided:
+        view = claimant.view
+        key_reuse = self._store.key_reuse(claimant.thumbprint, beside=view.device.id)
+        context = Context(
+            view=view,
+            identity_kind=claimant.kind,
+            key_reuse=key_reuse + 1,
+            last_seen=now,
+            bundle=active.policies.bundle,
+            ca=self._issuance.facts,
+            now=now,
+        )
+        facts = gather_identified(claimant, context, asked)
+        judged = judge(active.policies, facts, prior=None, now=now, phase=Phase.ENROLL)
+        enrolment = Enrolment(
+            device=replace(view.device, lifecycle=Lifecycle.OPERATIONAL, enrolled_at=now, updated_at=now),
+            token_hash=claimant.token_hash,
+            key_reuse=key_reuse,
+        )
+        return Decided(
+            view=view,
+            active=active,
+            judged=judged,
+            tier=judged.decision.tier,
+            now=now,
+            record=lambda certificate: RecordDecision(
+                state=state_after(judged, _standing(claimant, now), generation=active.generation),
+                expected_version=None,
+                spends_nonce=False,
+                decision=record_of(judged, device_id=view.device.id),
+                verdicts=judged.verdicts(),
+                documents=judged.documents,
+                salt=self._entropy.draw(SALT_SIZE),
+                enrolment=enrolment,
+                certificate=certificate,
+                recheck_peers=key_reuse > 0,
+            ),
+        )
+
+    async def _keep_stranger(self, stranger: UnannouncedError) -> None:
+        now, salt = self._clock.now(), self._entropy.draw(SALT_SIZE)
+        change = pending_device(stranger, self._shelf.active().policies.bundle, now=now, salt=salt)
+        if change is None:
+            await self._store.submit(security_event(stranger, device_id=None, now=now, salt=salt))
+            raise stranger
+        await self._store.submit(change)
+
+
+_WAITS = Pending(retry_after=APPROVAL_SECONDS, missing=(WAITS_FOR_A_PERSON,))
+
+
+def _standing(claimant: Claimant, now: datetime) -> Standing:
+    return Standing(
+        device_id=claimant.view.device.id,
+        version=0,
+        floor=0,
+        key_spki=claimant.spki,
+        key_thumbprint=claimant.thumbprint,
+        identity_kind=claimant.kind,
+        anchor=claimant.anchor,
+        last_seen=now,
+        restriction=None,
+        request_digest=None,
+        reply=None,
+    )
+
+
+def _demand_label(label: str | None, active: ActivePolicies, view: DeviceView) -> None:
+    profile = active.policies.profiles.get(view.device.model)
+    if label is not None and (profile is None or profile.name != label):
+        raise _no_label(label)
+
+
+def _demand_same_names(asked: ProvenRequest, current: x509.Certificate) -> None:
+    """RFC 7030 section 4.2.2: subject and alternative names are those of the certificate that is renewed."""
+    if asked.subject != name_text(current.subject) or set(asked.san) != set(alternative_names(current.extensions)):
+        raise RefusedError(
+            "subject or alternative names are not those of the certificate that is to be renewed",
+            code="est.names",
+            check="est.names",
+        )
+
+
+def _no_label(label: str) -> MissingError:
+    return MissingError(f"no profile is called {quoted(label)}, or it is not this device's", code="est.label")

@@ -1,0 +1,119 @@
+"""Deciding a device again without a check-in: from what it said last and what is known now, by the same pure call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pki.profile import Profile
+from pki.request import ProvenRequest
+from policyengine.model.decision import Tier
+from policyengine.services.certification.issuing import status_after
+from policyengine.services.changes import SALT_SIZE, Act, RecordDecision
+from policyengine.services.checkins.appraisal import phase_after
+from policyengine.services.checkins.gathering import Context, gather_again, with_request
+from policyengine.services.checkins.judging import (
+    Judged,
+    Memory,
+    Standing,
+    effective_tier,
+    has_changed,
+    judge,
+    record_of,
+    standing_of,
+    state_after,
+)
+from policyengine.services.policies import ActivePolicies, PolicyShelf
+from policyengine.services.ports import CheckInReads, Entropy
+from policyengine.services.records import CertificateRecord, DeviceState, DeviceView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redecided:
+    """A new decision on a device, not recorded yet."""
+
+    view: DeviceView
+    state: DeviceState
+    active: ActivePolicies
+    judged: Judged
+    now: datetime
+
+    @property
+    def tier(self) -> Tier:
+        """The tier that takes effect."""
+        return effective_tier(self.judged.decision, self.state.restriction)
+
+    @property
+    def profile(self) -> Profile | None:
+        """The certificate profile of the device's model."""
+        return self.active.policies.profiles.get(self.view.device.model)
+
+
+class Redecider:
+    """Decides again, and says what is to be recorded of it."""
+
+    def __init__(
+        self, reads: CheckInReads, entropy: Entropy, shelf: PolicyShelf, memory: Memory, ca_facts: Mapping[str, object]
+    ) -> None:
+        self._reads = reads
+        self._entropy = entropy
+        self._shelf = shelf
+        self._memory = memory
+        self._ca_facts = ca_facts
+
+    def again(self, view: DeviceView, state: DeviceState, *, now: datetime) -> RecordDecision:
+        """Return the change that records the new decision on a device whose time has come."""
+        return self.change(self.decide(view, state, now=now), standing_of(state))
+
+    def under(self, view: DeviceView, state: DeviceState, standing: Standing, act: Act) -> RecordDecision:
+        """Return the change that records a person's act together with the decision it leads to."""
+        return self.change(self.decide(view, state, now=act.at), standing, act=act)
+
+    def decide(
+        self, view: DeviceView, state: DeviceState, *, now: datetime, request: ProvenRequest | None = None
+    ) -> Redecided:
+        """Return the decision on what the device said last, what is known now, and the certificate it asks for."""
+        active = self._shelf.active(at_least=state.generation)
+        last = self._memory.facts(state.facts_shared, state.facts_own, policies=self._shelf.by_digest(state.bundle))
+        known = gather_again(last, self._context(view, state, active, now))
+        facts = known if request is None else with_request(known, request, now=now)
+        prior = self._memory.prior(state.prior)
+        judged = judge(active.policies, facts, prior=prior, now=now, phase=phase_after(state))
+        return Redecided(view=view, state=state, active=active, judged=judged, now=now)
+
+    def change(
+        self,
+        decided: Redecided,
+        standing: Standing,
+        *,
+        act: Act | None = None,
+        certificate: CertificateRecord | None = None,
+    ) -> RecordDecision:
+        """Return what records `decided`, with the act that led to it or the certificate it allowed."""
+        state, judged = decided.state, decided.judged
+        after = state_after(judged, standing, generation=decided.active.generation)
+        changed = certificate is not None or has_changed(judged, state, tier=after.tier)
+        return RecordDecision(
+            state=after,
+            expected_version=state.version,
+            spends_nonce=False,
+            decision=record_of(judged, device_id=state.device_id) if changed else None,
+            verdicts=None if state.verdicts == judged.verdicts_digest else judged.verdicts(),
+            documents=judged.documents,
+            salt=self._entropy.draw(SALT_SIZE),
+            certificate=certificate,
+            status=status_after(decided.view, decided.profile, after.tier, now=decided.now),
+            act=act,
+        )
+
+    def _context(self, view: DeviceView, state: DeviceState, active: ActivePolicies, now: datetime) -> Context:
+        return Context(
+            view=view,
+            identity_kind=state.identity_kind,
+            key_reuse=view.key_reuse,
+            last_seen=state.last_seen,
+            bundle=active.policies.bundle,
+            ca=self._ca_facts,
+            now=now,
+        )

@@ -1,0 +1,1 @@
+"""What was decided, when and why, and its proof."""

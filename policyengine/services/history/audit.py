@@ -1,0 +1,145 @@
+"""Answers for auditors: decisions, why they are so, what would have to change; and that they come out the same."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from policyengine.model.ids import DeviceId, Digest
+from policyengine.services.actors import Principal, Right, demand, demand_whole_fleet
+from policyengine.services.checkins.judging import Memory
+from policyengine.services.history.explanation import Explanation, explain
+from policyengine.services.history.replaying import ReplayReport, replay
+from policyengine.services.policies import PolicyShelf
+from policyengine.services.ports import PageRequest, Store
+from policyengine.services.records import AuditEvent, DeviceState, Page, Restriction, SecurityEvent
+from policyengine.services.scope import missing, visible_view
+
+__all__ = ["Audit", "ControlStatus", "Explanation", "ReplayReport"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlStatus:
+    """A control of a framework, the rules that speak to it, and how many devices each result has."""
+
+    id: str
+    title: str
+    source: str
+    edition: str
+    rules: tuple[str, ...]
+    results: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """A decision's bytes and what stands beside them."""
+
+    device_id: DeviceId
+    bundle: Digest
+    document: bytes
+    restriction: Restriction | None
+
+
+class Audit:
+    """Reads for auditors; changes nothing."""
+
+    def __init__(self, store: Store, shelf: PolicyShelf, memory: Memory) -> None:
+        self._store = store
+        self._shelf = shelf
+        self._memory = memory
+
+    def decision(self, viewer: Principal, decision_id: Digest) -> bytes:
+        """Return a decision's canonical JSON.
+
+        Kept are the current decision of each device and every one that changed something; an unchanged one that a
+        later check-in replaced answers as missing. Raises MissingError.
+        """
+        return self._kept(viewer, decision_id).document
+
+    def explain(self, viewer: Principal, decision_id: Digest) -> Explanation:
+        """Return rule, file, line, commit, facts with provenance, evidence digest, and what would have to change.
+
+        Raises MissingError.
+        """
+        return self._explained(self._kept(viewer, decision_id))
+
+    def explain_device(self, viewer: Principal, device_id: DeviceId, *, as_of: datetime | None = None) -> Explanation:
+        """Return the explanation of the decision in force at `as_of`, as of its last change. Raises MissingError."""
+        view = visible_view(self._store, viewer, device_id)
+        if as_of is None and view.state is not None:
+            return self._explained(self._current(view.state))
+        record = None if as_of is None else self._store.decision_at(device_id, as_of)
+        if record is None:
+            raise missing("the device had not been decided on", "decision.missing")
+        return self._explained(
+            _Kept(device_id=device_id, bundle=record.bundle, document=record.document, restriction=None)
+        )
+
+    def controls(self, viewer: Principal, *, as_of: datetime | None = None) -> tuple[ControlStatus, ...]:
+        """Return the controls of the bundle in force with the results of their rules at `as_of`."""
+        bundle = self._shelf.active().policies.bundle
+        counts = self._store.rule_counts(as_of, viewer.models)
+        found = []
+        for control in sorted(bundle.controls.values(), key=lambda control: control.id):
+            policies = [policy for policy in bundle.policies.values() if control.id in policy.controls]
+            rules = tuple(sorted(rule.name for policy in policies for rule in policy.rules))
+            results: Counter[str] = Counter()
+            for rule in rules:
+                results.update(counts.get(rule, {}))
+            found.append(
+                ControlStatus(
+                    id=control.id,
+                    title=control.title,
+                    source=control.source,
+                    edition=control.edition,
+                    rules=rules,
+                    results=dict(results),
+                )
+            )
+        return tuple(found)
+
+    def security_events(
+        self, viewer: Principal, page: PageRequest, *, device_id: DeviceId | None = None
+    ) -> Page[SecurityEvent]:
+        """Return what was not believed, newest first. A viewer of some models must name a device of theirs."""
+        if viewer.models is None:
+            demand(viewer, Right.AUDIT)
+        elif device_id is None:
+            raise missing("name a device of yours", "device.missing")
+        if device_id is not None:
+            visible_view(self._store, viewer, device_id)
+        return self._store.security_events(page, device_id=device_id)
+
+    def events(self, viewer: Principal, page: PageRequest) -> Page[AuditEvent]:
+        """Return administrative acts, newest first. Raises ForbiddenError."""
+        demand(viewer, Right.AUDIT)
+        demand_whole_fleet(viewer)
+        return self._store.audit_events(page)
+
+    def replay(self) -> ReplayReport:
+        """Return the outcome of making every stored decision again from bundle, facts and prior state."""
+        return replay(self._store, self._shelf, self._memory)
+
+    def _kept(self, viewer: Principal, decision_id: Digest) -> _Kept:
+        record = self._store.decision(decision_id)
+        state = self._store.state_of_decision(decision_id)
+        if state is not None:
+            kept = self._current(state)
+        elif record is not None:
+            kept = _Kept(device_id=record.device_id, bundle=record.bundle, document=record.document, restriction=None)
+        else:
+            raise missing("no decision of that id is kept", "decision.missing")
+        visible_view(self._store, viewer, kept.device_id)
+        return kept
+
+    def _current(self, state: DeviceState) -> _Kept:
+        judged = self._memory.judged_again(state, self._shelf.by_digest(state.bundle))
+        return _Kept(
+            device_id=state.device_id, bundle=state.bundle, document=judged.document, restriction=state.restriction
+        )
+
+    def _explained(self, kept: _Kept) -> Explanation:
+        return explain(json.loads(kept.document), self._shelf.by_digest(kept.bundle).bundle, kept.restriction)

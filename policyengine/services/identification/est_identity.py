@@ -1,0 +1,140 @@
+"""Who asks for a certificate over EST: by a vendor's or our certificate in TLS, or by a one-time token (RFC 7030 3.3).
+
+A handshake proves possession of a key. Whether the certificate is still good, and whose it is, is asked here each time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from pki.certificates import load_certificate, raw_certificate
+from pki.chain import validate_path
+from pki.errors import PathError
+from pki.keys import thumbprint
+from pki.request import ProvenRequest
+from policyengine.services.certification.issuing import HELD_BY_TIER
+from policyengine.services.errors import ConflictError, RefusedError, UnauthenticatedError
+from policyengine.services.identification.claimants import Claimant
+from policyengine.services.identification.enrolment_tokens import device_of_token
+from policyengine.services.identification.identity import device_of_idevid
+from policyengine.services.policies import Policies
+from policyengine.services.ports import Store
+from policyengine.services.records import CertificateRecord, CertificateStatus, DeviceView, Lifecycle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What came with a request: the certificates of the TLS connection, leaf first (DER), and a one-time token."""
+
+    certificates: tuple[bytes, ...] = ()
+    token: str | None = None
+
+
+def newcomer(asked: ProvenRequest, given: Credentials, *, policies: Policies, store: Store, now: datetime) -> Claimant:
+    """Return the device that asks for its first certificate, or for one without renewing.
+
+    Raises UnauthenticatedError without credentials; RefusedError, UnannouncedError, ConflictError as a check-in does.
+    """
+    if given.token is not None:
+        view, token = device_of_token(given.token, reads=store, now=now)
+        if token.key_thumbprint is not None and token.key_thumbprint != asked.key.thumbprint:
+            raise RefusedError("the one-time token is for another key", code="enrolment.token", check="enrolment.token")
+        return _claimant(view, asked.key.spki, "token", token_hash=token.token_hash)
+    if not given.certificates:
+        raise UnauthenticatedError("connect with the device's certificate, or send its one-time token")
+    known = ours(given.certificates[0], store)
+    if known is not None:
+        return _known(_in_service(known, store, now=now))
+    return _by_idevid(given.certificates, policies=policies, store=store, now=now)
+
+
+def renewer(given: Credentials, *, store: Store, now: datetime) -> tuple[Claimant, CertificateRecord]:
+    """Return the device that shows its current certificate, and that certificate.
+
+    Raises UnauthenticatedError, RefusedError: only the newest of a lineage renews, and none that a person has stopped.
+    """
+    if not given.certificates:
+        raise UnauthenticatedError("connect with the certificate that is to be renewed")
+    record = ours(given.certificates[0], store)
+    if record is None:
+        raise _refused("the certificate is not one of ours", "certificate.foreign")
+    view = _in_service(record, store, now=now)
+    if view.certificate is None or view.certificate.serial != record.serial:
+        raise _refused("a newer certificate of this device was issued", "certificate.superseded")
+    return _known(view), record
+
+
+def ours(certificate: bytes, store: Store) -> CertificateRecord | None:
+    """Return what is on record of `certificate` (DER) if our CA issued exactly it; raises PathError."""
+    serial = f"{load_certificate(certificate).serial_number:x}"
+    record = store.certificate(serial)
+    return record if record is not None and record.certificate == certificate else None
+
+
+def demand_not_stopped(record: CertificateRecord) -> None:
+    """Raise RefusedError (`certificate.status`) for a certificate that is revoked, or that a person holds."""
+    held_by_tier = record.status is CertificateStatus.HOLD and record.status_reason == HELD_BY_TIER
+    if record.status is not CertificateStatus.GOOD and not held_by_tier:
+        raise _refused(f"the certificate is {record.status.value}", "certificate.status")
+
+
+def _in_service(record: CertificateRecord, store: Store, *, now: datetime) -> DeviceView:
+    demand_not_stopped(record)
+    if not record.not_before <= now < record.not_after:
+        raise _refused("the certificate is not valid now", "certificate.expired")
+    view = store.view(record.device_id)
+    if view is None or view.device.lifecycle is not Lifecycle.OPERATIONAL:
+        raise _refused("the device is not in service", "device.retired")
+    return view
+
+
+def _by_idevid(certificates: tuple[bytes, ...], *, policies: Policies, store: Store, now: datetime) -> Claimant:
+    try:
+        path = validate_path(
+            certificates[0], intermediates=certificates[1:], anchors=policies.anchors.certificates, at=now
+        )
+    except PathError as cause:
+        raise RefusedError(
+            f"no vendor's CA vouches for the certificate: {cause.message}", code="pop.chain", check="pop.chain"
+        ) from cause
+    view = device_of_idevid(path.chain, policies, store)
+    if view.state is not None:
+        return _known(view)
+    spki = raw_certificate(path.leaf.public_bytes(Encoding.DER)).spki
+    return _claimant(view, spki, "idevid", anchor=path.anchor.subject.rfc4514_string())
+
+
+def _known(view: DeviceView) -> Claimant:
+    state = view.state
+    if state is None:
+        raise ConflictError("the device has a certificate and no state", code="state.conflict")
+    return Claimant(
+        view=view,
+        spki=state.key_spki,
+        thumbprint=state.key_thumbprint,
+        kind=state.identity_kind,
+        anchor=state.anchor,
+        verified=(),
+        token_hash=None,
+    )
+
+
+def _claimant(
+    view: DeviceView, spki: bytes, kind: str, *, anchor: str | None = None, token_hash: bytes | None = None
+) -> Claimant:
+    return Claimant(
+        view=view,
+        spki=spki,
+        thumbprint=thumbprint(spki),
+        kind=kind,
+        anchor=anchor,
+        verified=(),
+        token_hash=token_hash,
+    )
+
+
+def _refused(message: str, check: str) -> RefusedError:
+    return RefusedError(message, code=check, check=check)

@@ -1,0 +1,1 @@
+"""The registered devices: imported, moved, replaced, retired."""
