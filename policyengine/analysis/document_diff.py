@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from policyengine.analysis.changes import About, Change, Subject, Verdict
 from policyengine.analysis.direction import Direction, by_size
-from policyengine.model.endorsements import Release
+from policyengine.model.endorsements import AttestKey, Release
 from policyengine.model.ids import digest_of
 from policyengine.model.policy import Anchor, Bundle, Enforcement, Fleet, Model, Place, UnknownDevices
 
@@ -56,16 +56,26 @@ def _anchors(bundle: Bundle) -> list[tuple[str, Anchor]]:
 
 
 def profile_and_value_changes(old: Bundle, new: Bundle) -> Iterator[Change]:
-    """Yield certificate profiles and releases that came, went, or say otherwise."""
+    """Yield certificate profiles, releases and devices' keys that came, went, or say otherwise."""
     profiles = _by_name(*([(one.name, one) for one in bundle.profiles] for bundle in (old, new)))
     yield from named(Subject.PROFILE, *profiles, nobody, Direction.UNDECIDED)
-    yield from named(
-        Subject.REFERENCE_VALUES, *_by_name(_releases(old), _releases(new)), _endorsing, Direction.UNDECIDED
-    )
+    yield from named(Subject.REFERENCE_VALUES, *_by_name(_vouched(old), _vouched(new)), _endorsing, Direction.UNDECIDED)
 
 
-def _endorsing(release: Release) -> str:
-    return "" if release.endorser is None else release.endorser.party
+def _endorsing(vouched: Release | AttestKey) -> str:
+    return "" if vouched.endorser is None else vouched.endorser.party
+
+
+def _vouched(bundle: Bundle) -> list[tuple[str, Release | AttestKey]]:
+    return [*_releases(bundle), *_keys(bundle)]
+
+
+def _keys(bundle: Bundle) -> list[tuple[str, AttestKey]]:
+    return [
+        (f"{' '.join(values.models)} key {key.thumbprint[:_SHORT_DIGEST]}", key)
+        for values in bundle.reference_values
+        for key in values.attest_keys or ()
+    ]
 
 
 def _releases(bundle: Bundle) -> list[tuple[str, Release]]:

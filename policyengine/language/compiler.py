@@ -18,6 +18,7 @@ from policyengine.language.cel.environment import Environment
 from policyengine.language.codes import WAIVER_CODES
 from policyengine.language.diagnostics import Report, errors, has_errors, in_order
 from policyengine.language.documents import Documents, ReadFile, gather, read_file
+from policyengine.language.kinds.attest_keys import check_keys_once
 from policyengine.language.kinds.binding import Policies, read_binding
 from policyengine.language.kinds.catalog import read_controls, read_facts
 from policyengine.language.kinds.corim import check_tag_versions
@@ -162,6 +163,7 @@ def _bundle(
     anchors = tuple(one for page in documents.of("TrustAnchors") for one in read_anchors(page, around))
     references = tuple(read_reference_values(page, around, anchors) for page in documents.of("ReferenceValues"))
     check_tag_versions(documents.of("ReferenceValues"), references)
+    check_keys_once(documents.of("ReferenceValues"), references)
     if around.fleet is None:
         return None
     return Bundle(

@@ -21,7 +21,7 @@ from policyengine.errors import PolicyEngineError
 from policyengine.model import expression_json
 from policyengine.model.canonical import MAX_INTEGER
 from policyengine.model.expression import Node
-from policyengine.model.policy import LATER
+from policyengine.model.later import LATER
 from policyengine.model.times import InvalidTimeError, format_timestamp, parse_timestamp
 from policyengine.model.type_json import type_from_document, type_to_document
 from policyengine.model.types import Type

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from policyengine.model.endorsements import ReferenceComponent, TagVersion
+from policyengine.model.endorsements import KeyUse, ReferenceComponent, TagVersion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,19 @@ class ReferenceState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatedKey:
+    """A key of one device; `vendor`, `model` and `class_id` are None where the triple does not say them."""
+
+    use: KeyUse
+    spki: bytes
+    thumbprint: str
+    instance: str
+    vendor: str | None
+    model: str | None
+    class_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndorsedCorim:
     """A signed CoRIM of which every check held; what it vouches for is still to be compared with the signer's scope."""
 
@@ -42,6 +55,7 @@ class EndorsedCorim:
     valid_until: datetime | None
     tags: tuple[TagVersion, ...]
     states: tuple[ReferenceState, ...]
+    keys: tuple[StatedKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
+
+from policyengine.model.later import LATER
 
 # A component's name and its digest in lowercase hex: SHA-256, or SHA-384 or SHA-512, which its length tells apart. An
 # inventory with None matches nothing.
@@ -73,6 +76,38 @@ class Release:
                 yield frozenset(found)
 
 
+class KeyUse(Enum):
+    """What a vendor says that a device does with a key: sign evidence, or show who it is."""
+
+    ATTEST = "attest"
+    IDENTITY = "identity"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttestKey:
+    """A key that a vendor vouches for as one device's (draft-ietf-rats-corim sections 5.1.8 and 5.1.9).
+
+    `spki` is its SubjectPublicKeyInfo, `thumbprint` the `sha256:` name of that; `instance` what evidence calls the
+    device: a UEID or other bytes in hex, or a UUID. `until` withdraws it, half-open, before its CoRIM ends.
+    """
+
+    use: KeyUse
+    spki: bytes
+    thumbprint: str
+    instance: str
+    class_id: str | None
+    endorser: Endorser
+    until: datetime | None = None
+
+    def is_withdrawn(self, now: datetime) -> bool:
+        """Return whether the repository ended it before `now`."""
+        return self.until is not None and self.until <= now
+
+    def is_expired(self, now: datetime) -> bool:
+        """Return whether the CoRIM that it is from ended before `now`."""
+        return self.endorser.valid_until is not None and self.endorser.valid_until < now
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagVersion:
     """A tag of a CoRIM and its version, which never goes back (draft-ietf-rats-corim section 5.1.1.2)."""
@@ -83,11 +118,15 @@ class TagVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceValues:
-    """The releases known for some models, indexed by component and by whole inventory; `tags` of the CoRIMs used."""
+    """The releases known for some models, indexed by component and by whole inventory; `tags` of the CoRIMs used.
+
+    `attest_keys` are those of devices of these models, or None where none are known.
+    """
 
     models: tuple[str, ...]
     releases: tuple[Release, ...]
     tags: tuple[TagVersion, ...] = ()
+    attest_keys: tuple[AttestKey, ...] | None = field(default=None, metadata=LATER)
     by_component: Mapping[Measured, tuple[Release, ...]] = field(init=False, repr=False, compare=False)
     by_inventory: Mapping[frozenset[Measured | None], tuple[Release, ...]] = field(
         init=False, repr=False, compare=False
@@ -114,4 +153,5 @@ def merged(documents: Iterable[ReferenceValues]) -> ReferenceValues:
         models=tuple(dict.fromkeys(model for each in known for model in each.models)),
         releases=tuple(dict.fromkeys(release for each in known for release in each.releases)),
         tags=tuple(dict.fromkeys(tag for each in known for tag in each.tags)),
+        attest_keys=tuple(dict.fromkeys(key for each in known for key in each.attest_keys or ())) or None,
     )

@@ -11,9 +11,8 @@ from policyengine.model.endorsements import ReferenceValues
 from policyengine.model.expression import Node
 from policyengine.model.facts import Source
 from policyengine.model.ids import BindingName, PartyName, PolicyName, RuleName
+from policyengine.model.later import LATER
 from policyengine.model.types import Type
-
-LATER = {"later": True}  # marks a field that older bundles do not have: None there, and not written where it is None
 
 
 class Role(Enum):

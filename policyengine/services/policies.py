@@ -20,6 +20,7 @@ from policyengine.model.endorsements import ReferenceValues, merged
 from policyengine.model.ids import Digest, digest_of
 from policyengine.model.policy import Anchor, Bundle
 from policyengine.model.schema import CORE_SCHEMA, FactSchema
+from policyengine.services.endorsed_keys import EndorsedKeys, endorsed_keys
 from policyengine.services.errors import MissingError, UnavailableError
 from policyengine.services.ports import CheckInReads, Clock
 
@@ -57,6 +58,7 @@ class Policies:
     dice_entitlements: tuple[Entitlement, ...]  # CAs that certify the keys of DICE devices
     dice_anchors: tuple[x509.Certificate, ...]
     endorsements: Mapping[str, ReferenceValues]
+    endorsed_keys: EndorsedKeys
     profiles: Mapping[str, Profile]
 
 
@@ -89,6 +91,7 @@ def compiled(bundle: Bundle, *, digest: Digest, commit: str | None) -> Policies:
             for model in models
             if any(model in values.models for values in bundle.reference_values)
         },
+        endorsed_keys=endorsed_keys(bundle.reference_values),
         profiles={model: compile_profile(found) for found in bundle.profiles for model in found.models},
     )
 

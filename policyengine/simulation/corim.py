@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import cbor2
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from policyengine.simulation.cose import DeviceKey, cose_sign1
 
@@ -34,6 +35,15 @@ def measurement(digest: bytes, *, mkey: Any = None, algorithm: int = 1, **values
     """Return a measurement of one digest; `values` are `v<codepoint>=value` of the measurement values map."""
     said = {2: [[algorithm, digest]]} | {int(name[1:]): value for name, value in values.items()}
     return {1: said} if mkey is None else {0: mkey, 1: said}
+
+
+def key_triple(environment: Map, *keys: DeviceKey) -> list[object]:
+    """Return an attest-key or identity triple: what is about `environment`, and its public keys in PEM (RFC 7468)."""
+    return [environment, [cbor2.CBORTag(554, _pem(key)) for key in keys]]
+
+
+def _pem(key: DeviceKey) -> str:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def comid(triples: Map, *, tag_id: Any = "acme.gw-200", version: int = 0, linked: Sequence[Map] = ()) -> cbor2.CBORTag:

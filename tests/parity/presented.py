@@ -87,6 +87,10 @@ class _WithToken:
 class PsaDevice(_WithToken):
     """A microcontroller with PSA firmware (RFC 9783)."""
 
+    @property
+    def instance(self) -> bytes:
+        return instance_id_of(self.key)
+
     def evidence(self, challenge: bytes, firmware: Firmware) -> Evidence:
         software = [
             MeasuredComponent(type=name, digest=digest, signer=bytes(32), version=VERSION)
@@ -96,7 +100,7 @@ class PsaDevice(_WithToken):
             self.key,
             nonce=challenge,
             implementation_id=bytes(32),
-            instance_id=instance_id_of(self.key),
+            instance_id=self.instance,
             lifecycle=SECURED,
             software=software,
         )
@@ -106,9 +110,12 @@ class PsaDevice(_WithToken):
 class EatDevice(_WithToken):
     """A module that speaks EAT (RFC 9711), its software measured as CoSWID evidence."""
 
+    @property
+    def instance(self) -> bytes:
+        return b"\x01" + hashlib.sha256(self.serial.encode()).digest()
+
     def evidence(self, challenge: bytes, firmware: Firmware) -> Evidence:
-        ueid = b"\x01" + hashlib.sha256(self.serial.encode()).digest()
-        claims = eat_claims(nonce=challenge, ueid=ueid, software="edge", version=VERSION, boot_count=7)
+        claims = eat_claims(nonce=challenge, ueid=self.instance, software="edge", version=VERSION, boot_count=7)
         measured = coswid_evidence(name="edge", version=VERSION, files=firmware.digests)
         return EAT_TYPE, make_cwt(self.key, claims | {273: [[258, measured]]})
 

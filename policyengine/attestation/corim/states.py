@@ -21,9 +21,10 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.checks import Outcome
 from policyengine.attestation.corim import comid
-from policyengine.attestation.corim.appraisal import judge_signed
+from policyengine.attestation.corim.appraisal import JudgedCorim, judge_signed
 from policyengine.attestation.corim.document import Corim, Tag, named
 from policyengine.attestation.corim.graph import active_tags
+from policyengine.attestation.corim.keys import stated_keys
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.model.canonical import MAX_INTEGER
 from policyengine.model.corim import CorimSigners, EndorsedCorim, ReferenceState, RefusedCorim
@@ -46,8 +47,12 @@ def read_endorsed(content: bytes, signers: CorimSigners, now: datetime) -> Endor
     """Return what a signed CoRIM endorses if one of `signers` signed it and every check holds at `now`, or why not."""
     try:
         found = judge_signed(content, signers=_anchors(signers), now=now)
+        return _endorsed_by(found, content)
     except MalformedEvidenceError as error:
         return RefusedCorim(check=error.code, reason=error.message)
+
+
+def _endorsed_by(found: JudgedCorim, content: bytes) -> EndorsedCorim | RefusedCorim:
     failed = next((check for check in found.checks if check.result is Outcome.FAIL), None)
     if failed is not None or found.corim is None:
         check = "corim.structure" if failed is None else failed.id
@@ -60,6 +65,7 @@ def read_endorsed(content: bytes, signers: CorimSigners, now: datetime) -> Endor
         valid_until=found.valid_until,
         tags=tuple(TagVersion(tag=tag.id, version=tag.version) for tag in found.corim.tags),
         states=tuple(reference_states(found.corim)),
+        keys=tuple(stated_keys(comids_in_force(found.corim))),
     )
 
 
@@ -72,9 +78,8 @@ def _anchors(signers: CorimSigners) -> TrustAnchors:
 
 def reference_states(corim: Corim) -> Iterator[ReferenceState]:
     """Yield the states that the CoRIM's active tags vouch for, with what they endorse of each."""
-    replaced = _replaced(corim)
-    tags = [tag for tag in active_tags(corim) if tag.id not in replaced]
-    comids = [tag for tag in tags if tag.kind == comid.COMID_TAG]
+    tags = _in_force(corim)
+    comids = comids_in_force(corim)
     files = {tag.id: [*_files(tag)] for tag in tags if tag.kind == comid.COSWID_TAG}
     rules, linked = _rules(comids), _linked(comids)
     for tag in comids:
@@ -85,6 +90,16 @@ def reference_states(corim: Corim) -> Iterator[ReferenceState]:
             state = _state(corim, environment, claims, [file for name in names for file in files.get(name, ())])
             if state.components:
                 yield _endorsed(state, rules)
+
+
+def comids_in_force(corim: Corim) -> Sequence[Tag]:
+    """Return the CoMIDs that count: listed where there is a list, and not replaced."""
+    return [tag for tag in _in_force(corim) if tag.kind == comid.COMID_TAG]
+
+
+def _in_force(corim: Corim) -> Sequence[Tag]:
+    replaced = _replaced(corim)
+    return [tag for tag in active_tags(corim) if tag.id not in replaced]
 
 
 def _replaced(corim: Corim) -> frozenset[str]:

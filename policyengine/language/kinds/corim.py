@@ -1,21 +1,24 @@
 """Signed CoRIMs beside a ReferenceValues document: believed, in the signer's scope, never older than another one.
 
 A release that names a CoRIM has the components that the CoRIM's reference triples state for the document's models. Each
-environment may be in one of several states; a release is one state of each.
+environment may be in one of several states; a release is one state of each. The keys that a CoRIM vouches for are
+those of devices of the document's models (attest_keys.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
+from typing import NamedTuple
 
+from policyengine.language.kinds.attest_keys import attest_keys, keys_alone
 from policyengine.language.nodes import YamlNode, at, items, text
 from policyengine.language.page import Page
 from policyengine.language.surroundings import Surroundings
-from policyengine.model.corim import CorimSigners, EndorsedCorim, ReferenceState, RefusedCorim
-from policyengine.model.endorsements import Endorser, ReferenceValues, Release, TagVersion
+from policyengine.model.corim import CorimSigners, EndorsedCorim, ReferenceState, RefusedCorim, StatedKey
+from policyengine.model.endorsements import AttestKey, Endorser, ReferenceValues, Release, TagVersion
 from policyengine.model.policy import Anchor, Party
 
 MAX_COMBINATIONS = 64  # of states of one release; a vendor that means more should sign them apart
@@ -25,24 +28,59 @@ MAY_SIGN = "corim"  # the use of a trust anchor whose certificates may sign CoRI
 def with_corims(
     page: Page, written: ReferenceValues, party: Party | None, anchors: tuple[Anchor, ...], around: Surroundings
 ) -> ReferenceValues:
-    """Return `written` with the releases of the CoRIMs it names; what is wrong with one is reported at its name."""
+    """Return `written` with what the CoRIMs it names vouch for; what is wrong with one is reported at its name."""
     releases: list[Release] = []
     tags: list[TagVersion] = []
-    signers = None if party is None else signers_of(party, written.models, anchors)
+    keys: list[AttestKey] = []
+    reader = _Reader(page=page, party=party, models=written.models, anchors=anchors, around=around)
     for node, release in zip(items(page.spec, "releases"), written.releases, strict=True):
-        content = around.files.get(f"{page.file.rpartition('/')[0]}/{release.corim}")
-        if release.corim is None or content is None or signers is None or party is None:
+        read = reader.read(node)
+        if read is None:
             releases.append(release)
-            continue
+        elif read.found is not None:
+            releases += _of_states(page, read.place, release, read.found, read.party)
+            tags += read.found.tags
+            keys += attest_keys(read.found, read.party, until=None)  # firmware ends, its devices stay genuine
+    for node in items(page.spec, "attest_keys"):
+        read = reader.read(node)
+        if read is not None and read.found is not None:
+            tags += read.found.tags
+            keys += keys_alone(page, node, read.found, read.party)
+    return replace(written, releases=tuple(releases), tags=tuple(tags), attest_keys=tuple(keys) or None)
+
+
+class _Read(NamedTuple):
+    """What became of a CoRIM; `found` is None where that was reported."""
+
+    place: YamlNode
+    party: Party
+    found: EndorsedCorim | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reader:
+    """The CoRIMs beside one document."""
+
+    page: Page
+    party: Party | None
+    models: tuple[str, ...]
+    anchors: tuple[Anchor, ...]
+    around: Surroundings
+
+    def read(self, node: YamlNode) -> _Read | None:
+        """Return the CoRIM that `node` names, or None where it names none that is there."""
+        name = text(node, "corim")
+        content = self.around.files.get(f"{self.page.file.rpartition('/')[0]}/{name}")
+        if name is None or content is None or self.party is None:
+            return None
         place = at(node, "corim") or node
-        found = around.corims(content, signers, around.now)
+        found = self.around.corims(content, signers_of(self.party, self.models, self.anchors), self.around.now)
         if isinstance(found, RefusedCorim):
-            message = f"`{release.corim}` is refused by `{found.check}`: {found.reason}"
-            page.error(place, "reference.corim-refused", message, "ask the vendor for a CoRIM that is good now")
-        elif _in_scope(page, place, found, party, written.models):
-            releases += _of_states(page, place, release, found, party)
-            tags += found.tags
-    return replace(written, releases=tuple(releases), tags=tuple(tags))
+            message = f"`{name}` is refused by `{found.check}`: {found.reason}"
+            self.page.error(place, "reference.corim-refused", message, "ask the vendor for a CoRIM that is good now")
+            return _Read(place, self.party, None)
+        scoped = _in_scope(self.page, place, found, self.party, self.models)
+        return _Read(place, self.party, found if scoped else None)
 
 
 def signers_of(party: Party, models: tuple[str, ...], anchors: tuple[Anchor, ...]) -> CorimSigners:
@@ -56,7 +94,8 @@ def signers_of(party: Party, models: tuple[str, ...], anchors: tuple[Anchor, ...
 
 def foreign_names(found: EndorsedCorim, party: Party, models: tuple[str, ...]) -> tuple[str, ...]:
     """Return the vendors, models and class ids that a CoRIM of `party` for `models` names and may not endorse."""
-    said = [name for state in found.states for name in (state.vendor, state.model, state.class_id) if name is not None]
+    about: tuple[ReferenceState | StatedKey, ...] = (*found.states, *found.keys)
+    said = [name for each in about for name in (each.vendor, each.model, each.class_id) if name is not None]
     return tuple(sorted(set(said) - {party.name, *models, *party.endorses}))
 
 
@@ -114,5 +153,5 @@ def check_tag_versions(pages: Iterable[Page], references: Iterable[ReferenceValu
 
 
 def _first_corim(page: Page) -> YamlNode:
-    named = (at(node, "corim") for node in items(page.spec, "releases") if text(node, "corim"))
-    return next((node for node in named if node is not None), page.root)
+    nodes = (*items(page.spec, "releases"), *items(page.spec, "attest_keys"))
+    return next((each for each in (at(node, "corim") for node in nodes) if each is not None), page.root)

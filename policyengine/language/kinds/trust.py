@@ -9,6 +9,7 @@ from cryptography import x509
 from pki.certificates import is_ca, load_certificate, split_certificates
 from pki.errors import PathError
 from policyengine.language.diagnostics import did_you_mean
+from policyengine.language.kinds.attest_keys import check_key_files
 from policyengine.language.kinds.corim import with_corims
 from policyengine.language.layout import home_of
 from policyengine.language.nodes import Items, Scalar, YamlNode, at, fields, items, scalars, text, texts
@@ -121,6 +122,7 @@ def read_reference_values(page: Page, around: Surroundings, anchors: tuple[Ancho
     _check_own(page, party)
     models = tuple(sorted(texts(page.spec, "models")))
     written = tuple(_releases(page, models, around, "" if party is None else party.name))
+    check_key_files(page, around)
     return with_corims(page, ReferenceValues(models=models, releases=written), party, anchors, around)
 
 

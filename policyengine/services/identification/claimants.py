@@ -30,7 +30,7 @@ from policyengine.services.records import DeviceView, Lifecycle
 from policyengine.services.requests import CheckInRequest, EvidenceItem
 
 # What fails, and nothing else, when evidence is sound but another key's.
-_KEY_CHECKS = frozenset({"cose.signature", "cose.key-type", "jose.signature", "jose.key-type", "tpm.ak-trusted"})
+KEY_CHECKS = frozenset({"cose.signature", "cose.key-type", "jose.signature", "jose.key-type", "tpm.ak-trusted"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ def demand_in_service(view: DeviceView) -> None:
 def same_key(question: Question, item: EvidenceItem, view: DeviceView, spki: bytes) -> Verified:
     """Return evidence signed by `spki`, the key that proved the identity in this very check-in, or raise."""
     found = appraised_by_key(question, item, view, spki)
-    if (not found.accepted and set(found.failed) <= _KEY_CHECKS) or is_of_other_device(found, spki):
+    if (not found.accepted and set(found.failed) <= KEY_CHECKS) or is_of_other_device(found, spki):
         raise refused(
             "the evidence is not signed by the key that proved the identity",
             "binding.evidence-key",

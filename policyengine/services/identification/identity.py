@@ -6,6 +6,7 @@
 3. Otherwise the secret of a TPM credential, with a quote by the AK it admits (tpm_identity.py).
 4. Otherwise a DICE chain below a vendor's CA, its last layer at hand (dice_identity.py).
 5. Otherwise a one-time token for one device of the registry, and the key that the token admits.
+6. Otherwise a key that a vendor's signed CoRIM vouches for as the device's (endorsed_identity.py).
 An id that another key holds, and a registry that disagrees, are conflicts; everything else that fails is refused.
 """
 
@@ -41,6 +42,7 @@ from policyengine.services.identification.claimants import (
     stated_by_tpm,
 )
 from policyengine.services.identification.dice_identity import by_dice
+from policyengine.services.identification.endorsed_identity import by_endorsed_key, shown_key
 from policyengine.services.identification.enrolment_tokens import demand_bound, demand_key, device_of_token
 from policyengine.services.identification.tpm_identity import AK_KIND, by_activated_tpm
 from policyengine.services.policies import Entitlement, Policies
@@ -80,12 +82,23 @@ def identify(question: Question, *, bound: DeviceView | None, reads: CheckInRead
         return _by_idevid(question, bound, reads)
     if question.request.activation is not None:
         return by_activated_tpm(question, bound, reads)
+    if question.request.key is not None and question.request.token is not None:
+        return _by_token(question, question.request.token, bound, reads)
+    shown = shown_key(question)
+    if shown is not None:
+        return by_endorsed_key(question, shown, bound, reads)
+    return _by_dice_or_token(question, bound, reads)
+
+
+def _by_dice_or_token(question: Question, bound: DeviceView | None, reads: CheckInReads) -> Claimant:
     if question.request.key is None and any(is_dice(item) for item in question.request.evidence):
         return by_dice(question, bound, reads)
     if question.request.token is not None:
         return _by_token(question, question.request.token, bound, reads)
     raise refused(
-        "nothing proves an identity: no IDevID, no activated TPM, no DICE chain, no one-time token", "identity.unproven"
+        "nothing proves an identity: no IDevID, no activated TPM, no DICE chain, no key that a vendor's CoRIM "
+        "vouches for, no one-time token",
+        "identity.unproven",
     )
 
 

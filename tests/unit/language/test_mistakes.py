@@ -189,9 +189,11 @@ FILES = [
     ("trust.not-a-certificate", {"trust-anchors/acme.pem": b"hello"}, ANCHORS, 6, 14),
 ]
 
-ELSEWHERE = {code for code in codes.MEANINGS if code.startswith(("cel.", "tree.", "reference.corim-", "version."))} | {
-    "waiver.extended"
-}
+ELSEWHERE = {
+    code
+    for code in codes.MEANINGS
+    if code.startswith(("cel.", "tree.", "reference.corim-", "reference.key-", "version."))
+} | {"waiver.extended"}
 
 
 @pytest.mark.parametrize(("code", "path", "old", "new"), EDITS, ids=[edit[0] for edit in EDITS])

@@ -1,0 +1,292 @@
+"""A device enrols by the key that its vendor's signed CoRIM lists for it (draft-ietf-rats-corim section 5.1.8)."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import cbor2
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from policyengine.adapters.clock import SystemClock
+from policyengine.adapters.device_client import Connection
+from policyengine.attestation.anchors import thumbprint
+from policyengine.language.bundle import digest_of_bundle, encode_file
+from policyengine.language.diagnostics import errors
+from policyengine.model.challenge import bound_nonce
+from policyengine.model.endorsements import ReferenceValues
+from policyengine.services.actors import SYSTEM
+from policyengine.services.errors import ConflictError, RefusedError
+from tests.integration.endorsed_site import (
+    GATEWAY,
+    IMPLEMENTATION,
+    MODULE,
+    OTHER,
+    SENSOR,
+    STRANGER,
+    Layered,
+    Sensor,
+    batch,
+    bundle_file,
+    compiled,
+    endorsed_site,
+    serial_of,
+    triple,
+)
+from tests.integration.real_site import BUNDLE_TYPE, expect, running
+from tests.integration.tpm_site import plain
+from tests.parity.presented import RELEASED, TAMPERED, Presented
+from tests.parity.site import (
+    MODEL,
+    OPERATIONAL,
+    VENDOR,
+    body_of,
+    certificate_request,
+    check_in,
+    enrol,
+    send,
+    spki_of,
+)
+from tests.support.site import START, Site
+
+KEYS = batch(
+    triple(SENSOR.instance, SENSOR.key, class_id=IMPLEMENTATION),
+    triple(MODULE.instance, MODULE.key),
+    triple(GATEWAY.instance, GATEWAY.key),
+    triple(OTHER.instance, OTHER.key),
+)
+CLASS = f'["{"00" * 32}"]'
+WAITING = Sensor("edge-nine", "", ec.derive_private_key(0xE9, ec.SECP256R1()))
+STRANGE = Sensor("edge-psa", "", ec.derive_private_key(0xEE, ec.SECP256R1()))
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/site.db"  # what is compared here is no store's business
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    url = f"sqlite:///{tmp_path_factory.mktemp('endorsed')}/site.db"
+    made = endorsed_site(url, compiled(KEYS, endorses=CLASS), SENSOR, MODULE, GATEWAY, OTHER, WAITING)
+    yield made
+    made.store.close()
+
+
+def refusal(site: Site, device: Presented, **members: object) -> object:
+    with pytest.raises((RefusedError, ConflictError)) as caught:
+        enrol(site, device, **members)
+    return caught.value.fields.get("check")
+
+
+def refused_with(database: str, content: bytes, device: Presented = SENSOR, **given: str) -> object:
+    made = endorsed_site(database, compiled(content, **given), SENSOR, OTHER)
+    try:
+        return refusal(made, device)
+    finally:
+        made.store.close()
+
+
+@pytest.mark.parametrize(("device", "kind"), [(SENSOR, "iak"), (MODULE, "iak"), (GATEWAY, "ak")])
+def test_a_device_whose_key_the_vendor_lists_enrols_without_a_certificate_from_the_factory(
+    site: Site, device: Presented, kind: str
+) -> None:
+    reply = enrol(site, device)
+    facts = site.services.devices.facts(SYSTEM, device.id)["facts"]
+    said = {"kind": kind, "key_thumbprint": thumbprint(device.key.public_key()), "verified": True}  # type: ignore[attr-defined]
+    assert ("certificate" in reply, facts["identity"]) == (True, said | {"anchor": "vendor-acme acme.keys"})
+
+
+def test_an_enrolled_device_lives_on_with_its_evidence_alone(database: str) -> None:
+    site = endorsed_site(database, compiled(KEYS, endorses=CLASS), SENSOR)
+    enrol(site, SENSOR)
+    assert [check_in(site, SENSOR, each)["tier"] for each in (RELEASED, TAMPERED)] == ["full", "quarantine"]
+    site.store.close()
+
+
+def test_a_dice_device_enrols_by_the_key_its_chain_stands_below(database: str) -> None:
+    """draft-ietf-rats-corim section 5.1.9: an identity triple; no CA of the vendor is a trust anchor for it."""
+    device = Layered("edge-dice", b"\x61" * 32)
+    content = batch(identity=[triple(device.ueid, device.key)])
+    site = endorsed_site(database, compiled(content), device)
+    enrol(site, device)
+    identity = site.services.devices.facts(SYSTEM, device.id)["facts"]["identity"]
+    assert (identity["kind"], identity["anchor"]) == ("dice", "vendor-acme acme.keys")
+    site.store.close()
+
+
+def test_a_token_names_a_device_that_was_announced_by_another_serial_number(database: str) -> None:
+    site = endorsed_site(database, compiled(KEYS, endorses=CLASS), replace_serial())
+    token = site.services.devices.create_token(SYSTEM, SENSOR.id, lifetime=timedelta(days=1))
+    assert "certificate" in enrol(site, SENSOR, token=token.token)
+    site.store.close()
+
+
+def replace_serial() -> Presented:
+    """Return a device with the id of SENSOR and the serial number of a sticker."""
+    return Layered(SENSOR.id, b"\x62" * 32)
+
+
+def test_a_key_that_nobody_lists_proves_nothing(site: Site) -> None:
+    assert refusal(site, STRANGE) == "identity.unproven"
+
+
+def test_a_key_listed_for_another_device_does_not_speak_for_this_one(site: Site) -> None:
+    """RFC 9783 section 4.2.1: the instance id finds the key. SENSOR's is in the token, OTHER's key signed it."""
+    assert refusal(site, Borrowing(OTHER.id, "", OTHER.key)) == "endorsement.key"
+
+
+class Borrowing(Sensor):
+    """A device that says it is SENSOR."""
+
+    @property
+    def instance(self) -> bytes:
+        return SENSOR.instance
+
+
+def test_a_listed_device_does_not_enrol_as_the_device_of_the_nonce(site: Site) -> None:
+    nonce = site.services.challenges.issue(WAITING.id).nonce
+    with pytest.raises(ConflictError) as caught:
+        send(site, body_of(nonce, OTHER.evidence(nonce, RELEASED)))
+    assert caught.value.fields["check"] == "registry.conflict"
+
+
+def test_a_request_for_a_key_that_the_evidence_is_not_over_gets_nothing(site: Site) -> None:
+    stray = certificate_request(ec.derive_private_key(0x57, ec.SECP256R1()))
+    assert refusal(site, OTHER, csr=stray) == "binding.csr-key"
+
+
+def test_a_device_of_another_implementation_than_its_corim_says_is_refused(database: str) -> None:
+    """RFC 9783 section 4.2.2: the class id of the triple is an implementation id."""
+    other = "11" * 32
+    content = batch(triple(SENSOR.instance, SENSOR.key, class_id=cbor2.CBORTag(560, bytes.fromhex(other))))
+    assert refused_with(database, content, endorses=f'["{other}"]') == "endorsement.class"
+
+
+def test_a_withdrawn_key_enrols_nobody(database: str) -> None:
+    assert refused_with(database, KEYS, endorses=CLASS, until="2026-11-23T11:00:00Z") == "endorsement.withdrawn"
+
+
+def test_a_key_ends_with_its_corim(database: str) -> None:
+    """draft-ietf-rats-corim section 7.3: good when the bundle was built, ended when the device came."""
+    content = batch(triple(SENSOR.instance, SENSOR.key), not_after=START + timedelta(minutes=1))
+    site = endorsed_site(database, compiled(content), SENSOR)
+    site.clock.forward(timedelta(minutes=2))
+    assert refusal(site, SENSOR) == "endorsement.expired"
+    site.store.close()
+
+
+def test_a_key_of_two_devices_proves_neither(database: str) -> None:
+    """Also where a bundle holds it all the same: one compiled elsewhere, or merged from two."""
+    twice = [_bundle_keys(batch(triple(each, SENSOR.key))) for each in (SENSOR.instance, OTHER.instance)]
+    compilation = compiled(batch(triple(SENSOR.instance, SENSOR.key)))
+    assert compilation.bundle is not None
+    bundle = replace(compilation.bundle, reference_values=tuple(twice))
+    site = endorsed_site(database, replace(compilation, bundle=bundle, digest=digest_of_bundle(bundle)), SENSOR)
+    assert refusal(site, SENSOR) == "endorsement.key-shared"
+    site.store.close()
+
+
+def _bundle_keys(content: bytes) -> ReferenceValues:
+    bundle = compiled(content).bundle
+    assert bundle is not None
+    return next(values for values in bundle.reference_values if values.attest_keys)
+
+
+def test_a_key_signs_no_evidence_where_the_corim_lists_it_as_an_identity(database: str) -> None:
+    """draft-ietf-rats-corim section 5.1.9: an identity triple says who, not that what the key signs is measured."""
+    assert refused_with(database, batch(identity=[triple(SENSOR.instance, SENSOR.key)])) == "identity.unproven"
+
+
+def test_a_device_of_another_model_than_the_corim_is_for_is_refused(database: str) -> None:
+    compilation = compiled(KEYS, endorses=CLASS)
+    assert compilation.bundle is not None
+    values = tuple(replace(each, models=("edge-8",)) for each in compilation.bundle.reference_values)
+    models = compilation.bundle.fleet.models
+    fleet = replace(compilation.bundle.fleet, models=models | {"edge-8": replace(models[MODEL], name="edge-8")})
+    bundle = replace(compilation.bundle, reference_values=values, fleet=fleet)
+    site = endorsed_site(database, replace(compilation, bundle=bundle, digest=digest_of_bundle(bundle)), SENSOR)
+    assert refusal(site, SENSOR) == "identity.not-entitled"
+    site.store.close()
+
+
+# What does not even become part of a bundle.
+
+
+def codes(*batches: bytes, **given: str) -> list[str]:
+    return [each.code for each in errors(compiled(*batches, **given).diagnostics)]
+
+
+def test_a_corim_of_another_signer_is_not_compiled() -> None:
+    assert codes(batch(triple(SENSOR.instance, SENSOR.key), signer=STRANGER)) == ["reference.corim-refused"]
+
+
+def test_a_corim_about_another_vendors_devices_is_not_compiled() -> None:
+    assert codes(batch(triple(SENSOR.instance, SENSOR.key, vendor="vendor-other"))) == ["reference.corim-scope"]
+
+
+def test_a_corim_that_has_ended_is_not_compiled() -> None:
+    content = batch(triple(SENSOR.instance, SENSOR.key), not_after=START - timedelta(days=1))
+    assert codes(content) == ["reference.corim-refused"]
+
+
+def test_a_key_listed_for_two_devices_is_not_compiled() -> None:
+    shared = [triple(SENSOR.instance, SENSOR.key), triple(OTHER.instance, SENSOR.key)]
+    apart = [batch(each, tag_id=f"acme.keys-{place}") for place, each in enumerate(shared)]
+    assert codes(batch(*shared)) == codes(*apart) == ["reference.key-shared"]
+
+
+def test_a_corim_without_a_key_of_one_device_is_not_a_batch_of_keys() -> None:
+    """A key of a class names no device."""
+    of_class = [{0: {1: VENDOR, 2: MODEL}}, triple(SENSOR.instance, SENSOR.key)[1]]
+    assert codes(batch(of_class)) == ["reference.corim-refused"]
+
+
+def test_a_triple_with_conditions_lists_nothing() -> None:
+    """draft-ietf-rats-corim section 5.1.8: `mkey` says that the key is of a part of the device."""
+    assert codes(batch([*triple(SENSOR.instance, SENSOR.key), {0: "bmc"}])) == ["reference.corim-refused"]
+
+
+def test_a_document_that_vouches_for_nothing_is_reported() -> None:
+    assert codes() == ["reference.empty"]
+
+
+# Over HTTP: a served process and the documented requests.
+
+
+@pytest.fixture(scope="module")
+def wire() -> Iterator[Connection]:
+    now = SystemClock().now()
+    file = bundle_file(compiled(KEYS, endorses=CLASS, now=now))
+    with tempfile.TemporaryDirectory(prefix="keys") as name, running(Path(name) / "data") as server:
+        people = server.connection(token=server.token)
+        expect(people.upload("/v1/bundles", encode_file(file), BUNDLE_TYPE), 201)
+        expect(people.post(f"/v1/bundles/{file.digest}/activate", {"expected_generation": None}), 200)
+        devices = [
+            {"id": each.id, "vendor": VENDOR, "model": MODEL, "serial": serial_of(each)} for each in (SENSOR, OTHER)
+        ]
+        expect(people.post("/v1/devices", {"devices": devices}), 201)
+        people.close()
+        connection = server.connection()
+        yield connection
+        connection.close()
+
+
+def test_a_sensor_enrols_over_http_by_the_key_its_vendor_lists(wire: Connection) -> None:
+    nonce = plain(expect(wire.post("/v1/challenges", {}), 200).document["nonce"])
+    evidence = SENSOR.evidence(bound_nonce(nonce, spki_of(OPERATIONAL)), RELEASED)
+    reply = expect(wire.post("/v1/checkins", body_of(nonce, evidence) | {"csr": certificate_request()}), 200).document
+    certificate = x509.load_der_x509_certificate(plain(reply["certificate"]))
+    assert (reply["tier"], certificate.subject.rfc4514_string()) == ("full", f"CN={SENSOR.id}")
+
+
+def test_a_refusal_over_http_names_its_check_and_the_page(wire: Connection) -> None:
+    nonce = plain(expect(wire.post("/v1/challenges", {}), 200).document["nonce"])
+    answer = wire.post("/v1/checkins", body_of(nonce, Borrowing(OTHER.id, "", OTHER.key).evidence(nonce, RELEASED)))
+    assert (answer.status, answer.document["check"]) == (403, "endorsement.key")
+    assert answer.document["documentation"] == "docs/device.md#what-a-refusal-names"
