@@ -27,10 +27,12 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """One connection's requests, in order."""
+    """One connection's requests, in order; with `tls` it shows a client certificate of its own."""
 
     request: Request
     reply: Reply
+    content_type: str = "application/json"
+    tls: ssl.SSLContext | None = None
 
 
 def run(callers: Sequence[Caller], *, port: int, path: str, seconds: float, tls: ssl.SSLContext | None) -> Load:
@@ -39,7 +41,7 @@ def run(callers: Sequence[Caller], *, port: int, path: str, seconds: float, tls:
 
 
 async def _run(callers: Sequence[Caller], *, port: int, path: str, seconds: float, tls: ssl.SSLContext | None) -> Load:
-    wires = [await asyncio.open_connection("localhost", port, ssl=tls) for _ in callers]
+    wires = [await asyncio.open_connection("localhost", port, ssl=caller.tls or tls) for caller in callers]
     latencies: list[float] = []
     start = perf_counter()
     pairs = zip(wires, callers, strict=True)
@@ -61,7 +63,7 @@ async def _call(
 ) -> None:
     while perf_counter() < until:
         body = caller.request()
-        head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {caller.content_type}\r\n"
         sent = perf_counter()
         writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         answer = await reader.readuntil(b"\r\n\r\n")
