@@ -8,9 +8,10 @@ Rounds are interleaved, so that a busy machine slows all of them alike; the medi
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -29,6 +30,7 @@ from pki.reservation import IssuedCertificate, Registrar, Reservation, Reserved
 from pki.software import SoftwareSigner
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
+KEYS = 200  # more than anything remembers: every certificate is for another device, as in life
 TERMS = Terms(
     profile="gateway",
     digest="sha256:" + "0" * 64,
@@ -83,11 +85,14 @@ def request(key: ec.EllipticCurvePrivateKey) -> bytes:
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
-def issuer(authority: Authority, registrar: Registrar, serials: Serials, key: ProvenKey) -> Callable[[], object]:
-    fields = {"device.id": "gw-0001"}
+def issuer(
+    authority: Authority, registrar: Registrar, serials: Serials, keys: Sequence[ProvenKey]
+) -> Callable[[], object]:
+    devices = itertools.cycle([(f"gw-{at:04}", key) for at, key in enumerate(keys)])
 
     def once() -> object:
-        order = Order(terms=TERMS, key=key, fields=fields, authorization="sha256:decision")
+        name, key = next(devices)
+        order = Order(terms=TERMS, key=key, fields={"device.id": name}, authorization="sha256:decision")
         linted = authority.prepare(order, now=NOW, entropy=serials(16))
         return authority.sign(linted, registrar.committed(linted.reservation))
 
@@ -110,7 +115,8 @@ def main() -> None:
     options = parser.parse_args()
     registrar, serials, device = Registrar(), Serials(), ec.generate_private_key(ec.SECP256R1())
     encoded, ecdsa = request(device), ec.ECDSA(hashes.SHA256())
-    once = issuer(founded(registrar, serials).authority, registrar, serials, parse_request(encoded))
+    keys = [parse_request(request(ec.generate_private_key(ec.SECP256R1()))) for _ in range(KEYS)]
+    once = issuer(founded(registrar, serials).authority, registrar, serials, keys)
     message, public = bytes(500), device.public_key()
     signature = device.sign(message, ecdsa)
 

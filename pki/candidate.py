@@ -16,17 +16,18 @@ _Value = TypeVar("_Value", bound=x509.ExtensionType)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """The exact fields, the parsed form, the extensions by OID, and what it was meant to be."""
+    """The exact fields, the parsed form, the extensions by OID and by type, and what it was meant to be."""
 
     raw: RawCertificate
     certificate: x509.Certificate
     extensions: Mapping[str, x509.Extension[x509.ExtensionType]]
+    values: Mapping[type[x509.ExtensionType], x509.ExtensionType]
     plan: Plan
 
     def value(self, kind: type[_Value]) -> _Value | None:
         """Return the value of the extension of this kind, if it is there."""
-        found = self.extensions.get(kind.oid.dotted_string)
-        return found.value if found is not None and isinstance(found.value, kind) else None
+        found = self.values.get(kind)
+        return found if type(found) is kind else None
 
     @property
     def is_ca(self) -> bool:

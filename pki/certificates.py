@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from cryptography import x509
@@ -22,6 +23,7 @@ MAX_BUNDLE_CERTIFICATES = 1024  # every CA a fleet has ever known; building a pa
 MAX_SAN = 256  # facts are bounded lists
 MAX_SERIAL_OCTETS = 20  # RFC 5280 section 4.1.2.2
 MAX_NAME_TEXT = 1024
+KEPT_CERTIFICATES = 1024  # parsed ones: CAs and the devices seen last, 16 MB were all of them of the largest in TLS
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 _EC_PUBLIC_KEY = der.oid("1.2.840.10045.2.1")
@@ -69,6 +71,11 @@ def load_certificate(encoded: bytes) -> x509.Certificate:
     """
     if len(encoded) > MAX_CERTIFICATE_BYTES:
         raise PathError(f"certificate is larger than {MAX_CERTIFICATE_BYTES} bytes", code="path.malformed")
+    return _well_formed(encoded)
+
+
+@lru_cache(maxsize=KEPT_CERTIFICATES)  # a CA's is read with every path, a device's several times in one request
+def _well_formed(encoded: bytes) -> x509.Certificate:
     try:
         raw = raw_certificate(encoded)
         _check_raw(raw)

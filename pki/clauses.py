@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from pki import der, names, tbs
 from pki.candidate import Candidate
 from pki.certificates import MAX_SERIAL_OCTETS, general_name_text
-from pki.constraints import Budget, constrained_names, refusal
+from pki.constraints import Budget, names_to_constrain, refusal
 from pki.errors import DerError, PathError
 from pki.profile import MAX_BACKDATE, KeyUsageBit
 
@@ -74,10 +74,13 @@ def signature_algorithm_is_the_issuers(candidate: Candidate) -> str | None:
     return None if same else "another algorithm than the issuer's"
 
 
+_EMPTY_NAME = der.sequence()
+
+
 @_clause("issuer", "RFC 5280 section 4.1.2.4")
 def issuer_is_the_issuers_subject(candidate: Candidate) -> str | None:
     """The issuer field MUST be a non-empty name; here byte for byte the CA's subject (section 6.1.3 (a)(4))."""
-    if not candidate.certificate.issuer.rdns:
+    if candidate.raw.issuer == _EMPTY_NAME:
         return "issuer is empty"
     return None if candidate.raw.issuer == candidate.plan.issuer.subject else "issuer differs from the CA's subject"
 
@@ -189,10 +192,10 @@ def key_usage_is_the_profiles(candidate: Candidate) -> str | None:
     found = candidate.value(x509.KeyUsage)
     if found is None:
         return "no key usage"
-    bits = {bit for bit, seen in _usage(found).items() if seen}
+    bits = _bits(found)
     if found.content_commitment or found.key_encipherment or found.data_encipherment or found.key_agreement:
         return "a key usage that no profile has"
-    if not bits or bits != set(candidate.plan.terms.key_usage):
+    if not bits or bits != candidate.plan.terms.key_usage:
         return "key usage differs from the profile"
     if found.key_cert_sign is not candidate.is_ca:
         return "keyCertSign and the CA flag differ"
@@ -200,12 +203,15 @@ def key_usage_is_the_profiles(candidate: Candidate) -> str | None:
     return None if der.octet_string(found.public_bytes()) in candidate.raw.rest else "key usage is not in DER"
 
 
-def _usage(found: x509.KeyUsage) -> dict[KeyUsageBit, bool]:
-    return {
-        KeyUsageBit.DIGITAL_SIGNATURE: found.digital_signature,
-        KeyUsageBit.KEY_CERT_SIGN: found.key_cert_sign,
-        KeyUsageBit.CRL_SIGN: found.crl_sign,
-    }
+def _bits(found: x509.KeyUsage) -> set[KeyUsageBit]:
+    bits = set()
+    if found.digital_signature:
+        bits.add(KeyUsageBit.DIGITAL_SIGNATURE)
+    if found.key_cert_sign:
+        bits.add(KeyUsageBit.KEY_CERT_SIGN)
+    if found.crl_sign:
+        bits.add(KeyUsageBit.CRL_SIGN)
+    return bits
 
 
 @_clause("subject-alt-name", "RFC 5280 section 4.2.1.6")
@@ -275,8 +281,9 @@ def names_are_within_the_issuers_constraints(candidate: Candidate) -> str | None
     constraints = candidate.plan.issuer.constraints
     if constraints is None:
         return None
+    san = tuple(candidate.value(x509.SubjectAlternativeName) or ())
     try:
-        return refusal(constrained_names(candidate.certificate), constraints, Budget())
+        return refusal(names_to_constrain(candidate.certificate.subject, san), constraints, Budget())
     except PathError as cause:
         return cause.message
 

@@ -45,21 +45,20 @@ def constrained_names(certificate: x509.Certificate) -> tuple[x509.GeneralName, 
     These are the subject, the alternative names, the subject's e-mail addresses when there are no alternative names,
     and, when no dNSName is given, a common name that looks like one (as OpenSSL does, because clients may match it).
     """
-    names: list[x509.GeneralName] = []
-    if certificate.subject.rdns:
-        names.append(x509.DirectoryName(certificate.subject))
-    san = _alternative_names(certificate)
-    names.extend(san)
-    if not san:
-        names.extend(_emails(certificate.subject))
-    if not any(isinstance(name, x509.DNSName) for name in san):
-        names.extend(_host_like(certificate.subject))
-    return tuple(names)
-
-
-def _alternative_names(certificate: x509.Certificate) -> list[x509.GeneralName]:
     found = extension(certificate.extensions, x509.SubjectAlternativeName)
-    return list(found.value) if found else []
+    return names_to_constrain(certificate.subject, tuple(found.value) if found else ())
+
+
+def names_to_constrain(subject: x509.Name, san: tuple[x509.GeneralName, ...]) -> tuple[x509.GeneralName, ...]:
+    """Return the names that constraints speak about, of a certificate with this subject and alternative names."""
+    names = list(san)
+    if subject.rdns:
+        names.append(x509.DirectoryName(subject))
+    if not san:
+        names.extend(_emails(subject))
+    if not any(type(name) is x509.DNSName for name in san):
+        names.extend(_host_like(subject))
+    return tuple(names)
 
 
 def _emails(subject: x509.Name) -> Iterator[x509.GeneralName]:
@@ -78,8 +77,11 @@ def refusal(names: Iterable[x509.GeneralName], constraints: x509.NameConstraints
     """Return why `constraints` refuse one of `names`, or None if they allow all of them; raises PathError."""
     permitted = list(constraints.permitted_subtrees or ())
     excluded = list(constraints.excluded_subtrees or ())
+    forms = {type(base) for base in (*permitted, *excluded)}
     for name in names:
         budget.spend(len(permitted) + len(excluded))
+        if type(name) not in forms:
+            continue
         if any(type(base) is type(name) and _excludes(base, name) for base in excluded):
             return f"`{_shown(name)}` is in an excluded subtree"
         same_form = [base for base in permitted if type(base) is type(name)]

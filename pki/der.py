@@ -20,6 +20,7 @@ ENUMERATED = 0x0A
 MAX_LENGTH_OCTETS = 4  # a CRL of a million entries takes 53 MB; the bytes must be there, so a length costs nothing
 MAX_OID_OCTETS = 64  # the longest of RFC 5280 and TCG have 12; a number of a thousand digits is no identifier
 MAX_BITS_OCTETS = 33  # named-bit lists have at most 32 bits; keys and signatures are never read bit by bit
+KEPT_TIMES = 1024  # certificates of one second and lifetime share both ends, and lint asks for them again
 UTC_TIME_ENDS = datetime(2050, 1, 1, tzinfo=UTC)  # RFC 5280 section 4.1.2.5: GeneralizedTime from 2050 on
 
 
@@ -121,6 +122,7 @@ def context_primitive(number: int, content: bytes) -> bytes:
     return tlv(0x80 | number, content)
 
 
+@lru_cache(maxsize=KEPT_TIMES)
 def time(moment: datetime) -> bytes:
     """Return `moment` (aware) as RFC 5280 section 4.1.2.5 asks: UTCTime through 2049, GeneralizedTime after."""
     utc = moment.astimezone(UTC)

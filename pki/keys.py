@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -20,6 +21,7 @@ from pki.errors import DerError, KeyRefusedError
 MAX_SPKI_BYTES = 1100  # an RSA-8192 key is 1,062 bytes; nothing on the list is larger
 MIN_RSA_BITS, MAX_RSA_BITS = 2048, 8192  # BSI TR-02102-1: 2048 at least; above 8192 verification is a way to stall us
 MIN_RSA_EXPONENT = 65537  # NIST SP 800-56B: smaller exponents, e=1 above all, make forgeries cheap
+KEPT_IDENTIFIERS = 64  # written into a certificate and looked for by lint right after
 RSA_BITS_STEP = 8  # odd moduli lengths come from broken generators
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
@@ -61,6 +63,7 @@ def thumbprint(spki: bytes) -> str:
     return "sha256:" + hashlib.sha256(spki).hexdigest()
 
 
+@lru_cache(maxsize=KEPT_IDENTIFIERS)
 def key_identifier(spki: bytes) -> bytes:
     """Return RFC 7093 section 2 method 1 over `spki`; raises DerError if it is no SubjectPublicKeyInfo."""
     parts = children(whole(spki, SEQUENCE).content)

@@ -85,12 +85,17 @@ def read_back(tbs: bytes, plan: Plan) -> Candidate:
         raise LintError([("lint.size", "RFC 5280 section 4.1", f"{len(tbs)} bytes")])
     encoded = der.sequence(tbs, plan.issuer.algorithm.identifier, _EMPTY_SIGNATURE)
     try:
-        der.whole(tbs, der.SEQUENCE)
         with tolerant():
             certificate = x509.load_der_x509_certificate(encoded)
-            _ = (certificate.subject, certificate.issuer)
-            extensions = {extension.oid.dotted_string: extension for extension in certificate.extensions}
-        return Candidate(raw=raw_certificate(encoded), certificate=certificate, extensions=extensions, plan=plan)
+            found = tuple(certificate.extensions)
+            _ = certificate.subject
+        return Candidate(
+            raw=raw_certificate(encoded),
+            certificate=certificate,
+            extensions={extension.oid.dotted_string: extension for extension in found},
+            values={type(extension.value): extension.value for extension in found},
+            plan=plan,
+        )
     except x509.DuplicateExtension as cause:
         seen = f"extension {cause.oid.dotted_string} stands twice"
         raise LintError([("lint.duplicate-extension", "RFC 5280 section 4.2", seen)]) from cause

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pki import der
 from pki.errors import NameRefusedError
@@ -36,6 +37,7 @@ _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _URI = re.compile(r"[a-z][a-z0-9+.-]{0,31}:[A-Za-z0-9._~:/@-]{1,400}")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 MAX_DNS_NAME = 253  # RFC 1035 section 2.3.4, without the root dot
+KEPT_NAMES = 64  # a subject is written once, and compared by lint right after
 MAX_TEMPLATE = 512  # longer than any name it could make
 
 
@@ -167,6 +169,7 @@ def is_plain_dns(name: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=KEPT_NAMES)
 def encode_name(attributes: tuple[tuple[str, str], ...]) -> bytes:
     """Return the DER Name, one attribute per RDN (RFC 5280 section 4.1.2.4)."""
     return der.sequence(*(der.set_of(_attribute(name, value)) for name, value in attributes))

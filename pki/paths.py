@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -22,6 +23,8 @@ from pki.signatures import SignatureRefusedError, verify_certificate
 MAX_SIGNATURE_CHECKS = 128  # pyca/cryptography's limit too; Go and rustls-webpki take 100
 MAX_STEPS = 2048  # edges walked, verified or not: a mesh of cross-signed CAs has factorially many paths
 MAX_CERTIFICATES = 24  # in one path, self-issued ones included
+KEPT_NODES = 256  # CAs that paths lead through: a fleet's vendors have some tens
+KEPT_SIGNATURES = 1024  # verified edges kept: links between CAs are verified once, not with every device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,10 +70,13 @@ def readable(certificates: Iterable[bytes | x509.Certificate]) -> tuple[Node, ..
     found = []
     for certificate in certificates:
         try:
-            found.append(node(certificate))
+            found.append(_kept_node(certificate))
         except PathError:
             continue
     return tuple(found)
+
+
+_kept_node = lru_cache(maxsize=KEPT_NODES)(node)
 
 
 def _subject_key_id(certificate: x509.Certificate) -> bytes | None:
@@ -136,7 +142,7 @@ class Search:
 
     def _verify(self, child: Node, above: Node) -> bool:
         try:
-            verify_certificate(child.certificate, above.certificate.public_key())
+            _verify_once(child.certificate, above.certificate)
         except SignatureRefusedError as refused:
             self.refused = refused
             return False
@@ -144,6 +150,12 @@ class Search:
             self.refused = SignatureRefusedError("issuer's public key cannot be read", code="signature.key")
             return False
         return True
+
+
+@lru_cache(maxsize=KEPT_SIGNATURES)
+def _verify_once(child: x509.Certificate, above: x509.Certificate) -> None:
+    """Return if `above`'s key signed `child`; what raises is not kept, and costs a verification each time."""
+    verify_certificate(child, above.public_key())
 
 
 def by_subject(nodes: Iterable[Node]) -> dict[ComparableName, tuple[Node, ...]]:

@@ -51,6 +51,25 @@ def test_a_sound_chain_is_accepted_leaf_first_anchor_last() -> None:
     assert [each.subject for each in path.chain] == [name("gw-0001"), name("issuing"), name("root")]
 
 
+def test_links_seen_once_say_nothing_about_a_look_alike_issuer() -> None:
+    """Verified signatures are kept by certificate and key: another CA of the same names vouches for nobody."""
+    chain = Chain()
+    leaf, issuing, root = chain.leaf(), chain.issuing(), chain.root()
+    validate_path(leaf, intermediates=[issuing], anchors=[root], at=NOW)
+    twin = made(name("issuing"), name("root"), KEYS[3].public_key(), KEYS[0], chain.issuing_extensions, chain, NOW)
+    report = examine_path(leaf, intermediates=[twin], anchors=[root], at=NOW)
+    assert failed(report) == {"path.signature"}
+
+
+def test_a_path_that_held_is_judged_anew_at_another_moment() -> None:
+    """RFC 5280 section 6.1.3 (a)(2): what is kept of a path is its signatures, never its verdict."""
+    chain = Chain()
+    leaf, issuing, root = chain.leaf(), chain.issuing(), chain.root()
+    validate_path(leaf, intermediates=[issuing], anchors=[root], at=NOW)
+    later = examine_path(leaf, intermediates=[issuing], anchors=[root], at=NOW + timedelta(days=2))
+    assert failed(later) == {"path.validity"}
+
+
 def with_leaf(value: x509.ExtensionType, *, critical: bool) -> Chain:
     return replace(SOUND, leaf_extensions=swapped(SOUND.leaf_extensions, value, critical=critical))
 
