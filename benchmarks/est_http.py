@@ -124,7 +124,9 @@ def report(ours: list[tuple[Load, float]], without: list[tuple[Load, float]], bo
     rows = {name: row(found, both) for name, found in (("enrolments", ours), ("bare server", without))}
     for name, shown_row in rows.items():
         print(f"{name:12}" + "".join(f"{key} {value:>8}  " for key, value in shown_row.items()), file=sys.stderr)
-    print(f"bare sign and verify {both:.1f} us CPU   refused {refused}   target {TARGET}/s on two cores", file=sys.stderr)
+    print(
+        f"bare sign and verify {both:.1f} us CPU   refused {refused}   target {TARGET}/s on two cores", file=sys.stderr
+    )
     print(json.dumps({"rows": rows, "sign_and_verify_cpu_us": round(both, 1), "refused": refused}, indent=1))
     if refused:
         raise SystemExit(1)

@@ -246,7 +246,14 @@ def _provenances(value: object, schema: FactSchema) -> dict[str, Provenance]:
     entries = _object(value, "provenance")
     if len(entries) > MAX_PROVENANCE:
         raise FactError(f"{len(entries)} entries, the limit is {MAX_PROVENANCE}", code="facts.bound", path="provenance")
-    return {_prefix(path, schema): _provenance(entry, path) for path, entry in entries.items()}
+    read: dict[int, Provenance] = {}  # stored facts share one entry among all the paths it is for
+    found = {}
+    for path, entry in entries.items():
+        known = read.get(id(entry))
+        if known is None:
+            known = read[id(entry)] = _provenance(entry, path)
+        found[_prefix(path, schema)] = known
+    return found
 
 
 def _prefix(path: str, schema: FactSchema) -> str:

@@ -41,6 +41,7 @@ class InvalidTimeError(PolicyEngineError):
     code = "time.invalid"
 
 
+@lru_cache(maxsize=KEPT_TIMES)  # facts of one check-in repeat a handful of moments
 def parse_timestamp(text: str) -> datetime:
     """Return the RFC 3339 section 5.6 timestamp `text` in UTC, cut to microseconds.
 

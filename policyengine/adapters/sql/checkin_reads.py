@@ -106,6 +106,7 @@ class SqlCheckInReads:
         )
         self._by_id = Reading(view_select().where(_device.id == bindparam("by_id")), engine, kept)
         self._newest = Reading(_newest_certificate(), engine, kept)
+        self._issued = Reading(_issued_certificate(), engine, kept)
         self._reuse = Reading(_key_reuse(), engine, kept)
         self._spent = Reading(_one(tables.spent_nonce.c.device_id, tables.spent_nonce.c.nonce_hash), engine, kept)
         self._spent_before = Reading(_spent_before(), engine, kept)
@@ -141,6 +142,11 @@ class SqlCheckInReads:
             return view
         newest = self._newest.first(by_device=view.device.id)
         return view if newest is None else replace(view, certificate=_certificate_in(tuple(newest)))
+
+    def certificate(self, serial: str) -> CertificateRecord | None:
+        """Return an issued certificate by serial number, lowercase hex without leading zeros."""
+        row = self._issued.first(key=serial)
+        return None if row is None else _certificate_in(tuple(row))
 
     def key_reuse(self, thumbprint: str, *, beside: DeviceId) -> int:
         """Return how many devices are pinned to a key, not counting `beside`."""
@@ -228,6 +234,10 @@ def bundle_of(row: Sequence[Any]) -> BundleRecord:
 def _newest_certificate() -> Select[Any]:
     issued = (_certificate.device_id == bindparam("by_device")) & (_certificate.state == "issued")
     return select(tables.certificate).where(issued).order_by(desc(_certificate.lineage)).limit(1)
+
+
+def _issued_certificate() -> Select[Any]:
+    return select(tables.certificate).where(_certificate.serial == bindparam("key"), _certificate.state == "issued")
 
 
 def _key_reuse() -> Select[Any]:

@@ -72,13 +72,6 @@ class SqlRecordReads:
         rows = [certificate_of(row._mapping) for row in self._rows(ordered)]
         return page_of(rows, page.limit, lambda row: cursor_of(str(micros(row.not_before)), row.serial))
 
-    def certificate(self, serial: str) -> CertificateRecord | None:
-        """Return a certificate by serial number, lowercase hex without leading zeros."""
-        rows = self._rows(
-            select(tables.certificate).where(_certificate.serial == serial, _certificate.state == "issued")
-        )
-        return certificate_of(rows[0]._mapping) if rows else None
-
     def security_events(self, page: PageRequest, *, device_id: DeviceId | None) -> Page[SecurityEvent]:
         """Return security events, newest first."""
         clause = select(tables.security_event)
