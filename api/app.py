@@ -24,6 +24,7 @@ from api.routes import (
     audit,
     bundles,
     certificates,
+    compliance,
     decisions,
     devices,
     operation,
@@ -41,7 +42,19 @@ DESCRIPTION = (
     "policies and ask why. Errors are problem documents (RFC 9457) with a stable `code`."
 )
 
-ROUTERS = (devices, succession, decisions, policies, bundles, certificates, audit, tokens, releases, operation)
+ROUTERS = (
+    devices,
+    succession,
+    decisions,
+    policies,
+    bundles,
+    certificates,
+    compliance,
+    audit,
+    tokens,
+    releases,
+    operation,
+)
 
 MAX_ERRORS = 50  # a request with 10,000 wrong devices is told the first of them
 

@@ -174,17 +174,6 @@ class ActivationOut(Shape):
     actor: str
 
 
-class ControlOut(Shape):
-    """A control, the rules that speak to it, and how many devices each result has."""
-
-    id: str
-    title: str
-    source: str
-    edition: str
-    rules: list[str]
-    results: Counts
-
-
 class SecurityEventOut(Shape):
     """Something that was not believed."""
 

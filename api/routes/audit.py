@@ -1,4 +1,4 @@
-"""What auditors read: controls, what was not believed, and who did what."""
+"""What auditors read: what was not believed, and who did what."""
 
 from __future__ import annotations
 
@@ -6,19 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.auth import Auditor, Catalogue, Reader
-from api.paging import AsOf, Paging
-from api.shapes import AuditEventOut, ControlOut, SecurityEventOut
+from api.auth import Auditor, Catalogue
+from api.paging import Paging
+from api.shapes import AuditEventOut, SecurityEventOut
 from api.strict import StrictRoute
 from policyengine.model.ids import device_id
 
 router = APIRouter(prefix="/v1", tags=["audit"], route_class=StrictRoute)
-
-
-@router.get("/controls")
-def list_controls(viewer: Reader, services: Catalogue, as_of: AsOf) -> list[ControlOut]:
-    """Return the controls of the bundle in force, the rules that speak to each, and how the fleet stands."""
-    return [ControlOut.model_validate(control) for control in services.audit.controls(viewer, as_of=as_of)]
 
 
 @router.get("/security-events")

@@ -68,7 +68,8 @@ class FindingTerms:
     def __post_init__(self) -> None:
         """Make once what each decision would make of every rule."""
         object.__setattr__(self, "name", (self.rule, self.binding))
-        heading = f"{self.rule}\n{self.binding}\n{self.mode.value}\n{self.action.name}\n"
+        controls = " ".join(self.controls)
+        heading = f"{self.rule}\n{self.binding}\n{self.mode.value}\n{self.action.name}\n{controls}\n"
         object.__setattr__(self, "heading", heading)
 
 

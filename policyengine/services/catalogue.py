@@ -27,6 +27,7 @@ from policyengine.services.checkins.judging import Memory
 from policyengine.services.checkins.redeciding import Redecider
 from policyengine.services.checkins.renewals import Renewals
 from policyengine.services.checkins.settling import Settlement
+from policyengine.services.compliance.report import Compliance
 from policyengine.services.health import HealthCheck
 from policyengine.services.history.audit import Audit
 from policyengine.services.history.log import TransparencyLog
@@ -62,6 +63,7 @@ class Services:
     bundles: Bundles
     certificates: Certificates
     audit: Audit
+    compliance: Compliance
     tokens: Tokens
     sweep: Sweep
     health: HealthCheck
@@ -140,6 +142,7 @@ def assemble(outside: Outside) -> Services:
         bundles=Bundles(store, clock, entropy),
         certificates=Certificates(store, clock, entropy, shelf=shelf),
         audit=Audit(store, shelf, memory),
+        compliance=Compliance(store, clock, shelf),
         tokens=Tokens(store, clock, entropy),
         sweep=Sweep(store, store, clock, redecider),
         health=HealthCheck(store, shelf),

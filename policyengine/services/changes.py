@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from policyengine.model.facts import Source
 from policyengine.model.ids import DeviceId, Digest
 from policyengine.services.records import (
     Activation,
@@ -39,7 +40,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictRow:
-    """What one rule under one binding says from this decision on."""
+    """What one rule under one binding says from this decision on; `source` is the weakest that it read a fact from."""
 
     rule: str
     binding: str | None
@@ -48,6 +49,8 @@ class VerdictRow:
     mode: str
     action: str
     failing_since: datetime | None
+    controls: tuple[str, ...]
+    source: Source | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

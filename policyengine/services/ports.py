@@ -16,6 +16,7 @@ from policyengine.errors import PolicyEngineError
 from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId, Digest
 from policyengine.services.changes import Change
+from policyengine.services.fleet_scope import FleetScope
 from policyengine.services.records import (
     Activation,
     ApiToken,
@@ -23,8 +24,10 @@ from policyengine.services.records import (
     BundleRecord,
     CertificateRecord,
     CertificateStatus,
+    ControlCount,
     DecisionRecord,
     Device,
+    DeviceStance,
     DeviceState,
     DeviceView,
     EnrolmentToken,
@@ -271,10 +274,6 @@ class AuditReads(Protocol):
         """Return a certificate by serial number, lowercase hex without leading zeros."""
         ...
 
-    def rule_counts(self, at: datetime | None, models: frozenset[str] | None) -> Mapping[str, Mapping[str, int]]:
-        """Return for each rule how many devices it judged with each result."""
-        ...
-
     def security_events(self, page: PageRequest, *, device_id: DeviceId | None) -> Page[SecurityEvent]:
         """Return security events, newest first."""
         ...
@@ -316,6 +315,26 @@ class AuditReads(Protocol):
         ...
 
 
+class ComplianceReads(Protocol):
+    """How devices stand towards controls, from sums that are kept as decisions are recorded; `at` None: now."""
+
+    def control_counts(
+        self, scope: FleetScope, *, framework: str | None, at: datetime | None
+    ) -> tuple[ControlCount, ...]:
+        """Return for each control, result and weakest source how many devices; of the controls of `framework` only."""
+        ...
+
+    def control_devices(
+        self, scope: FleetScope, *, control: str, result: str | None, at: datetime | None, page: PageRequest
+    ) -> Page[DeviceStance]:
+        """Return the devices that stand towards `control`, with `result` only those, by id."""
+        ...
+
+    def activation_at(self, at: datetime) -> Activation | None:
+        """Return which bundle was in force at a moment."""
+        ...
+
+
 class RevocationReads(Protocol):
     """What revocation lists and OCSP answers read. Serials are lowercase hex; ranges include both ends."""
 
@@ -346,5 +365,5 @@ class RevocationReads(Protocol):
         ...
 
 
-class Store(CheckInReads, AuditReads, RevocationReads, Writer, Protocol):
+class Store(CheckInReads, AuditReads, ComplianceReads, RevocationReads, Writer, Protocol):
     """All of storage."""

@@ -151,6 +151,33 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ControlCount:
+    """How many devices stand so towards a control (empty: all decided devices), and for how long until then in all.
+
+    `device_time` is in device-microseconds since records began; 0 where the moment asked for was now.
+    """
+
+    control: str
+    result: str
+    source: str
+    devices: int
+    device_time: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceStance:
+    """How one device stands towards a control, and since when its stance is as it is."""
+
+    device_id: DeviceId
+    model: str
+    site: str | None
+    zone: str | None
+    result: str
+    source: str | None
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRecord:
     """A stored decision: its document byte for byte, and the inputs that give it again."""
 

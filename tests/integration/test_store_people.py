@@ -193,19 +193,6 @@ def test_timeline_is_newest_first_and_its_pages_join(site: Site) -> None:
     assert {"decision", "certificate", "act"} == {entry.kind for entry in whole}
 
 
-def test_controls_count_devices_by_result(site: Site) -> None:
-    enrolled(site)
-    enrolled(site, "debug")
-    statuses = site.services.audit.controls(AUDITOR)
-    assert any(status.results.get("fail", 0) and status.results.get("pass", 0) for status in statuses)
-
-
-def test_controls_as_of_before_enrolment_have_no_results(site: Site) -> None:
-    before = site.clock.now()
-    enrolled(site)
-    assert not any(status.results for status in site.services.audit.controls(AUDITOR, as_of=before))
-
-
 def test_revoked_certificate_is_no_identity_any_more(site: Site) -> None:
     device = enrolled(site)
     record = site.store.view(device.planned.device_id).certificate

@@ -141,15 +141,18 @@ def vendors() -> Mapping[str, VendorCa]:
 
 @lru_cache(maxsize=8)
 def policies(**changes: tuple[bytes, bytes]) -> tuple[Mapping[str, bytes], Compilation]:
-    """Return the starter pack under the test vendors; each change replaces text in the file of that (mangled) name."""
+    """Return the starter pack under the test vendors; each change replaces text in the file of that (mangled) name.
+
+    A file that the pack does not have is made by replacing nothing.
+    """
     root = ROOT / "policies"
     files = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
     for name, ca in vendors().items():
         files[ROOT_FILES[name]] = ca.root.public_bytes(Encoding.PEM)
     for mangled, (old, new) in changes.items():
         path = mangled.replace("__", "/").replace("_", "-") + ".yaml"
-        assert old in files[path], f"{path} no longer holds {old!r}"
-        files[path] = files[path].replace(old, new)
+        assert old in files.get(path, b""), f"{path} no longer holds {old!r}"
+        files[path] = files.get(path, b"").replace(old, new)
     compiled = compile_tree(files, now=START)
     assert compiled.bundle is not None, compiled.diagnostics
     return files, compiled

@@ -11,6 +11,7 @@ from policyengine.adapters.sql.codec import raw
 from policyengine.adapters.sql.recording import demand_status, moved
 from policyengine.adapters.sql.registry import is_new, new_of
 from policyengine.adapters.sql.rows import device_row
+from policyengine.adapters.sql.stances import end_stance
 from policyengine.services.changes import (
     AbortOrphans,
     AbortReservation,
@@ -28,7 +29,7 @@ from policyengine.services.changes import (
 )
 from policyengine.services.errors import ConflictError
 from policyengine.services.moments import micros
-from policyengine.services.records import EnrolmentToken
+from policyengine.services.records import EnrolmentToken, Lifecycle
 
 _device = tables.device.c
 _state = tables.device_state.c
@@ -59,6 +60,8 @@ def change_lifecycle(batch: Batch, change: ChangeLifecycle) -> None:
     batch.connection.execute(
         update(tables.device_state).where(_state.device_id == device.id).values(version=_state.version + 1)
     )
+    if device.lifecycle is Lifecycle.RETIRED:
+        end_stance(batch, device.id, at_us=micros(change.act.at))
     batch.act(change.act)
 
 

@@ -139,19 +139,6 @@ class SqlAuditReads:
         rows = self._all(clause.order_by(_verdict.rule, _verdict.binding))
         return tuple(verdict_of(row._mapping) for row in rows)
 
-    def rule_counts(self, at: datetime | None, models: frozenset[str] | None) -> Mapping[str, Mapping[str, int]]:
-        """Return for each rule how many devices it judged with each result."""
-        clause = (
-            select(_verdict.rule, _verdict.result, func.count(func.distinct(_verdict.device_id)))
-            .join(tables.device, _device.id == _verdict.device_id)
-            .where(*_valid_at(at), *_in_models(models))
-            .group_by(_verdict.rule, _verdict.result)
-        )
-        counts: dict[str, dict[str, int]] = {}
-        for rule, result, count in map(tuple, self._all(clause)):
-            counts.setdefault(rule, {})[result] = count
-        return counts
-
     def unmatched(self, model: str, limit: int) -> tuple[Unmatched, ...]:
         """Return measurements of `model` that nothing endorsed when they were seen, the latest seen first."""
         row = tables.unmatched_measurement.c

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import BigInteger, Connection, Dialect, Insert, LargeBinary, bindparam, cast, insert, select
 
@@ -16,10 +16,12 @@ from policyengine.adapters.sql.statements import (
     Statement,
     delete_row,
     insert_new,
+    insert_or_add,
     insert_or_set,
     insert_row,
     update_row,
 )
+from policyengine.adapters.sql.tallies import Tallies
 from policyengine.model.canonical import canonical
 from policyengine.services.certification.revocation import entry_reason
 from policyengine.services.changes import Act, Document, StatusChange
@@ -58,6 +60,10 @@ class Statements:
             tables.verdict, dialect, keys=["device_id", "rule", "binding", "valid_from"], columns=["valid_to"]
         )
         self.verdicts = insert_row(tables.verdict, dialect)
+        self.ended_stances = update_row(tables.stance, dialect, keys=["device_id", "valid_from"], columns=["valid_to"])
+        self.stances = insert_row(tables.stance, dialect)
+        self.stance_cells = insert_new(tables.stance_cell, dialect)
+        self.tallies = insert_or_add(tables.stance_tally, dialect, columns=["delta", "weight"])
         self.spent = insert_row(tables.spent_nonce, dialect)
         self.leaves = insert_row(tables.log_leaf, dialect)
         self.subtrees = insert_row(tables.log_subtree, dialect)
@@ -97,6 +103,10 @@ _ORDER = (
     "decisions",
     "closed_verdicts",
     "verdicts",
+    "ended_stances",
+    "stances",
+    "stance_cells",
+    "tallies",
     "spent",
     "unmatched",
     "audit",
@@ -124,6 +134,7 @@ class Batch:
         head = statements.lock_head.first(connection, {})
         if head is None:
             raise UnavailableError("the log has lost its head", code="log.head-missing")
+        self.tallies = Tallies()
         self._log = frontier_from(head.size, head.frontier)
         self._leaves: list[bytes] = []
 
@@ -138,6 +149,13 @@ class Batch:
             return
         self._added.add(digest)
         self.add("documents", {"digest": digest, "kind": document.kind, "body": packed(document.body)})
+
+    def cells(self, stance: bytes, rows: Sequence[Params]) -> None:
+        """Queue what a stance says of each control, unless it is known to be stored."""
+        if stance in self._known or stance in self._added:
+            return
+        self._added.add(stance)
+        self._rows["stance_cells"].extend({"stance": stance, **row} for row in rows)
 
     def leaf(self, kind: str, *, at_us: int, record: Mapping[str, object], seed: bytes) -> int:
         """Queue a log leaf and return its index."""
@@ -191,6 +209,7 @@ class Batch:
 
     def flush(self) -> None:
         """Write all queued rows, so that later reads of this transaction see them."""
+        self._rows["tallies"].extend(self.tallies.drained())
         for name in _ORDER:
             statement: Statement = getattr(self.statements, name)
             statement.many(self.connection, self._rows.pop(name, ()))

@@ -195,15 +195,18 @@ class SqlCheckInReads:
     def activation(self) -> Activation | None:
         """Return which bundle is in force."""
         row = self._activation.first()
-        if row is None:
-            return None
-        generation, digest, activated_at, actor = row
-        return Activation(generation=generation, digest=named(digest), activated_at=moment(activated_at), actor=actor)
+        return None if row is None else activation_of(row)
 
     def bundle(self, digest: Digest) -> BundleRecord | None:
         """Return a published bundle's record."""
         row = self._bundle.first(digest=raw(digest))
         return None if row is None else bundle_of(row)
+
+
+def activation_of(row: Sequence[Any]) -> Activation:
+    """Return the Activation in a row of its table."""
+    generation, digest, activated_at, actor = row
+    return Activation(generation=generation, digest=named(digest), activated_at=moment(activated_at), actor=actor)
 
 
 def bundle_select() -> Select[Any]:

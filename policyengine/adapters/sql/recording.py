@@ -12,9 +12,11 @@ from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.batch import Batch
 from policyengine.adapters.sql.codec import raw
 from policyengine.adapters.sql.rows import decision_row, first_state_row, state_row
+from policyengine.adapters.sql.stances import record_stance
 from policyengine.adapters.sql.verdicts import record_verdicts
 from policyengine.model.ids import digest_of
 from policyengine.services.changes import Enrolment, RecordDecision, ReserveCertificate, SpentNonce, StatusChange
+from policyengine.services.compliance.stance import stance_of
 from policyengine.services.errors import ConflictError
 from policyengine.services.moments import micros
 from policyengine.services.records import CertificateRecord, Lifecycle
@@ -206,6 +208,7 @@ def _record_outcome(batch: Batch, change: RecordDecision) -> None:
         batch.document(document)
     if change.verdicts is not None:
         record_verdicts(batch, change.verdicts, state=state)
+        record_stance(batch, state.device_id, stance_of(change.verdicts), at_us=at_us)
     if change.decision is None:
         batch.unchanged(raw(state.decision_id), at_us=at_us, seed=change.salt)
     else:

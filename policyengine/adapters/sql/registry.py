@@ -11,6 +11,7 @@ from sqlalchemy import insert as insert_into
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.batch import Batch
 from policyengine.adapters.sql.rows import device_of, device_row
+from policyengine.adapters.sql.stances import move_stances
 from policyengine.model.ids import DeviceId
 from policyengine.services.changes import ImportDevices
 from policyengine.services.errors import ConflictError
@@ -61,7 +62,7 @@ def import_devices(batch: Batch, change: ImportDevices) -> None:
     if new:
         connection.execute(insert_into(tables.device), [device_row(device) for device in new])
     if change.updated:
-        say(connection, change.updated)
+        say(batch, change.updated)
     if new or change.updated:
         batch.act(change.act)
 
@@ -79,8 +80,9 @@ def new_of(connection: Connection, devices: Sequence[Device]) -> list[Device]:
     return new
 
 
-def say(connection: Connection, devices: Sequence[Device]) -> None:
+def say(batch: Batch, devices: Sequence[Device]) -> None:
     """Write what operators say; check-ins in flight are sent back by the new version, and the sweep decides again."""
+    connection = batch.connection
     rows = [device_row(device) for device in devices]
     said = update(tables.device).where(_device.id == bindparam("key_id"))
     connection.execute(
@@ -92,3 +94,4 @@ def say(connection: Connection, devices: Sequence[Device]) -> None:
         again.values(version=_state.version + 1, recheck_at=bindparam("at")),
         [{"key_id": device.id, "at": micros(device.updated_at)} for device in devices],
     )
+    move_stances(batch, devices)

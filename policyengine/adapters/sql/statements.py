@@ -132,6 +132,15 @@ def insert_or_set(table: Table, dialect: Dialect, *, column: str) -> Statement:
     return Statement(new.on_conflict_do_update(index_elements=keys, set_={column: new.excluded[column]}), dialect)
 
 
+def insert_or_add(table: Table, dialect: Dialect, *, columns: Sequence[str]) -> Statement:
+    """Return an INSERT that adds to `columns` where the row is there already."""
+    keys = [each.name for each in table.primary_key.columns]
+    new: postgresql.Insert | sqlite.Insert
+    new = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
+    sums = {name: table.c[name] + new.excluded[name] for name in columns}
+    return Statement(new.on_conflict_do_update(index_elements=keys, set_=sums), dialect)
+
+
 def insert_row(table: Table, dialect: Dialect) -> Statement:
     """Return a plain INSERT of all columns."""
     return Statement(insert(table), dialect)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from policyengine.adapters.sql.audit_reads import SqlAuditReads
 from policyengine.adapters.sql.checkin_reads import SqlCheckInReads
+from policyengine.adapters.sql.compliance_reads import SqlComplianceReads
 from policyengine.adapters.sql.engine import Engines, open_engines
 from policyengine.adapters.sql.log_reads import SqlLogReads
 from policyengine.adapters.sql.migration import demand_current
@@ -17,7 +18,7 @@ from policyengine.services.changes import Change
 from policyengine.services.errors import UnavailableError
 
 
-class SqlStore(SqlCheckInReads, SqlAuditReads, SqlRecordReads, SqlLogReads, SqlRevocationReads):
+class SqlStore(SqlCheckInReads, SqlAuditReads, SqlComplianceReads, SqlRecordReads, SqlLogReads, SqlRevocationReads):
     """Implements the Store port of services."""
 
     def __init__(self, engines: Engines) -> None:

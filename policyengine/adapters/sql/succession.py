@@ -11,6 +11,7 @@ from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.batch import Batch
 from policyengine.adapters.sql.recording import demand_status, moved
 from policyengine.adapters.sql.registry import registered, say
+from policyengine.adapters.sql.stances import end_stance
 from policyengine.services.changes import RekeyDevice, ReplaceDevice, StatusChange, TransferDevice
 from policyengine.services.errors import ConflictError
 from policyengine.services.moments import micros
@@ -24,7 +25,7 @@ _former = tables.former_key.c
 def transfer_device(batch: Batch, change: TransferDevice) -> None:
     """Write where a device stands now; it is decided again."""
     _demand_unchanged(batch, change.before)
-    say(batch.connection, (change.after,))
+    say(batch, (change.after,))
     batch.act(change.act)
 
 
@@ -40,7 +41,8 @@ def replace_device(batch: Batch, change: ReplaceDevice) -> None:
         .values(lifecycle=old.lifecycle.value, updated_at=micros(old.updated_at))
     )
     connection.execute(update(tables.device_state).where(_state.device_id == old.id).values(version=_state.version + 1))
-    say(connection, (change.new,))
+    end_stance(batch, old.id, at_us=micros(old.updated_at))
+    say(batch, (change.new,))
     _revoke(batch, change.revocations, seed=change.acts[0].salt)
     for act in change.acts:
         batch.act(act)
@@ -67,6 +69,7 @@ def rekey_device(batch: Batch, change: RekeyDevice) -> None:
         .values(lifecycle=device.lifecycle.value, serial=device.serial, updated_at=at_us)
     )
     _end_open(batch, device, at_us=at_us)
+    end_stance(batch, device.id, at_us=at_us)
     _revoke(batch, change.revocations, seed=change.act.salt)
     batch.act(change.act)
 

@@ -134,6 +134,47 @@ verdict = Table(
     Index(None, "rule", "valid_to"),
 )
 
+stance = Table(
+    "stance",
+    metadata,
+    Column("device_id", Text, nullable=False),
+    Column("valid_from", BigInteger, nullable=False, index=True),
+    Column("valid_to", BigInteger, index=True),  # half-open; null: still so
+    Column("model", Text, nullable=False),
+    Column("site", Text, nullable=False),  # empty: the registry has none
+    Column("zone", Text, nullable=False),
+    Column("stance", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("device_id", "valid_from"),
+    Index(None, "stance", "valid_to"),
+)
+
+stance_cell = Table(
+    "stance_cell",
+    metadata,
+    Column("stance", LargeBinary, nullable=False),
+    Column("control", Text, nullable=False),  # empty: the device itself, for the population
+    Column("result", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    PrimaryKeyConstraint("stance", "control"),
+    Index(None, "control", "result"),
+)
+
+stance_tally = Table(
+    "stance_tally",
+    metadata,
+    Column("level", SmallInteger, nullable=False),  # log2 of the bucket's microseconds; 0: what holds now
+    Column("bucket", BigInteger, nullable=False),
+    Column("control", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("site", Text, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("result", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("delta", BigInteger, nullable=False),  # devices that came to this, less those that left it
+    Column("weight", BigInteger, nullable=False),  # each delta times 1,024 microseconds since the bucket began
+    PrimaryKeyConstraint("level", "bucket", "control", "model", "site", "zone", "result", "source"),
+)
+
 decision = Table(
     "decision",
     metadata,

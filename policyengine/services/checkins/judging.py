@@ -62,8 +62,10 @@ class Judged:
                 mode=found.mode.value,
                 action=found.action.name.lower(),
                 failing_since=found.failing_since,
+                controls=found.controls,
+                source=min((fact.source for fact in sight.facts.values()), default=None),
             )
-            for found in self.decision.findings
+            for found, sight in zip(self.decision.findings, self.decision.sights, strict=True)
         )
 
     def told(self) -> str:
@@ -87,7 +89,7 @@ def judge(policies: Policies, facts: Facts, *, prior: Prior | None, now: datetim
     decision = policies.program.decide_named(facts, parts.digest, prior=prior, now=now, phase=phase)
     shared_facts = Document(digest=parts.shared_digest, kind="facts", body=parts.shared)
     carried = _carried(decision, prior)
-    verdicts, name = _digest_of_verdicts(decision), decision_id(decision)
+    verdicts, name = _digest_of_verdicts(decision, facts), decision_id(decision)
     return Judged(
         decision=decision,
         id=name,
@@ -132,9 +134,14 @@ def effective_tier(decision: Decision, restriction: Restriction | None) -> Tier:
     return decision.tier if restriction is None else max(decision.tier, restriction.tier)
 
 
-def _digest_of_verdicts(decision: Decision) -> bytes:
-    """Return a digest that is the same as long as every rule says the same under the same terms."""
-    return hashlib.sha256("\n\n".join([found.line for found in decision.findings]).encode()).digest()
+def _digest_of_verdicts(decision: Decision, facts: Facts) -> bytes:
+    """Return a digest that is the same as long as every rule says the same under the same terms, by the same sources.
+
+    A certificate request comes and goes with each renewal and says nothing new.
+    """
+    sources = [f"{path} {kept.source._value_}" for path, kept in facts.provenance.items() if path[:3] != "csr"]
+    lines = [found.line for found in decision.findings]
+    return hashlib.sha256("\n\n".join([*lines, *sorted(sources)]).encode()).digest()
 
 
 class Memory:

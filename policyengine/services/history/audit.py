@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,19 +16,7 @@ from policyengine.services.ports import PageRequest, Store
 from policyengine.services.records import AuditEvent, DeviceState, Page, Restriction, SecurityEvent
 from policyengine.services.scope import missing, visible_view
 
-__all__ = ["Audit", "ControlStatus", "Explanation", "ReplayReport"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ControlStatus:
-    """A control of a framework, the rules that speak to it, and how many devices each result has."""
-
-    id: str
-    title: str
-    source: str
-    edition: str
-    rules: tuple[str, ...]
-    results: Mapping[str, int]
+__all__ = ["Audit", "Explanation", "ReplayReport"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,29 +63,6 @@ class Audit:
         return self._explained(
             _Kept(device_id=device_id, bundle=record.bundle, document=record.document, restriction=None)
         )
-
-    def controls(self, viewer: Principal, *, as_of: datetime | None = None) -> tuple[ControlStatus, ...]:
-        """Return the controls of the bundle in force with the results of their rules at `as_of`."""
-        bundle = self._shelf.active().policies.bundle
-        counts = self._store.rule_counts(as_of, viewer.models)
-        found = []
-        for control in sorted(bundle.controls.values(), key=lambda control: control.id):
-            policies = [policy for policy in bundle.policies.values() if control.id in policy.controls]
-            rules = tuple(sorted(rule.name for policy in policies for rule in policy.rules))
-            results: Counter[str] = Counter()
-            for rule in rules:
-                results.update(counts.get(rule, {}))
-            found.append(
-                ControlStatus(
-                    id=control.id,
-                    title=control.title,
-                    source=control.source,
-                    edition=control.edition,
-                    rules=rules,
-                    results=dict(results),
-                )
-            )
-        return tuple(found)
 
     def security_events(
         self, viewer: Principal, page: PageRequest, *, device_id: DeviceId | None = None

@@ -27,6 +27,7 @@ from policyengine.services.checkins.challenge import Challenge, Challenges
 from policyengine.services.checkins.checkin import CheckInReply, CheckInRequest, CheckIns
 from policyengine.services.checkins.renewals import RenewalRequest
 from policyengine.services.checkins.settling import Issued
+from policyengine.services.compliance.report import Compliance, ComplianceReport, ControlStanding, Period
 from policyengine.services.errors import (
     ConflictError,
     InvalidRequestError,
@@ -34,8 +35,9 @@ from policyengine.services.errors import (
     RefusedError,
     UnauthenticatedError,
 )
+from policyengine.services.fleet_scope import FleetScope
 from policyengine.services.health import Health, HealthCheck
-from policyengine.services.history.audit import Audit, ControlStatus, Explanation
+from policyengine.services.history.audit import Audit, Explanation
 from policyengine.services.identification.activation import ActivationRequest, Activations, WrappedSecret
 from policyengine.services.identification.est_identity import Credentials
 from policyengine.services.ports import DeviceFilter, PageRequest
@@ -322,6 +324,42 @@ class FakeCertificates(Certificates):
         return DEVICE.id
 
 
+class FakeCompliance(Compliance):
+    def __init__(self) -> None: ...
+
+    def report(
+        self,
+        viewer: Principal,
+        scope: FleetScope,
+        *,
+        framework: str | None = None,
+        as_of: datetime | None = None,
+        period: Period | None = None,
+    ) -> ComplianceReport:
+        standing = ControlStanding(
+            id="etsi:5.7-1",
+            title="t",
+            catalog="s",
+            edition="e",
+            rules=("r",),
+            results={"pass": 0, "fail": 1, "unknown": 0, "waived": 0},
+            uncovered=1,
+            coverage=0.5,
+            weakest_source="reported",
+            sources={"reported": 1},
+            shares=None,
+        )
+        return ComplianceReport(
+            at=as_of or NOW,
+            bundle=DIGEST,
+            framework=framework,
+            scope=scope,
+            period=period,
+            devices=2,
+            controls=(standing,),
+        )
+
+
 class FakeAudit(Audit):
     def __init__(self) -> None: ...
 
@@ -336,9 +374,6 @@ class FakeAudit(Audit):
 
     def explain_device(self, viewer: Principal, device_id: DeviceId, *, as_of: datetime | None = None) -> Explanation:
         return Explanation(document={"device_id": device_id}, text="because")
-
-    def controls(self, viewer: Principal, *, as_of: datetime | None = None) -> tuple[ControlStatus, ...]:
-        return (ControlStatus(id="etsi:5.7-1", title="t", source="s", edition="e", rules=("r",), results={"fail": 1}),)
 
     def security_events(
         self, viewer: Principal, page: PageRequest, *, device_id: DeviceId | None = None
@@ -510,6 +545,7 @@ def services() -> Services:
         bundles=FakeBundles(),
         certificates=FakeCertificates(),
         audit=FakeAudit(),
+        compliance=FakeCompliance(),
         tokens=FakeTokens(),
         sweep=None,
         health=FakeHealth(),

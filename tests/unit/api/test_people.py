@@ -42,7 +42,7 @@ def test_a_query_member_out_of_bounds_is_a_problem(client: fakes.Client, query: 
         ("/v1/devices?teir=quarantine", "teir"),
         ("/v1/devices?as_of=2026-01-01T00:00:00Z", "as_of"),
         ("/v1/devices/gw-0001?as_of=2026-01-01T00:00:00Z", "as_of"),
-        ("/v1/controls?framework=etsi", "framework"),
+        ("/v1/controls?frameworks=etsi", "frameworks"),
         ("/v1/policies?limit=1", "limit"),
     ],
 )
@@ -205,3 +205,26 @@ def test_the_histogram_ends_in_the_count(client: fakes.Client) -> None:
 
 def test_controls_are_shown_with_the_state_of_the_fleet(client: fakes.Client) -> None:
     assert json.loads(client.get("/v1/controls", role="vendor").content)[0]["results"] == {"fail": 1}
+
+
+def test_compliance_counts_each_result_on_its_own(client: fakes.Client) -> None:
+    shown = client.get("/v1/compliance?framework=etsi&scope=model:gw-200&scope=site:a", role="auditor").json()
+    control = shown["controls"][0]
+    assert shown["scope"] == {"model": ["gw-200"], "site": ["a"]}
+    assert [control[result] for result in ("pass", "fail", "unknown", "waived", "uncovered")] == [0, 1, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "path"),
+    [
+        ("scope=gw-200", "request.scope", "scope"),
+        ("scope=vendor:acme", "request.scope", "scope"),
+        ("from=2026-01-01T00:00:00Z", "request.period", "from"),
+        ("from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "request.period", "from"),
+    ],
+)
+def test_a_question_about_no_part_of_the_fleet_or_of_time_is_refused(
+    client: fakes.Client, query: str, code: str, path: str
+) -> None:
+    answer = client.get(f"/v1/compliance?{query}", role="auditor")
+    assert (answer.status_code, answer.json()["code"], answer.json()["path"]) == (400, code, path)

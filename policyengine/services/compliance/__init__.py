@@ -1,0 +1,1 @@
+"""How the fleet stands against the controls of compliance frameworks, now, then, and over a period."""
