@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeGuard
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.auth import DeviceRoute, leaves, permission_of
+from api.auth import DeviceRoute, PublicRoute, leaves, permission_of
 from api.device_protocol import device_routes
 from api.edge import Edge
 from api.est import est_routes
@@ -19,7 +21,7 @@ from api.metrics import Metrics
 from api.options import Options
 from api.pages import page_routes
 from api.problems import answer_for_code, problem, problem_of
-from api.revocation import revocation_routes
+from api.revocation import OCSP, revocation_routes
 from api.routes import (
     audit,
     bundles,
@@ -56,6 +58,7 @@ ROUTERS = (
     operation,
 )
 
+QUESTIONS = f"{OCSP}/"  # what stands below it by GET is a question, not a name of ours
 MAX_ERRORS = 50  # a request with 10,000 wrong devices is told the first of them
 
 
@@ -88,16 +91,23 @@ def create_app(services: Services, *, options: Options) -> FastAPI:
     for route in leaves(app.router.routes):
         permission_of(route)
     app.short = {
-        (method, route.path): Edge(_Named(route.endpoint), options=options, metrics=metrics)
+        (method, route.path.partition("{")[0]): Edge(_Named(route.endpoint), options=options, metrics=metrics)
         for route in app.router.routes
-        if isinstance(route, DeviceRoute) and not route.param_convertors
+        if _is_called_often(route)
         for method in route.methods or ()
     }
     return app
 
 
+def _is_called_often(route: BaseRoute) -> TypeGuard[Route]:
+    """Tell whether `route` is a device protocol's, or relying parties' questions about certificates."""
+    if isinstance(route, DeviceRoute):
+        return not route.param_convertors
+    return isinstance(route, PublicRoute) and route.path.startswith(OCSP)
+
+
 class _Application(FastAPI):
-    """FastAPI with a short way for device protocols: their endpoints behind the same edge, and nothing between.
+    """FastAPI with a short way for device protocols and OCSP: endpoints behind the same edge, and nothing between.
 
     Two frameworks' own layers of middleware, none of which does anything for them, took as much CPU as their HTTP.
     """
@@ -106,7 +116,10 @@ class _Application(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, lifespan or connection."""
-        edge = self.short.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        edge = None
+        if scope["type"] == "http":
+            path = scope["path"]
+            edge = self.short.get((scope["method"], QUESTIONS if path.startswith(QUESTIONS) else path))
         await (super().__call__ if edge is None else edge)(scope, receive, send)
 
 

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
-from starlette.types import Receive, Scope, Send
 
 from api.auth import DeviceRoute, PublicRoute
 from api.client_certificate import peer_chain
+from api.endpoint import Endpoint
 from api.errors import BadHeaderError, UnsupportedContentTypeError
 from api.options import Options
 from api.problems import problem_of
@@ -79,19 +79,6 @@ def est_routes(services: Services, *, options: Options) -> list[BaseRoute]:
             DeviceRoute(f"{prefix}/simplereenroll", Endpoint(reenrol), methods=["POST"], name=f"est_reenrol{suffix}"),
         ]
     return found
-
-
-class Endpoint:
-    """A function of a request as a plain ASGI endpoint, which device protocols are."""
-
-    def __init__(self, answer: Callable[[Request], Awaitable[Response]]) -> None:
-        self.__name__ = answer.__name__
-        self._answer = answer
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        response = await self._answer(Request(scope, receive, send))
-        await response(scope, receive, send)
 
 
 async def _asked(request: Request, options: Options, ask: Ask) -> Response:

@@ -6,14 +6,17 @@ import base64
 import binascii
 import hashlib
 import threading
+from collections.abc import Mapping
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from api.auth import PublicRoute
+from api.endpoint import Endpoint
 from api.errors import UnsupportedContentTypeError
 from pki.ocsp_request import MAX_REQUEST_BYTES
 from pki.ocsp_response import Refusal
@@ -23,6 +26,8 @@ from policyengine.services.errors import MissingError
 
 LIST = "application/pkix-crl"  # RFC 2585 section 4.2
 QUESTION, ANSWER = "application/ocsp-request", "application/ocsp-response"  # RFC 6960 appendix C
+OCSP = "/pki/ocsp"
+KEPT_HEADERS = 4096  # answers asked for again and again
 CACHE_SECONDS = 60  # how long caches between us and a relying party may hide a revocation
 
 
@@ -42,8 +47,8 @@ def revocation_routes(services: Services) -> list[BaseRoute]:
             found = lists.delta(issuer, shard) if name.endswith(".delta") else lists.shard(issuer, shard)
         return _published(request, found, LIST)
 
-    def asked_by_get(request: Request) -> Response:
-        text = request.path_params["question"]
+    async def asked_by_get(request: Request) -> Response:
+        text = request.scope["path"].removeprefix(f"{OCSP}/")
         try:
             # a path of base64 holds `/` and `+` as they are, or escaped; either way they arrive as themselves
             question = base64.b64decode(text.encode("ascii"), validate=True)
@@ -59,8 +64,8 @@ def revocation_routes(services: Services) -> list[BaseRoute]:
     return [
         PublicRoute("/pki/crl/{issuer}.crl", complete, methods=["GET"], name="crl"),
         PublicRoute("/pki/crl/{issuer}/{name}.crl", part, methods=["GET"], name="crl_shard"),
-        PublicRoute("/pki/ocsp", asked_by_post, methods=["POST"], name="ocsp_post"),
-        PublicRoute("/pki/ocsp/{question:path}", asked_by_get, methods=["GET"], name="ocsp_get"),
+        PublicRoute(OCSP, Endpoint(asked_by_post), methods=["POST"], name="ocsp_post"),
+        PublicRoute(f"{OCSP}/{{question:path}}", Endpoint(asked_by_get), methods=["GET"], name="ocsp_get"),
     ]
 
 
@@ -82,21 +87,30 @@ async def _bounded(request: Request) -> bytes:
 def _answered(request: Request, answer: Published | Refusal) -> Response:
     if isinstance(answer, Refusal):  # never kept: it is true of this question at this moment only
         return Response(answer.der, media_type=ANSWER, headers={"Cache-Control": "no-store"})
-    return _published(request, answer, ANSWER)
+    return _conditional(request, answer, ANSWER, _headers_of_answer(answer))
 
 
 def _published(request: Request, made: Published, media_type: str) -> Response:
     """Return the bytes with what caches need (RFC 5019 section 6.2, RFC 9110 section 8.8)."""
-    tag = f'"{hashlib.sha256(made.content).hexdigest()[:32]}"'
-    headers = {
+    return _conditional(request, made, media_type, _headers(made))
+
+
+def _conditional(request: Request, made: Published, media_type: str, headers: Mapping[str, str]) -> Response:
+    if request.method == "GET" and headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(made.content, media_type=media_type, headers=headers)
+
+
+def _headers(made: Published) -> Mapping[str, str]:
+    return {
         "Cache-Control": f"max-age={CACHE_SECONDS}, public, no-transform, must-revalidate",
-        "ETag": tag,
+        "ETag": f'"{hashlib.sha256(made.content).hexdigest()[:32]}"',
         "Expires": _http_date(made.until),
         "Last-Modified": _http_date(made.made),
     }
-    if request.method == "GET" and tag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(made.content, media_type=media_type, headers=headers)
+
+
+_headers_of_answer = lru_cache(maxsize=KEPT_HEADERS)(_headers)  # never of a list, which may have 50 MB
 
 
 def _http_date(moment: datetime) -> str:

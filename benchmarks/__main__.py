@@ -20,6 +20,7 @@ NAMES = (
     "checkins",
     "checkins_http",
     "est_http",
+    "ocsp_http",
     "rollover",
 )
 

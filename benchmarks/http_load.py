@@ -27,12 +27,16 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """One connection's requests, in order; with `tls` it shows a client certificate of its own."""
+    """One connection's requests, in order; with `tls` it shows a client certificate of its own.
+
+    A request by GET stands in the path instead of the body.
+    """
 
     request: Request
     reply: Reply
     content_type: str = "application/json"
     tls: ssl.SSLContext | None = None
+    verb: str = "POST"
 
 
 def run(callers: Sequence[Caller], *, port: int, path: str, seconds: float, tls: ssl.SSLContext | None) -> Load:
@@ -62,12 +66,19 @@ async def _call(
     latencies: list[float],
 ) -> None:
     while perf_counter() < until:
-        body = caller.request()
-        head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {caller.content_type}\r\n"
+        message = _message(caller, path)
         sent = perf_counter()
-        writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        writer.write(message)
         answer = await reader.readuntil(b"\r\n\r\n")
         length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
         content = await reader.readexactly(length)
         latencies.append(perf_counter() - sent)
         caller.reply(int(answer[9:12]), content)
+
+
+def _message(caller: Caller, path: str) -> bytes:
+    request = caller.request()
+    if caller.verb == "GET":
+        return f"GET {path}/{request.decode()} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {caller.content_type}\r\n"
+    return f"{head}content-length: {len(request)}\r\n\r\n".encode() + request
