@@ -33,6 +33,7 @@ class Permission(Enum):
     ACTIVATE = ("activate", Right.ACTIVATE)
     CERTIFY = ("certify", Right.CERTIFY)
     REVOKE = ("revoke", Right.REVOKE)
+    CONCUR = ("concur", Right.CONCUR)
     AUDIT = ("audit", Right.AUDIT)
     MEASURE = ("measure", Right.MEASURE)
     INSPECT = ("inspect", Right.INSPECT)
@@ -99,6 +100,7 @@ Proposer = Annotated[Principal, Depends(Needs(Permission.PROPOSE))]
 Activator = Annotated[Principal, Depends(Needs(Permission.ACTIVATE))]
 Certifier = Annotated[Principal, Depends(Needs(Permission.CERTIFY))]
 Revoker = Annotated[Principal, Depends(Needs(Permission.REVOKE))]
+Concurrer = Annotated[Principal, Depends(Needs(Permission.CONCUR))]
 Auditor = Annotated[Principal, Depends(Needs(Permission.AUDIT))]
 Meter = Annotated[Principal, Depends(Needs(Permission.MEASURE))]
 Inspector = Annotated[Principal, Depends(Needs(Permission.INSPECT))]

@@ -77,6 +77,22 @@ class RevocationIn(Shape):
     reason: Reason
 
 
+ProposalId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+
+
+class ConfirmationIn(Shape):
+    """Which proposal is confirmed: what was seen, not what stands there by now."""
+
+    proposal: ProposalId
+
+
+class WithdrawalIn(Shape):
+    """Which proposal ends, and why."""
+
+    proposal: ProposalId
+    reason: Line
+
+
 class LifetimeIn(Shape):
     """How long a one-time token lives."""
 

@@ -124,6 +124,20 @@ class CertificateOut(Shape):
     pem: Pem = Field(validation_alias="certificate")
 
 
+class ProposalOut(Shape):
+    """What one party proposes to revoke; another one must confirm it before it ends."""
+
+    id: str
+    serial: str
+    issuer: str
+    device_id: str
+    reason: str
+    proposed_by: str
+    proposed_party: str
+    proposed_at: Moment
+    expires_at: Moment
+
+
 class DeviceDetailOut(DeviceRowOut):
     """One device with its verdicts and its current certificate."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
+from starlette.responses import JSONResponse, Response
 
-from api.auth import Catalogue, Certifier, Reader, Revoker
+from api.auth import Catalogue, Certifier, Concurrer, Reader, Revoker
 from api.paging import Paging
-from api.requests import ReasonIn, RevocationIn
-from api.shapes import CertificateOut
+from api.requests import ConfirmationIn, ReasonIn, RevocationIn, WithdrawalIn
+from api.shapes import CertificateOut, ProposalOut
 from api.strict import StrictRoute
 from policyengine.model.ids import device_id
 from policyengine.services.records import CertificateStatus
@@ -34,16 +35,37 @@ def list_certificates(
     return page.answer(found, CertificateOut.model_validate)
 
 
+@router.get("/revocations")
+def list_proposals(viewer: Reader, services: Catalogue) -> list[ProposalOut]:
+    """Return what one party proposes to revoke and another has not confirmed yet, latest first."""
+    return [ProposalOut.model_validate(each) for each in services.revocations.list(viewer)]
+
+
 @router.get("/{serial}")
 def show_certificate(viewer: Reader, services: Catalogue, serial: Serial) -> CertificateOut:
     """Return one certificate."""
     return CertificateOut.model_validate(services.certificates.show(viewer, serial))
 
 
-@router.post("/{serial}/revoke", status_code=204)
-def revoke_certificate(actor: Revoker, services: Catalogue, serial: Serial, body: RevocationIn) -> None:
-    """Revoke for good; `reason` is a CRLReason name."""
-    services.certificates.revoke(actor, serial, reason=body.reason)
+@router.post("/{serial}/revoke", status_code=204, responses={202: {"model": ProposalOut}})
+def revoke_certificate(actor: Revoker, services: Catalogue, serial: Serial, body: RevocationIn) -> Response:
+    """Revoke for good; `reason` is a CRLReason name. 202: proposed, for the profile asks for a second party."""
+    proposal = services.revocations.revoke(actor, serial, reason=body.reason)
+    if proposal is None:
+        return Response(status_code=204)
+    return JSONResponse(ProposalOut.model_validate(proposal).model_dump(), status_code=202)
+
+
+@router.post("/{serial}/revoke/confirm", status_code=204)
+def confirm_revocation(actor: Concurrer, services: Catalogue, serial: Serial, body: ConfirmationIn) -> None:
+    """Revoke what another party proposed."""
+    services.revocations.confirm(actor, serial, proposal=body.proposal)
+
+
+@router.post("/{serial}/revoke/withdraw", status_code=204)
+def withdraw_revocation(actor: Concurrer, services: Catalogue, serial: Serial, body: WithdrawalIn) -> None:
+    """End a proposal, and the hold that came with it."""
+    services.revocations.withdraw(actor, serial, proposal=body.proposal, reason=body.reason)
 
 
 @router.post("/{serial}/hold", status_code=204)

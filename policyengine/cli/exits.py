@@ -33,6 +33,7 @@ _BY_CODE = {
     "request.refused": Exit.DENIED,
     "state.conflict": Exit.DENIED,
     "issue": Exit.DENIED,
+    "revocation": Exit.DENIED,
     "fault": Exit.FAULT,
     "pki.fault": Exit.FAULT,
     "service.fault": Exit.FAULT,

@@ -1,8 +1,9 @@
-"""`policyengine pki revoke | hold | release | crl`: what becomes of certificates, on the server's machine."""
+"""`policyengine pki revoke | confirm | withdraw | proposals | hold | release | crl`, on the server's machine."""
 
 from __future__ import annotations
 
 import getpass
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policyengine.cli.options import Data, settings_at
+from policyengine.cli.options import Data, Output, settings_at
 
 if TYPE_CHECKING:
     from policyengine.services.actors import Principal
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 Serial = Annotated[str, typer.Argument(metavar="SERIAL", help="Serial number, hex, as `pki inspect` prints it.")]
+Proposal = Annotated[str, typer.Argument(metavar="PROPOSAL", help="As `pki revoke` and `pki proposals` print it.")]
+TokenFile = Annotated[
+    Path | None, typer.Option(help="File with an API token (mode 0600): act as its holder and for its party.")
+]
 Why = Annotated[str, typer.Option(help="Why; stands in the audit log.")]
 
 
@@ -38,14 +43,67 @@ class Cause(Enum):
 def revoke(
     serial: Serial,
     reason: Annotated[Cause, typer.Option(help="CRLReason.")] = Cause.UNSPECIFIED,
+    token_file: TokenFile = None,
     data: Data = None,
 ) -> None:
-    """Revoke a certificate for good."""
+    """Revoke a certificate for good, or propose it where its profile asks for two parties."""
     from pki.revocation import Reason
 
+    with opened_by_person(data, token_file) as (installation, actor):
+        wanted = Reason(reason.value)
+        proposal = installation.services.revocations.revoke(actor, _plain(serial), reason=wanted)
+    if proposal is None:
+        typer.echo(f"{_plain(serial)} is revoked: {reason.value}")
+        return
+    typer.echo(f"{_plain(serial)} waits for the second party until {proposal.expires_at:%Y-%m-%dT%H:%M:%SZ}:")
+    typer.echo(f"policyengine pki confirm {_plain(serial)} {proposal.id} --token-file FILE")
+
+
+@app.command()
+def confirm(serial: Serial, proposal: Proposal, token_file: TokenFile = None, data: Data = None) -> None:
+    """Revoke for good what another party proposed."""
+    with opened_by_person(data, token_file) as (installation, actor):
+        installation.services.revocations.confirm(actor, _plain(serial), proposal=proposal)
+        said = installation.services.certificates.show(actor, _plain(serial)).status_reason
+    typer.echo(f"{_plain(serial)} is revoked: {said}")
+
+
+@app.command()
+def withdraw(serial: Serial, proposal: Proposal, reason: Why, token_file: TokenFile = None, data: Data = None) -> None:
+    """End a proposal to revoke, and the hold that came with it."""
+    with opened_by_person(data, token_file) as (installation, actor):
+        installation.services.revocations.withdraw(actor, _plain(serial), proposal=proposal, reason=reason)
+        status = installation.services.certificates.show(actor, _plain(serial)).status
+    typer.echo(f"the proposal is withdrawn; {_plain(serial)} is {status.value}")
+
+
+@app.command()
+def proposals(output: Annotated[Output, typer.Option(help="How to print.")] = Output.TABLE, data: Data = None) -> None:
+    """List what one party proposes to revoke and another has not confirmed yet."""
+    from policyengine.model.times import format_timestamp
+
     with opened_by_person(data) as (installation, actor):
-        installation.services.certificates.revoke(actor, _plain(serial), reason=Reason(reason.value))
-    typer.echo(f"{_plain(serial)} is revoked: {reason.value}")
+        found = installation.services.revocations.list(actor)
+    rows = [
+        {
+            "serial": each.serial,
+            "proposal": each.id,
+            "device_id": each.device_id,
+            "reason": each.reason,
+            "proposed_by": each.proposed_by,
+            "proposed_party": each.proposed_party,
+            "expires_at": format_timestamp(each.expires_at),
+        }
+        for each in found
+    ]
+    if output is Output.JSON:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        who = f"{row['proposed_by']} ({row['proposed_party']})"
+        typer.echo(f"{row['serial']:34} {row['proposal']} {row['device_id']:16} {row['reason']:20} {who}")
+    if not rows:
+        typer.echo("nothing waits for a second party")
 
 
 @app.command()
@@ -92,10 +150,18 @@ def _plain(serial: str) -> str:
 
 
 @contextmanager
-def opened_by_person(data: Path | None) -> Iterator[tuple[Installation, Principal]]:
-    """Yield the installation and the person at this machine, who may do everything."""
+def opened_by_person(data: Path | None, token_file: Path | None = None) -> Iterator[tuple[Installation, Principal]]:
+    """Yield the installation and who acts: whose API token it is, or the person at this machine, who may do everything.
+
+    Raises UnauthenticatedError, KeyFileError for a token file that others can read.
+    """
+    from policyengine.adapters.keyfile import read_private
     from policyengine.services.actors import PersonRole, Principal
     from policyengine.wiring import opened
 
     with opened(settings_at(data)) as installation:
-        yield installation, Principal(name=f"local:{getpass.getuser()}", role=PersonRole.ADMIN)
+        if token_file is None:
+            yield installation, Principal(name=f"local:{getpass.getuser()}", role=PersonRole.ADMIN)
+        else:
+            token = read_private(token_file).decode("utf-8", "replace").strip()
+            yield installation, installation.services.tokens.authenticate(token)

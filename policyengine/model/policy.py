@@ -278,6 +278,18 @@ class TierTerms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationTerms:
+    """Which two parties must agree before a certificate of the profile is revoked for good.
+
+    A proposal of one ends after `expires` unless the other confirms it; `hold`: meanwhile the certificate is on hold.
+    """
+
+    approvals: tuple[PartyName, ...]
+    expires: timedelta
+    hold: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateProfile:
     """What a device certificate looks like. A tier not named in `tiers` issues nothing."""
 
@@ -293,6 +305,7 @@ class CertificateProfile:
     tiers: Mapping[str, TierTerms]
     place: Place
     late_renewal: timedelta | None = field(default=None, metadata=LATER)
+    revocation: RevocationTerms | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

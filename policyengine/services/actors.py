@@ -44,6 +44,7 @@ class Right(Enum):
     ACTIVATE = ("activate", frozenset({PersonRole.SECURITY}))  # changes what the whole fleet is judged by
     CERTIFY = ("certify", frozenset({PersonRole.SECURITY, PersonRole.OPERATIONS}))  # hold and release
     REVOKE = ("revoke", frozenset({PersonRole.SECURITY}))  # cannot be taken back
+    CONCUR = ("concur", _STAFF)  # be the second party of what takes two; the policies say which party
     AUDIT = ("audit", _STAFF | {PersonRole.AUDITOR})
     MEASURE = ("measure", _STAFF | {PersonRole.AUDITOR})
     INSPECT = ("inspect", frozenset({PersonRole.AUDITOR}))  # who holds tokens

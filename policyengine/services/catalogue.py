@@ -15,6 +15,7 @@ from policyengine.attestation.registry import Registry
 from policyengine.attestation.verifier import BUILT_IN
 from policyengine.services.certification.certificates import Certificates
 from policyengine.services.certification.issuing import Issuance
+from policyengine.services.certification.proposals import Revocations
 from policyengine.services.certification.revocation import Answering, OcspResponder, RevocationLists
 from policyengine.services.certification.rollovers import Rollovers
 from policyengine.services.changes import AbortOrphans
@@ -62,6 +63,7 @@ class Services:
     batch_tokens: BatchTokens
     bundles: Bundles
     certificates: Certificates
+    revocations: Revocations
     audit: Audit
     compliance: Compliance
     tokens: Tokens
@@ -130,6 +132,7 @@ def assemble(outside: Outside) -> Services:
     memory = Memory(store)
     issuance = Issuance(outside.authority, outside.ledger, entropy, chain=outside.chain)
     redecider = Redecider(store, entropy, shelf, memory, issuance.facts)
+    certificates = Certificates(store, clock, entropy, shelf=shelf)
     trust = tuple(certificate.public_bytes(Encoding.DER) for certificate in outside.trust)
     return Services(
         challenges=Challenges(clock, entropy, outside.nonce_key),
@@ -140,7 +143,8 @@ def assemble(outside: Outside) -> Services:
         batch_tokens=BatchTokens(store, clock, entropy, shelf=shelf),
         registration=Registration(store, clock, entropy, shelf),
         bundles=Bundles(store, clock, entropy),
-        certificates=Certificates(store, clock, entropy, shelf=shelf),
+        certificates=certificates,
+        revocations=Revocations(store, clock, entropy, certificates=certificates),
         audit=Audit(store, shelf, memory),
         compliance=Compliance(store, clock, shelf),
         tokens=Tokens(store, clock, entropy),

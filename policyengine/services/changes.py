@@ -23,6 +23,7 @@ from policyengine.services.records import (
     DeviceState,
     EnrolmentToken,
     Measured,
+    RevocationProposal,
     SecurityEvent,
 )
 
@@ -269,6 +270,27 @@ class SetCertificateStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProposeRevocation:
+    """Keep one party's proposal; refused when another one stands that did not end before this one was made.
+
+    `status`: the certificate goes on hold meanwhile.
+    """
+
+    proposal: RevocationProposal
+    status: StatusChange | None
+    act: Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseProposal:
+    """A proposal is confirmed or withdrawn, with what that does to its certificate; refused when it is gone."""
+
+    proposal: RevocationProposal
+    status: StatusChange | None
+    act: Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreateApiToken:
     """Keep an API token's hash, role and scope."""
 
@@ -337,6 +359,8 @@ Change = (
     | StoreBundle
     | ActivateBundle
     | SetCertificateStatus
+    | ProposeRevocation
+    | CloseProposal
     | CreateApiToken
     | RevokeApiToken
     | TouchApiToken

@@ -18,7 +18,7 @@ from policyengine.errors import PolicyEngineError
 from policyengine.language.bundle import CorruptBundleError, decode
 from policyengine.model.endorsements import ReferenceValues, merged
 from policyengine.model.ids import Digest, digest_of
-from policyengine.model.policy import Anchor, Bundle
+from policyengine.model.policy import Anchor, Bundle, RevocationTerms
 from policyengine.model.schema import CORE_SCHEMA, FactSchema
 from policyengine.services.endorsed_keys import EndorsedKeys, endorsed_keys
 from policyengine.services.errors import MissingError, UnavailableError
@@ -60,6 +60,10 @@ class Policies:
     endorsements: Mapping[str, ReferenceValues]
     endorsed_keys: EndorsedKeys
     profiles: Mapping[str, Profile]
+
+    def revocation(self, model: str) -> RevocationTerms | None:
+        """Return the two parties that a revocation of a certificate of `model` takes; None: one person does it."""
+        return next((found.revocation for found in self.bundle.profiles if model in found.models), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

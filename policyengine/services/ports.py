@@ -33,6 +33,7 @@ from policyengine.services.records import (
     EnrolmentToken,
     Lifecycle,
     Page,
+    RevocationProposal,
     SecurityEvent,
     TimelineEntry,
     Unmatched,
@@ -272,6 +273,10 @@ class AuditReads(Protocol):
 
     def certificate(self, serial: str) -> CertificateRecord | None:
         """Return a certificate by serial number, lowercase hex without leading zeros."""
+        ...
+
+    def revocation_proposals(self, serial: str | None = None) -> tuple[RevocationProposal, ...]:
+        """Return the proposals that were neither confirmed nor withdrawn, latest first: all, or of one certificate."""
         ...
 
     def security_events(self, page: PageRequest, *, device_id: DeviceId | None) -> Page[SecurityEvent]:

@@ -122,6 +122,21 @@ class CertificateRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationProposal:
+    """One party's wish to revoke a certificate, which another party must confirm before `expires_at`."""
+
+    id: str
+    issuer: str
+    serial: str
+    device_id: DeviceId
+    reason: str
+    proposed_by: str
+    proposed_party: str
+    proposed_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceView:
     """Everything one check-in needs, from one read."""
 

@@ -133,3 +133,15 @@ def expect(answer: Answer, status: int) -> Answer:
     """Return `answer`; fails with its document unless it has `status`."""
     assert answer.status == status, answer.document
     return answer
+
+
+def put_in_force(site: DemoSite, server: Running, *, old: bytes, new: bytes, generation: int) -> None:
+    """Put the site's policies in force again with `new` for `old` in every file, after `generation`."""
+    now = SystemClock().now()
+    compiled = compile_tree({path: text.replace(old, new) for path, text in read_tree(site.policies).items()}, now=now)
+    assert compiled.bundle is not None, compiled.diagnostics
+    file = BundleFile(bundle=compiled.bundle, digest=compiled.digest, commit=None, created_at=now)
+    people = server.connection(token=server.token)
+    expect(people.upload("/v1/bundles", encode_file(file), BUNDLE_TYPE), 201)
+    expect(people.post(f"/v1/bundles/{compiled.digest}/activate", {"expected_generation": generation}), 200)
+    people.close()

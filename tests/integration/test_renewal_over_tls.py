@@ -6,28 +6,13 @@ from pathlib import Path
 
 from cryptography import x509
 
-from policyengine.adapters.clock import SystemClock
 from policyengine.adapters.demo_site import DemoSite
-from policyengine.adapters.tree import read_tree
-from policyengine.language.bundle import BundleFile, encode_file
-from policyengine.language.compiler import compile_tree
 from policyengine.simulation.device import SimulatedDevice, certificate_request, enrolment
 from policyengine.simulation.renewing import late_renewal
-from tests.integration.real_site import BUNDLE_TYPE, Running, expect, publish, running
+from tests.integration.real_site import Running, expect, publish, put_in_force, running
 from tests.support.site import plain
 
-
-def allow_late_renewal(site: DemoSite, server: Running) -> None:
-    """Put the site's policies in force again, with a window after the end of certificates."""
-    said = b"renew_at: 0.5", b"renew_at: 0.5\n  late_renewal: 30d"
-    now = SystemClock().now()
-    compiled = compile_tree({path: text.replace(*said) for path, text in read_tree(site.policies).items()}, now=now)
-    assert compiled.bundle is not None, compiled.diagnostics
-    file = BundleFile(bundle=compiled.bundle, digest=compiled.digest, commit=None, created_at=now)
-    people = server.connection(token=server.token)
-    expect(people.upload("/v1/bundles", encode_file(file), BUNDLE_TYPE), 201)
-    expect(people.post(f"/v1/bundles/{compiled.digest}/activate", {"expected_generation": 1}), 200)
-    people.close()
+LATER = b"renew_at: 0.5\n  late_renewal: 30d"
 
 
 def enrolled(server: Running, device: SimulatedDevice) -> bytes:
@@ -42,7 +27,7 @@ def test_a_device_renews_by_its_key_without_a_client_certificate(tmp_path: Path)
     site = DemoSite(directory=tmp_path)
     with running(site.data) as server:
         device = publish(site, server, count=1)[0]
-        allow_late_renewal(site, server)
+        put_in_force(site, server, old=b"renew_at: 0.5", new=LATER, generation=1)
         certificate = enrolled(server, device)
         wire = server.connection()
         challenge = expect(wire.post("/v1/challenges", {"device_id": device.planned.device_id}), 200).document

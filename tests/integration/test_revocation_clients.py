@@ -16,10 +16,11 @@ from cryptography import x509
 from pki.reservation import pem_of
 from policyengine.adapters.demo_site import DemoSite
 from policyengine.simulation.device import enrolment
-from tests.integration.real_site import Running, expect, publish, running
+from tests.integration.real_site import Running, expect, publish, put_in_force, running
 from tests.support.site import plain
 
 BASE = "http://pki.devices.example/pki"
+TWO_PARTIES = b"renew_at: 0.5\n  revocation: {approvals: [it, operations], hold: true}"
 
 
 @pytest.fixture(scope="module")
@@ -180,3 +181,36 @@ def test_a_serial_that_is_none_of_ours_is_a_refusal(served: tuple[Running, Path]
     said = command(served, "revoke", "1234")
     assert said.returncode != 0
     assert b"no certificate has that serial number" in said.stderr
+
+
+def said_by(served: tuple[Running, Path], *arguments: str) -> str:
+    done = command(served, *arguments)
+    return (done.stdout + done.stderr).decode()
+
+
+@pytest.fixture(scope="module")
+def two_parties(served: tuple[Running, Path]) -> tuple[Running, Path]:
+    """The same server, whose profiles now ask for two parties; a token file of one person of each beside it."""
+    server, there = served
+    put_in_force(DemoSite(directory=server.data.parent), server, old=b"renew_at: 0.5", new=TWO_PARTIES, generation=1)
+    for role, party in (("security", "it"), ("operations", "operations")):
+        token = [sys.executable, "-m", "policyengine", "token", "create", f"one of {party}", "--role", role]
+        made = run(there, *token, "--party", party, "--data", str(server.data))
+        (there / f"{party}.token").touch(mode=0o600)
+        (there / f"{party}.token").write_bytes(made.stdout)
+    return served
+
+
+def test_two_parties_revoke_by_commands(two_parties: tuple[Running, Path]) -> None:
+    """What the first command prints is the second one's; nothing but the two tokens gets through."""
+    _, there = two_parties
+    serial = f"{x509.load_pem_x509_certificate((there / 'device0.pem').read_bytes()).serial_number:x}"
+    at_the_machine = command(two_parties, "revoke", serial)
+    proposed = said_by(two_parties, "revoke", serial, "--reason", "superseded", "--token-file", "it.token")
+    confirm = proposed.splitlines()[1].removeprefix("policyengine pki ").replace("FILE", "operations.token").split()
+    listed = said_by(two_parties, "proposals")
+    confirmed = said_by(two_parties, *confirm)
+    assert (at_the_machine.returncode, b"revocation.party" in at_the_machine.stderr) == (4, True)
+    assert "waits for the second party until" in proposed
+    assert "one of it (it)" in listed
+    assert confirmed == f"{serial} is revoked: superseded\n"

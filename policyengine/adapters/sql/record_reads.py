@@ -12,6 +12,7 @@ from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.checkin_reads import bundle_of, bundle_select
 from policyengine.adapters.sql.codec import time_or_none
 from policyengine.adapters.sql.paging import cursor_of, number, page_of, parts_of
+from policyengine.adapters.sql.proposals import proposal_of
 from policyengine.adapters.sql.rows import certificate_of
 from policyengine.model.ids import DeviceId
 from policyengine.services.moments import micros, moment
@@ -23,6 +24,7 @@ from policyengine.services.records import (
     CertificateRecord,
     CertificateStatus,
     Page,
+    RevocationProposal,
     SecurityEvent,
 )
 
@@ -71,6 +73,13 @@ class SqlRecordReads:
         ordered = clause.order_by(desc(_certificate.not_before), desc(_certificate.serial)).limit(page.limit + 1)
         rows = [certificate_of(row._mapping) for row in self._rows(ordered)]
         return page_of(rows, page.limit, lambda row: cursor_of(str(micros(row.not_before)), row.serial))
+
+    def revocation_proposals(self, serial: str | None = None) -> tuple[RevocationProposal, ...]:
+        """Return the proposals that were neither confirmed nor withdrawn, latest first: all, or of one certificate."""
+        table = tables.revocation_proposal
+        clause = select(table).order_by(desc(table.c.proposed_at), table.c.id)
+        wanted = clause if serial is None else clause.where(table.c.serial == serial)
+        return tuple(proposal_of(row) for row in self._rows(wanted))
 
     def security_events(self, page: PageRequest, *, device_id: DeviceId | None) -> Page[SecurityEvent]:
         """Return security events, newest first."""

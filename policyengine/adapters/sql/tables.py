@@ -276,6 +276,20 @@ security_event = Table(
     Column("count", BigInteger, nullable=False),
 )
 
+revocation_proposal = Table(
+    "revocation_proposal",
+    metadata,
+    Column("issuer", Text, primary_key=True),
+    Column("serial", Text, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("device_id", Text, ForeignKey("device.id"), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("proposed_by", Text, nullable=False),
+    Column("proposed_party", Text, nullable=False),
+    Column("proposed_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
 api_token = Table(
     "api_token",
     metadata,

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Dialect
 
 from policyengine.adapters.sql import administration as admin
-from policyengine.adapters.sql import succession, upkeep
+from policyengine.adapters.sql import proposals, succession, upkeep
 from policyengine.adapters.sql.batch import MAX_KNOWN_DOCUMENTS, Batch, Statements
 from policyengine.adapters.sql.recording import enrol, read_guards, record_decision, reserve
 from policyengine.adapters.sql.registry import import_devices
@@ -36,6 +36,8 @@ _CARRIED_OUT: dict[type[Change], Callable[[Batch, Any], None]] = {
     changes.StoreBundle: admin.store_bundle,
     changes.ActivateBundle: admin.activate_bundle,
     changes.SetCertificateStatus: admin.set_certificate_status,
+    changes.ProposeRevocation: proposals.propose_revocation,
+    changes.CloseProposal: proposals.close_proposal,
     changes.CreateApiToken: admin.create_api_token,
     changes.RevokeApiToken: admin.revoke_api_token,
     changes.TouchApiToken: admin.touch_api_token,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from cryptography import x509
 
@@ -15,12 +16,15 @@ from policyengine.language.layout import home_of
 from policyengine.language.nodes import Items, Scalar, YamlNode, at, fields, items, scalars, text, texts
 from policyengine.language.page import Page
 from policyengine.language.patterns import refusal
-from policyengine.language.surroundings import Surroundings, needs_right, owner_of, party_at
+from policyengine.language.surroundings import Surroundings, needs_right, owner_of, party_at, party_names
 from policyengine.language.templates import check_device_template
 from policyengine.language.values import length_at, moment_at
 from policyengine.model.endorsements import Endorser, ReferenceComponent, ReferenceValues, Release
-from policyengine.model.policy import Anchor, CertificateProfile, Party, Right, Role, TierTerms
+from policyengine.model.policy import Anchor, CertificateProfile, Party, RevocationTerms, Right, Role, TierTerms
 from policyengine.model.version import VersionError, key_function
+
+PROPOSAL_WAITS = timedelta(hours=72)  # over a weekend
+MAX_PROPOSAL_WAITS = timedelta(days=30)  # what nobody confirmed in a month, nobody agrees to
 
 
 def _check_models(page: Page, nodes: Iterator[Scalar], around: Surroundings) -> None:
@@ -207,6 +211,27 @@ def read_profile(page: Page, around: Surroundings) -> CertificateProfile:
         tiers={name: _tier(page, tiers.entries[name]) for name in sorted(tiers.entries)},
         place=page.place(page.root),
         late_renewal=None if late_renewal is None else length_at(page, late_renewal),
+        revocation=_revocation(page, at(spec, "revocation"), around),
+    )
+
+
+def _revocation(page: Page, node: YamlNode | None, around: Surroundings) -> RevocationTerms | None:
+    if node is None:
+        return None
+    for one in scalars(node, "approvals"):
+        party = party_at(page, one, str(one.value), around)
+        if party is not None and party.role is Role.VENDOR:
+            advice = "name two of IT, engineering and operations: vendors are told, never needed"
+            page.error(one, "profile.approvals", f"party `{party.name}` is a vendor", advice)
+    expires, hold = at(node, "expires"), at(node, "hold")
+    waits = PROPOSAL_WAITS if expires is None else length_at(page, expires)
+    if expires is not None and not timedelta(0) < waits <= MAX_PROPOSAL_WAITS:
+        advice = f"say at most {MAX_PROPOSAL_WAITS.days}d"
+        page.error(expires, "profile.bounds", "a proposal cannot wait that long to be confirmed", advice)
+    return RevocationTerms(
+        approvals=party_names(texts(node, "approvals")),
+        expires=waits,
+        hold=isinstance(hold, Scalar) and bool(hold.value),
     )
 
 

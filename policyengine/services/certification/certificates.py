@@ -7,6 +7,7 @@ import re
 from pki.certificates import load_certificate
 from pki.revocation import Reason
 from policyengine.model.ids import DeviceId
+from policyengine.model.policy import RevocationTerms
 from policyengine.services.actors import Principal, Right, demand
 from policyengine.services.certification.issuing import HELD_BY_TIER, issues
 from policyengine.services.changes import SALT_SIZE, Act, SetCertificateStatus, StatusChange
@@ -49,9 +50,15 @@ class Certificates:
         return record
 
     def revoke(self, actor: Principal, serial: str, *, reason: Reason) -> None:
-        """Revoke for good. Raises MissingError, ConflictError when it is revoked already."""
+        """Revoke for good, alone.
+
+        Raises MissingError, ConflictError: it is revoked already, or takes two parties (`revocation.two-parties`).
+        """
         demand(actor, Right.REVOKE)
         record = self.show(actor, serial)
+        if self.terms(record) is not None:
+            message = "a certificate of this profile is revoked by two parties: one proposes, the other confirms"
+            raise ConflictError(message, code="revocation.two-parties")
         if record.status is CertificateStatus.REVOKED:
             raise ConflictError("the certificate is revoked already", code="certificate.revoked")
         self._set(actor, record, CertificateStatus.REVOKED, reason.value)
@@ -75,11 +82,23 @@ class Certificates:
             raise ConflictError("the certificate is not on hold", code="certificate.status")
         if record.status_reason == HELD_BY_TIER:
             raise ConflictError("the device's tier holds the certificate", code="certificate.held-by-tier")
+        if any(each.expires_at > self._clock.now() for each in self._store.revocation_proposals(serial)):
+            message = "a proposal to revoke the certificate waits: withdraw it, which also ends its hold"
+            raise ConflictError(message, code="revocation.proposed")
+        status, why = self.after_hold(record)
+        self._set(actor, record, status, why or f"person: {reason[:MAX_REASON]}")
+
+    def after_hold(self, record: CertificateRecord) -> tuple[CertificateStatus, str | None]:
+        """Return what a certificate is when a person's hold ends, and by whose reason (None: the person's)."""
         view = self._store.view(record.device_id)
         if view is not None and self._is_admitted(view):
-            self._set(actor, record, CertificateStatus.GOOD, f"person: {reason[:MAX_REASON]}")
-        else:
-            self._set(actor, record, CertificateStatus.HOLD, HELD_BY_TIER)
+            return CertificateStatus.GOOD, None
+        return CertificateStatus.HOLD, HELD_BY_TIER
+
+    def terms(self, record: CertificateRecord) -> RevocationTerms | None:
+        """Return the two parties that its revocation takes now; None: one person does it."""
+        view = self._store.view(record.device_id)
+        return None if view is None else self._shelf.active().policies.revocation(view.device.model)
 
     def identify(self, certificate: bytes) -> DeviceId:
         """Return the device whose good certificate (DER) this is, as the store says now.
@@ -125,6 +144,11 @@ class Certificates:
             salt=self._entropy.draw(SALT_SIZE),
         )
         self._store.apply(SetCertificateStatus(change=change, act=act))
+
+
+def held_by_person(record: CertificateRecord) -> bool:
+    """Tell whether a person put the certificate on hold, who also ends that."""
+    return record.status is CertificateStatus.HOLD and record.status_reason != HELD_BY_TIER
 
 
 def _refused(message: str, check: str) -> RefusedError:

@@ -128,10 +128,17 @@ class Succession:
                 raise InvalidRequestError(f"the fleet has no {name} `{value}`", code="request.place", field=name)
 
     def _revocations(self, view: DeviceView, reason: Reason, now: datetime) -> Iterator[StatusChange]:
-        """Yield the end of all that could still identify the device: the newest, and what has not expired."""
+        """Yield the end of all that could still identify the device: the newest, and what has not expired.
+
+        Raises ConflictError where that takes two parties: they revoke first.
+        """
+        terms = self._shelf.active().policies.revocation(view.device.model)
         newest = None if view.certificate is None else view.certificate.serial
         for record in self._certificates(view.device.id):
             if record.status is not CertificateStatus.REVOKED and (record.not_after > now or record.serial == newest):
+                if terms is not None:
+                    message = "the device's certificates must be revoked first, which takes two parties"
+                    raise ConflictError(message, code="revocation.two-parties", serial=record.serial)
                 yield StatusChange(
                     issuer=record.issuer,
                     serial=record.serial,

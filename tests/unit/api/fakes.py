@@ -22,6 +22,7 @@ from policyengine.model.policy import Phase
 from policyengine.services.actors import PersonRole, Principal
 from policyengine.services.catalogue import Services
 from policyengine.services.certification.certificates import Certificates
+from policyengine.services.certification.proposals import Revocations
 from policyengine.services.certification.revocation import Published
 from policyengine.services.checkins.challenge import Challenge, Challenges
 from policyengine.services.checkins.checkin import CheckInReply, CheckInRequest, CheckIns
@@ -55,6 +56,7 @@ from policyengine.services.records import (
     Lifecycle,
     Measured,
     Page,
+    RevocationProposal,
     SecurityEvent,
     TimelineEntry,
     Unmatched,
@@ -290,6 +292,19 @@ class FakeActivations(Activations):
         return WrappedSecret(id_object=b"\x01", encrypted_secret=b"\x02", expires_at=NOW + timedelta(minutes=5))
 
 
+PROPOSAL = RevocationProposal(
+    id="00112233445566aa",
+    issuer=CERTIFICATE.issuer,
+    serial=CERTIFICATE.serial,
+    device_id=CERTIFICATE.device_id,
+    reason="cessationOfOperation",
+    proposed_by="Sven",
+    proposed_party="it",
+    proposed_at=NOW,
+    expires_at=NOW + timedelta(hours=72),
+)
+
+
 class FakeCertificates(Certificates):
     def __init__(self) -> None:
         self.acts: list[tuple[str, str]] = []
@@ -358,6 +373,29 @@ class FakeCompliance(Compliance):
             devices=2,
             controls=(standing,),
         )
+
+
+class FakeRevocations(Revocations):
+    """Revokes at once, but for the reason `cessationOfOperation`, which takes a second party."""
+
+    def __init__(self, certificates: FakeCertificates) -> None:
+        self.certificates = certificates
+        self.acts: list[tuple[str, ...]] = []
+
+    def revoke(self, actor: Principal, serial: str, *, reason: Reason) -> RevocationProposal | None:
+        if reason is Reason.CESSATION_OF_OPERATION:
+            return PROPOSAL
+        self.certificates.revoke(actor, serial, reason=reason)
+        return None
+
+    def list(self, viewer: Principal) -> tuple[RevocationProposal, ...]:
+        return (PROPOSAL,)
+
+    def confirm(self, actor: Principal, serial: str, *, proposal: str) -> None:
+        self.acts.append(("confirm", serial, proposal))
+
+    def withdraw(self, actor: Principal, serial: str, *, proposal: str, reason: str) -> None:
+        self.acts.append(("withdraw", serial, proposal, reason))
 
 
 class FakeAudit(Audit):
@@ -536,6 +574,7 @@ class FakeResponder:
 
 def services() -> Services:
     """Return a fresh set of use cases."""
+    certificates = FakeCertificates()
     return Services(
         challenges=FakeChallenges(),
         activations=FakeActivations(),
@@ -543,7 +582,8 @@ def services() -> Services:
         devices=FakeDevices(),
         registration=None,
         bundles=FakeBundles(),
-        certificates=FakeCertificates(),
+        certificates=certificates,
+        revocations=FakeRevocations(certificates),
         audit=FakeAudit(),
         compliance=FakeCompliance(),
         tokens=FakeTokens(),

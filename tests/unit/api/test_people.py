@@ -162,6 +162,22 @@ def test_an_uploaded_bundle_reaches_the_use_case_byte_for_byte(client: fakes.Cli
     assert services.bundles.published == [b'{"x": 1}']
 
 
+def test_a_revocation_that_takes_two_parties_is_told_with_202(client: fakes.Client) -> None:
+    """RFC 9110 section 15.3.3: accepted, and not done yet."""
+    body = {"reason": "cessationOfOperation"}
+    answer = client.post("/v1/certificates/1f/revoke", role="security", json=body)
+    waits = client.get("/v1/certificates/revocations", role="auditor").json()
+    assert (answer.status_code, answer.json()["id"], waits) == (202, fakes.PROPOSAL.id, [answer.json()])
+
+
+def test_a_confirmation_names_the_proposal_that_was_seen(client: fakes.Client, services: Services) -> None:
+    bare = client.post("/v1/certificates/1f/revoke/confirm", role="engineering", json={})
+    body = {"proposal": fakes.PROPOSAL.id}
+    named = client.post("/v1/certificates/1f/revoke/confirm", role="engineering", json=body)
+    assert (bare.status_code, named.status_code) == (422, 204)
+    assert services.revocations.acts == [("confirm", "1f", fakes.PROPOSAL.id)]
+
+
 def test_only_a_crl_reason_revokes(client: fakes.Client, services: Services) -> None:
     """RFC 5280 section 5.3.1."""
     bad = client.post("/v1/certificates/1f/revoke", role="security", json={"reason": "because"})

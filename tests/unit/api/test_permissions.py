@@ -60,6 +60,8 @@ VALID = {
     "/v1/tokens": {"name": "ci", "role": "auditor"},
     "/v1/devices/gw-0001/tokens": {},
     "/v1/bundles": {},
+    "confirm": {"proposal": fakes.PROPOSAL.id},
+    "withdraw": {"proposal": fakes.PROPOSAL.id, "reason": "explained"},
     "replace": {"by": "gw-0002", "reason": "broken"},
     "activate": {"expected_generation": 7},
 }

@@ -116,6 +116,8 @@ EDITS = [
     ("party.vendor-right", PARTIES, "[tighten, reference-values]", "[tighten, «loosen, reference-values]"),
     ("policy.unbound", ACME, "{policy: vendor-acme/keys,", "{policy: engineering/boot,"),
     ("policy.unknown", BIND, "engineering/boot", "«engineering/boots"),
+    ("profile.approvals", PROFILE, "  tiers:", "  revocation: {approvals: [it, «vendor-acme]}\n  tiers:"),
+    ("profile.bounds", PROFILE, "  tiers:", "  revocation: {approvals: [it, operations], expires: «31d}\n  tiers:"),
     ("profile.overlap", PROFILE, "limited: {lifetime: 24h}}\n", "limited: {lifetime: 24h}}\n" + MORE_PROFILES),
     ("reference.duplicate", RELEASES, UNTIL, UNTIL + "\n    - version: «4.2.1\n      components: []"),
     ("reference.empty", RELEASES, UNTIL, UNTIL + "\n    - «version: 4.2.2"),
