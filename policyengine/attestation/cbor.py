@@ -13,7 +13,7 @@ to the same verdict on random input.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from typing import Any, NoReturn
 
 from cbor2 import CBORError, CBORTag, frozendict, loads
@@ -27,9 +27,6 @@ _INTERPRETED_TAGS = (
     *(256, 258, 260, 261, 1004, 43000, 55799),
 )
 _SCALARS = frozenset({int, str, bytes, bool, type(None)})
-_KEYS = frozenset({int, str})
-_ARRAYS = frozenset({list, tuple})
-_MAPS = frozenset({dict, frozendict})
 
 Reader = Callable[[bytes], Any]
 
@@ -105,25 +102,28 @@ def _inert(tag: int, allowed: Container[int]) -> Callable[[Any, bool], CBORTag]:
 
 def _require_plain(root: Any) -> None:
     """Return if everything inside `root` is of a type the door lets through; each container is looked at once."""
-    while type(root) is CBORTag:
-        root = root.value
     pending = [] if type(root) in _SCALARS else [root]
     for value in pending:  # grows while it is read: no recursion, no second pass
+        kind = type(value)
+        if kind is dict or kind is frozendict:
+            for key, inside in value.items():
+                if type(key) is not int and type(key) is not str:
+                    raise _RefusedError
+                if type(inside) not in _SCALARS:
+                    pending.append(inside)
+        else:
+            pending += [inside for inside in _inside(value, kind) if type(inside) not in _SCALARS]
         if len(pending) > MAX_ITEMS:
             raise _RefusedError
-        kind = type(value)
-        if kind in _MAPS and _KEYS.issuperset(map(type, value)):
-            inside = value.values()
-        else:
-            inside = value if kind in _ARRAYS else _inside(value)
-        if not _SCALARS.issuperset(map(type, inside)):
-            pending.extend([child for child in inside if type(child) not in _SCALARS])
 
 
-def _inside(value: Any) -> tuple[Any, ...]:
-    if type(value) is CBORTag:
+def _inside(value: Any, kind: type[Any]) -> Sequence[Any]:
+    if kind is list or kind is tuple:
+        items: Sequence[Any] = value
+        return items
+    if kind is CBORTag:
         return (value.value,)
-    if type(value) is float and math.isfinite(value):
+    if kind is float and math.isfinite(value):
         return ()
     raise _RefusedError
 

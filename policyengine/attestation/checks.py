@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from operator import attrgetter
 
 MAX_SEEN = 200  # what was seen is quoted in logs and answers; a device must not fill them
 
@@ -54,12 +53,15 @@ class Requirement:
         return Check(id=self.id, result=result, clause=self.clause, expected=self.expected, seen=seen)
 
 
-_result_of = attrgetter("result")
+_FAIL = Outcome.FAIL  # members of an Enum are slow to reach, and this is asked of every check of every message
 
 
 def nothing_failed(checks: Iterable[Check]) -> bool:
     """Return whether no check failed. Belief needs more: a format believes only what a trusted key signed."""
-    return Outcome.FAIL not in map(_result_of, checks)
+    for check in checks:  # noqa: SIM110 - `all` takes twice as long
+        if check.result is _FAIL:
+            return False
+    return True
 
 
 def described(value: object) -> str:

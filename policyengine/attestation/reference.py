@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
@@ -17,6 +17,10 @@ class Match(Enum):
     REVOKED = "revoked"
     UNKNOWN = "unknown"
     NONE = "none"
+
+    def __init__(self, word: str) -> None:
+        """Keep the value as `word`: an attribute, while an Enum is slow to tell its `value`."""
+        self.word = word
 
 
 class Comparison(NamedTuple):
@@ -58,24 +62,37 @@ def compare(
     if endorsements is None:
         return Comparison(matches=(Match.NONE,) * len(components))
     known = endorsements.by_inventory.get(frozenset(components), ())
-    releases = [release for release in known if release.is_current(now)]
-    if releases:  # all components are endorsed, being those of a current release
-        matches = (Match.ENDORSED,) * len(components)
-        svn, version = _agreed(releases)
-        endorsers = {(release.endorser, release.until) for release in releases}
-        endorser, until = next(iter(endorsers)) if len(endorsers) == 1 else (None, None)
-        return Comparison(matches=matches, svn=svn, version=version, endorser=endorser, until=until, whole=True)
+    if known:  # if any is current, all components are endorsed, being those of a release
+        endorsed = (Match.ENDORSED,) * len(components)
+        first = known[0]
+        if len(known) == 1 and first.is_current(now):
+            return Comparison(endorsed, first.svn, first.version, first.endorser, first.until, True)  # noqa: FBT003
+        releases = [release for release in known if release.is_current(now)]
+        if releases:
+            return _agreed(endorsed, releases)
     matches = tuple([_match(component, endorsements, now) for component in components])
     return Comparison(matches=matches, whole=False if components else None)
 
 
-def _agreed(releases: Sequence[Release]) -> tuple[int | None, str | None]:
-    """Return the SVN and version that all `releases` have; where they differ, None: nothing ambiguous is guessed."""
+def _agreed(matches: tuple[Match, ...], releases: Sequence[Release]) -> Comparison:
+    """Return what all `releases` say; where they differ, None: nothing ambiguous is guessed."""
     first = releases[0]
-    if len(releases) == 1:
-        return first.svn, first.version
+    endorsers = {(each.endorser, each.until) for each in releases}
+    endorser, until = next(iter(endorsers)) if len(endorsers) == 1 else (None, None)
     svns, versions = {each.svn for each in releases}, {each.version for each in releases}
-    return first.svn if len(svns) == 1 else None, first.version if len(versions) == 1 else None
+    svn, version = first.svn if len(svns) == 1 else None, first.version if len(versions) == 1 else None
+    return Comparison(matches=matches, svn=svn, version=version, endorser=endorser, until=until, whole=True)
+
+
+def add_matches(rows: Iterable[dict[str, object]], comparison: Comparison) -> None:
+    """Add to the facts of each component how it compares, and what its release says where the component does not."""
+    version, svn = comparison.version, comparison.svn
+    for row, match in zip(rows, comparison.matches, strict=True):
+        row["match"] = match.word
+        if version is not None and "version" not in row:
+            row["version"] = version
+        if svn is not None and "svn" not in row:
+            row["svn"] = svn
 
 
 def _match(component: Measured | None, endorsements: ReferenceValues, now: datetime) -> Match:

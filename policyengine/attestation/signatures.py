@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 
 from pki.errors import KeyRefusedError
@@ -88,7 +87,8 @@ def signer_of(
     """Return the first of `candidates`, all of the algorithm's kind, that made `signature` over `signed`, or None."""
     if algorithm.size is not None and len(signature) != algorithm.size:
         return None
-    wire = _der(signature) if algorithm.is_ecdsa else signature
+    half = len(signature) // 2
+    wire = ecdsa_der(signature[:half], signature[half:]) if algorithm.is_ecdsa else signature
     for candidate in candidates:
         key: Any = candidate.key  # INVARIANT: of the algorithm's kind, so `parameters` are its own
         if candidate.kind == "RSA" and not _is_sound(key):
@@ -101,9 +101,20 @@ def signer_of(
     return None
 
 
-def _der(raw: bytes) -> bytes:
-    half = len(raw) // 2
-    return encode_dss_signature(int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big"))
+def ecdsa_der(r: bytes, s: bytes) -> bytes:
+    """Return the ECDSA-Sig-Value (RFC 3279 section 2.2.3) of two big-endian numbers of at most 66 bytes, P-521's size.
+
+    NOTE: by hand, because `cryptography` takes numbers, and to make them of bytes takes twice as long as all of this.
+    """
+    first, second = _unsigned(r), _unsigned(s)
+    numbers = b"\x02%c%b\x02%c%b" % (len(first), first, len(second), second)
+    return (b"\x30%c%b" if len(numbers) < 0x80 else b"\x30\x81%c%b") % (len(numbers), numbers)
+
+
+def _unsigned(number: bytes) -> bytes:
+    """Return a big-endian number as the content of an INTEGER, which is minimal and never looks negative."""
+    digits = number.lstrip(b"\x00")
+    return digits if digits and digits[0] < 0x80 else b"\x00" + digits
 
 
 def _is_sound(key: rsa.RSAPublicKey) -> bool:

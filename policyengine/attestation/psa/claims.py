@@ -22,7 +22,9 @@ TYPE, VALUE, VERSION, SIGNER, DESCRIPTION = 1, 2, 4, 5, 6
 HASH_SIZES = frozenset({32, 48, 64})
 RANDOM_UEID = b"\x01"  # RFC 9711 section 4.2.1: type RAND
 INT32 = 2**31
+# NOTE: stricter than CDDL `text`: a NUL, or a text of kilobytes, must not reach facts, logs and pages.
 MAX_TEXT = 1024  # what one text may put into facts and logs; versions and URLs are far shorter
+_NUL = "\x00"
 
 LIFECYCLE_STATES = {
     0x00: "unknown",
@@ -89,17 +91,15 @@ INDICATOR = Requirement(id="psa.vsi", clause="RFC 9783 section 4.5.1", expected=
 
 def check_claims(claims: Claims, nonce: bytes, rules: Rules) -> tuple[Check, ...]:
     """Return the outcome of every requirement on `claims`, which stand under the keys of RFC 9783."""
+    certified, indicated = CERTIFICATION_REFERENCE in claims, VSI in claims
     return (
         PROFILE_IS_KNOWN.passed,
-        _nonce(claims, nonce),
-        _client(claims),
-        _instance(claims),
-        _implementation(claims),
-        _certification(claims, rules),
+        *_mandatory(claims, nonce),
+        _certification(claims[CERTIFICATION_REFERENCE], rules) if certified else CERTIFICATION.absent,
         _lifecycle(claims),
         _seed(claims, rules),
         _software(claims, rules),
-        _indicator(claims),
+        _indicator(claims[VSI]) if indicated else INDICATOR.absent,
     )
 
 
@@ -108,37 +108,24 @@ def unknown_profile(seen: object) -> tuple[Check, ...]:
     return (PROFILE_IS_KNOWN.failed(described(seen)), *UNREACHED[1:])
 
 
-def _nonce(claims: Claims, nonce: bytes) -> Check:
-    value = claims.get(NONCE)
+def _mandatory(claims: Claims, nonce: bytes) -> tuple[Check, Check, Check, Check]:
+    """Return the checks of nonce, client, instance and implementation, without a call each: all tokens have them."""
+    challenge, client = claims.get(NONCE), claims.get(CLIENT_ID)
+    instance, implementation = claims.get(INSTANCE_ID), claims.get(IMPLEMENTATION_ID)
     # The comparison is over bytes as issued: no other encoding of the challenge is ever tried.
-    if type(value) is bytes and len(value) in HASH_SIZES and value == nonce:
-        return NONCE_IS_OURS.passed
-    return NONCE_IS_OURS.failed(described(value))
-
-
-def _client(claims: Claims) -> Check:
-    value = claims.get(CLIENT_ID)
-    in_range = type(value) is int and -INT32 <= value < INT32 and value != 0
-    return CLIENT.passed if in_range else CLIENT.failed(described(value))
-
-
-def _instance(claims: Claims) -> Check:
-    value = claims.get(INSTANCE_ID)
-    sound = type(value) is bytes and len(value) == 33 and value.startswith(RANDOM_UEID)
-    return INSTANCE.passed if sound else INSTANCE.failed(described(value))
-
-
-def _implementation(claims: Claims) -> Check:
-    value = claims.get(IMPLEMENTATION_ID)
+    is_ours = type(challenge) is bytes and len(challenge) in HASH_SIZES and challenge == nonce
+    in_range = type(client) is int and -INT32 <= client < INT32 and client != 0
+    is_random = type(instance) is bytes and len(instance) == 33 and instance.startswith(RANDOM_UEID)
+    is_sized = type(implementation) is bytes and len(implementation) == 32
     return (
-        IMPLEMENTATION.passed if type(value) is bytes and len(value) == 32 else IMPLEMENTATION.failed(described(value))
+        NONCE_IS_OURS.passed if is_ours else NONCE_IS_OURS.failed(described(challenge)),
+        CLIENT.passed if in_range else CLIENT.failed(described(client)),
+        INSTANCE.passed if is_random else INSTANCE.failed(described(instance)),
+        IMPLEMENTATION.passed if is_sized else IMPLEMENTATION.failed(described(implementation)),
     )
 
 
-def _certification(claims: Claims, rules: Rules) -> Check:
-    if CERTIFICATION_REFERENCE not in claims:
-        return CERTIFICATION.absent
-    value = claims[CERTIFICATION_REFERENCE]
+def _certification(value: object, rules: Rules) -> Check:
     sound = type(value) is str and rules.certification.fullmatch(value)
     return CERTIFICATION.passed if sound else CERTIFICATION.failed(described(value))
 
@@ -170,9 +157,12 @@ def _software(claims: Claims, rules: Rules) -> Check:
     return COMPONENTS.failed(problem) if problem else COMPONENTS.passed
 
 
+_ARRAYS = (list, tuple)
+
+
 def software_problem(components: object, *, maximum: int = MAX_SOFTWARE) -> str | None:
     """Return what is wrong with a list of software components, or None."""
-    if not isinstance(components, list | tuple) or not 1 <= len(components) <= maximum:
+    if not isinstance(components, _ARRAYS) or not 1 <= len(components) <= maximum:
         return described(components)
     for index, component in enumerate(components):
         problem = _component_problem(component)
@@ -181,33 +171,27 @@ def software_problem(components: object, *, maximum: int = MAX_SOFTWARE) -> str 
     return None
 
 
-_HASHES = ((VALUE, "measurement value"), (SIGNER, "signer id"))
 _TEXTS = ((TYPE, "measurement type"), (VERSION, "version"), (DESCRIPTION, "measurement description"))
 
 
 def _component_problem(component: object) -> str | None:
     if not isinstance(component, dict):
         return described(component)
-    for key, name in _HASHES:
-        value = component.get(key)
-        if type(value) is not bytes or len(value) not in HASH_SIZES:
-            return f"{name} is {described(value)}"
+    value, signer = component.get(VALUE), component.get(SIGNER)
+    if type(value) is not bytes or len(value) not in HASH_SIZES:
+        return f"measurement value is {described(value)}"
+    if type(signer) is not bytes or len(signer) not in HASH_SIZES:
+        return f"signer id is {described(signer)}"
     for key, name in _TEXTS:
-        if key in component and not _is_plain_text(component[key]):
-            return f"{name} is {described(component[key])}"
+        text = component.get(key, "")
+        if type(text) is not str or len(text) > MAX_TEXT or _NUL in text:
+            return f"{name} is {described(text)}"
     return None
 
 
-def _is_plain_text(value: object) -> bool:
-    # NOTE: stricter than CDDL `text`: a NUL, or a text of kilobytes, must not reach facts, logs and pages.
-    return type(value) is str and len(value) <= MAX_TEXT and "\x00" not in value
-
-
-def _indicator(claims: Claims) -> Check:
-    if VSI not in claims:
-        return INDICATOR.absent
-    value = claims[VSI]
-    return INDICATOR.passed if value != "" and _is_plain_text(value) else INDICATOR.failed(described(value))
+def _indicator(value: object) -> Check:
+    sound = type(value) is str and 0 < len(value) <= MAX_TEXT and _NUL not in value
+    return INDICATOR.passed if sound else INDICATOR.failed(described(value))
 
 
 UNREACHED: tuple[Check, ...] = tuple(

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from policyengine.attestation.psa import claims as psa_claims
-from policyengine.attestation.reference import Comparison, Match, compare
+from policyengine.attestation.reference import add_matches, compare
 from policyengine.model.endorsements import Measured, ReferenceValues
 
 _PROVISIONING = {"secure": False, "mode": "unknown", "lifecycle": "provisioning"}
@@ -42,18 +42,20 @@ def add_facts(
     facts: dict[str, object], claims: psa_claims.Claims, *, endorsements: ReferenceValues | None, now: datetime
 ) -> None:
     """Add groups `boot` and `software` of claims that passed every check, compared with `endorsements` at `now`."""
-    components = claims.get(psa_claims.SOFTWARE, ())
-    digests = [each[psa_claims.VALUE].hex() for each in components]
-    measured = list(map(_measured, components, digests))
+    rows, measured = [], []
+    for component in claims.get(psa_claims.SOFTWARE, ()):
+        row, as_measured = _row(component)
+        rows.append(row)
+        measured.append(as_measured)
     comparison = compare(measured, endorsements=endorsements, now=now)
-    boot = _boot(claims, comparison.svn)
+    boot, endorsement = _boot(claims, comparison.svn), comparison.endorsement
     if boot:
         facts["boot"] = boot
-    if comparison.endorsement:
-        facts["endorsement"] = comparison.endorsement
-    if components:
-        matched = zip(components, digests, comparison.matches, strict=True)
-        facts["software"] = [_component(each, digest, match, comparison) for each, digest, match in matched]
+    if endorsement:
+        facts["endorsement"] = endorsement
+    if rows:
+        add_matches(rows, comparison)
+        facts["software"] = rows
 
 
 def _boot(claims: psa_claims.Claims, svn: int | None) -> dict[str, object]:
@@ -66,36 +68,19 @@ def _boot(claims: psa_claims.Claims, svn: int | None) -> dict[str, object]:
     return boot
 
 
-def _measured(component: Mapping[Any, Any], digest: str) -> Measured | None:
-    """Return name and SHA-256 of a component, or None if it has no name or another hash was used."""
-    name = component.get(psa_claims.TYPE)
-    declared = component.get(psa_claims.DESCRIPTION)
-    if (
-        name is None
-        or len(digest) != SHA256_HEX
-        or (declared is not None and _HASHES.get(declared.lower()) != ("sha-256", 32))
-    ):
-        return None
-    return name, digest
-
-
-def _component(component: Mapping[Any, Any], digest: str, match: Match, comparison: Comparison) -> dict[str, object]:
-    fact: dict[str, object] = {
-        "digest": digest,
-        "signer": component[psa_claims.SIGNER].hex(),
-        "match": match.value,
-    }
-    kind = component.get(psa_claims.TYPE)
-    if kind is not None:
-        fact["name"] = fact["type"] = kind
-    version = component.get(psa_claims.VERSION, comparison.version)
-    if version is not None:
-        fact["version"] = version
-    if comparison.svn is not None:
-        fact["svn"] = comparison.svn
-    declared = component.get(psa_claims.DESCRIPTION)
-    if declared is not None:
-        algorithm, size = _HASHES.get(declared.lower(), (None, 0))
+def _row(component: Mapping[Any, Any]) -> tuple[dict[str, object], Measured | None]:
+    """Return what a component says of itself, and its name and SHA-256; None if it has no name or another hash."""
+    digest, name = component[psa_claims.VALUE].hex(), component.get(psa_claims.TYPE)
+    row = {"digest": digest, "signer": component[psa_claims.SIGNER].hex()}
+    is_sha256 = len(digest) == SHA256_HEX
+    if psa_claims.VERSION in component:
+        row["version"] = component[psa_claims.VERSION]
+    if psa_claims.DESCRIPTION in component:
+        algorithm, size = _HASHES.get(component[psa_claims.DESCRIPTION].lower(), ("", 0))
+        is_sha256 = is_sha256 and algorithm == "sha-256"
         if 2 * size == len(digest):
-            fact["digest_alg"] = algorithm
-    return fact
+            row["digest_alg"] = algorithm
+    if name is None:
+        return row, None
+    row["name"] = row["type"] = name
+    return row, (name, digest) if is_sha256 else None
