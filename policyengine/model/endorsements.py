@@ -120,7 +120,7 @@ class TagVersion:
 class ReferenceValues:
     """The releases known for some models, indexed by component and by whole inventory; `tags` of the CoRIMs used.
 
-    `attest_keys` are those of devices of these models, or None where none are known.
+    `names` are those of all components; `attest_keys` those of devices of these models, or None where none are known.
     """
 
     models: tuple[str, ...]
@@ -131,9 +131,10 @@ class ReferenceValues:
     by_inventory: Mapping[frozenset[Measured | None], tuple[Release, ...]] = field(
         init=False, repr=False, compare=False
     )
+    names: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Build the two indexes."""
+        """Build the indexes."""
         by_component: dict[Measured, tuple[Release, ...]] = {}
         by_inventory: dict[frozenset[Measured | None], tuple[Release, ...]] = {}
         for release in self.releases:
@@ -144,6 +145,7 @@ class ReferenceValues:
                 by_component[measured] = (*by_component.get(measured, ()), release)
         object.__setattr__(self, "by_component", by_component)
         object.__setattr__(self, "by_inventory", by_inventory)
+        object.__setattr__(self, "names", frozenset([name for name, _ in by_component]))
 
 
 def merged(documents: Iterable[ReferenceValues]) -> ReferenceValues:

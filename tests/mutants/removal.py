@@ -52,7 +52,10 @@ def removed(*check_ids: str) -> Iterator[None]:
 
 
 # What the product judges once for evidence that says the same again: another build must judge it anew.
-_REMEMBERED = (tpm_quote._steady, tpm_quote.selected_pcrs, tpm_ek._attributes, tpm_facts._pcr_facts)
+_REMEMBERED = (
+    *(tpm_quote._steady, tpm_quote.selected_pcrs, tpm_ek._attributes, tpm_ek._without_chain),
+    tpm_facts._digests,
+)
 
 
 def _forget() -> None:

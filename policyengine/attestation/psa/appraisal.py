@@ -84,19 +84,11 @@ def appraise(
     if profile and signed.signer and signed.algorithm and nothing_failed(checks):
         facts = _envelope_facts(profile, signed.signer.thumbprint, signed.algorithm, digest)
         add_facts(facts, claims, endorsements=endorsements, now=now)
-        binding = KeyBinding(key=signed.signer.key, thumbprint=signed.signer.thumbprint, proof="psa.iak-signature")
-    return Verified(
-        media_type=media_type,
-        facts=facts,
-        complete=("software",) if "software" in facts else (),
-        decoded=claims,
-        naming=_named,
-        key_binding=binding,
-        signer=signed.signer.thumbprint if signed.signer else None,
-        checks=checks,
-        digest=digest,
-        freshness=Freshness.NONCE,
-    )
+        binding = KeyBinding(signed.signer.key, signed.signer.thumbprint, "psa.iak-signature")
+    complete = ("software",) if "software" in facts else ()
+    thumbprint = signed.signer.thumbprint if signed.signer else None
+    fresh = Freshness.NONCE
+    return Verified(media_type, facts, complete, claims, _named, binding, thumbprint, checks, digest, fresh)
 
 
 def _claims(message: Sign1 | ForeignEnvelope) -> psa_claims.Claims | None:

@@ -82,48 +82,34 @@ def judge(
     """Return what can be believed of `parts`, however they came; `digest` is of the bytes they came in."""
     quote = judge_quote(parts, nonce=nonce, signers=anchors.signers)
     endorsement = judge_endorsement(parts.ek, parts.ek_chain, anchors=anchors.certificates, now=now)
-    certified, certify_checks = _certified(parts, quote, nonce)
-    checks = (*quote.checks, *endorsement.checks, *_log_checks(parts, quote), *certify_checks)
+    certified, certify_checks = (None, ()) if parts.certification is None else _certified(parts, quote, nonce)
+    log_checks = _NO_LOG if parts.log is None else _log_checks(parts.log, parts, quote)
+    checks = (*quote.checks, *endorsement.checks, *log_checks, *certify_checks)
+    signer = quote.signer
     facts: dict[str, object] = {}
     binding = None
-    if quote.signer and nothing_failed(checks):
-        facts = _envelope_facts(parts, digest) | facts_of(
-            parts, standing=quote.standing, endorsement=endorsement, endorsements=endorsements, now=now
-        )
-        facts["identity"] = _identity(quote, quote.signer, endorsement)
-        thumbprint = quote.signer.thumbprint
-        binding = KeyBinding(
-            key=quote.signer.key,
-            thumbprint=thumbprint,
-            proof=AK_PROOF,
-            chain=_vouching(quote, endorsement),
-            certified=certified,
-        )
-    return Verified(
-        media_type=media_type,
-        facts=facts,
-        complete=(),
-        decoded={"tpm": parts},
-        naming=claims_of,
-        key_binding=binding,
-        signer=quote.signer.thumbprint if quote.signer else None,
-        checks=checks,
-        digest=digest,
-        freshness=Freshness.NONCE,
-    )
+    if signer and nothing_failed(checks):
+        facts = facts_of(parts, standing=quote.standing, endorsement=endorsement, endorsements=endorsements, now=now)
+        facts["evidence"] = _envelope_facts(parts, digest)
+        facts["identity"] = _identity(quote, signer, endorsement)
+        binding = KeyBinding(signer.key, signer.thumbprint, AK_PROOF, _vouching(quote, endorsement), certified)
+    thumbprint = signer.thumbprint if signer else None
+    decoded, fresh = {"tpm": parts}, Freshness.NONCE
+    return Verified(media_type, facts, (), decoded, claims_of, binding, thumbprint, checks, digest, fresh)
 
 
-def _log_checks(parts: TpmEvidence, quote: JudgedQuote) -> tuple[Check, Check]:
-    if parts.log is None:
-        return REPLAY.absent, DATA.absent
+_NO_LOG = (REPLAY.absent, DATA.absent)
+
+
+def _log_checks(log: EventLog, parts: TpmEvidence, quote: JudgedQuote) -> tuple[Check, Check]:
     if not nothing_failed(quote.checks):
         return REPLAY.unreached, DATA.unreached
     banks = selected_values(parts)
-    found = [eventlog_replay.difference(parts.log, bank, values) for bank, values in banks.items()]
+    found = [eventlog_replay.difference(log, bank, values) for bank, values in banks.items()]
     differences = [each for each in found if each]
     if differences or not banks:
         return REPLAY.failed(differences[0] if differences else "a log without PCR values"), DATA.unreached
-    return REPLAY.passed, _data(parts.log, banks)
+    return REPLAY.passed, _data(log, banks)
 
 
 def _data(log: EventLog, banks: Mapping[Hash, object]) -> Check:
@@ -150,7 +136,7 @@ def _vouching(quote: JudgedQuote, endorsement: JudgedEndorsement) -> tuple[x509.
 
 def _envelope_facts(parts: TpmEvidence, digest: Digest) -> dict[str, object]:
     algorithm = algorithm_name(parts.quote.signature)
-    return {"evidence": {"format": NAME, "verified": True, "algorithm": algorithm, "digest": digest}}
+    return {"format": NAME, "verified": True, "algorithm": algorithm, "digest": digest}
 
 
 def _identity(quote: JudgedQuote, signer: TrustedKey, endorsement: JudgedEndorsement) -> dict[str, object]:

@@ -14,7 +14,7 @@ def claims_of(decoded: Mapping[str, TpmEvidence]) -> dict[str, object]:
     parts = decoded["tpm"]
     claims = attest_claims(parts.quote.attest)
     if parts.pcrs is not None:
-        claims["pcr_values"] = {bank: dict(values) for bank, values in parts.pcrs.items()}
+        claims["pcr_values"] = {bank: dict(values) for bank, values in parts.pcrs.banks.items()}
     if parts.ak is not None:
         claims["ak_name"] = name_of(parts.ak)
     if parts.log is not None:

@@ -66,9 +66,16 @@ def judge_endorsement(
     ek: PublicArea | None, chain: tuple[bytes, ...], *, anchors: tuple[x509.Certificate, ...], now: datetime
 ) -> JudgedEndorsement:
     """Return what becomes of the EK a device shows; raises MalformedEvidenceError for certificates that are none."""
+    if not chain:
+        return _without_chain(ek)
     certificates = tuple([_certificate(each) for each in chain])
     path, chain_checks = _path(certificates, anchors, now)
     return JudgedEndorsement(checks=(*chain_checks, _key(ek, certificates), _attributes(ek)), path=path)
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _without_chain(ek: PublicArea | None) -> JudgedEndorsement:
+    return JudgedEndorsement(checks=(CHAIN.absent, PURPOSE.absent, KEY.absent, _attributes(ek)), path=None)
 
 
 def _certificate(encoded: bytes) -> x509.Certificate:
@@ -81,8 +88,6 @@ def _certificate(encoded: bytes) -> x509.Certificate:
 def _path(
     certificates: tuple[x509.Certificate, ...], anchors: tuple[x509.Certificate, ...], now: datetime
 ) -> tuple[ValidatedPath | None, tuple[Check, Check]]:
-    if not certificates:
-        return None, (CHAIN.absent, PURPOSE.absent)
     leaf, *intermediates = certificates
     try:
         path = validate_path(leaf, intermediates=intermediates, anchors=anchors, at=now, rules=_PATH)
@@ -101,7 +106,7 @@ def _states_purpose(leaf: x509.Certificate) -> bool:
 
 
 def _key(ek: PublicArea | None, certificates: tuple[x509.Certificate, ...]) -> Check:
-    if ek is None or not certificates:
+    if ek is None:
         return KEY.absent
     try:
         certified = thumbprint(certificates[0])

@@ -7,12 +7,15 @@ structures or are refused; whether to believe them is for `statement`, `quote`, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from policyengine.attestation import cbor
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.tpm.eventlog import PCRS, EventLog, read_log
 from policyengine.attestation.tpm.structures import (
+    MAX_CACHED,
     Attest,
     PublicArea,
     Signature,
@@ -25,8 +28,14 @@ from policyengine.errors import quoted
 MAX_CHAIN = 8  # as for other chains in evidence: a deeper one is refused, not followed
 MAX_BANKS = 4
 
-PcrValues = Mapping[str, Mapping[int, bytes]]  # bank -> PCR -> value
-PcrTuples = tuple[tuple[str, tuple[tuple[int, bytes], ...]], ...]  # the same, as what can be a key of a cache
+PcrTuples = tuple[tuple[str, tuple[int, ...], tuple[bytes, ...]], ...]  # bank, numbers, a value of each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pcrs:
+    """The values of PCRs by bank and number. Equal ones are one value, so that what follows from it is found fast."""
+
+    banks: Mapping[str, Mapping[int, bytes]]
 
 
 class Statement(NamedTuple):
@@ -49,59 +58,52 @@ class TpmEvidence(NamedTuple):
 
     quote: Statement
     ak: PublicArea | None
-    pcrs: PcrValues | None
+    pcrs: Pcrs | None
     ek: PublicArea | None = None
     ek_chain: tuple[bytes, ...] = ()
     log: EventLog | None = None
     certification: Certification | None = None
 
-    @property
-    def shown(self) -> PcrTuples | None:
-        """The values of PCRs as what can be a key of a cache."""
-        pcrs = self.pcrs
-        return None if pcrs is None else tuple([(bank, tuple(values.items())) for bank, values in pcrs.items()])
-
 
 _read = cbor.reader()
 _REQUIRED = frozenset({"attest", "signature", "ak", "pcrs"})
-_OPTIONAL = frozenset({"ek", "ek_chain", "eventlog", "certify"})
+_ALLOWED = _REQUIRED | {"ek", "ek_chain", "eventlog", "certify"}
 _CERTIFY = frozenset({"attest", "signature", "public"})
+_BYTES = frozenset({bytes})
 
 
 def read_evidence(data: bytes) -> TpmEvidence:
     """Return the parts in a container; raises MalformedEvidenceError `cbor.*`, `tpm.*` or `eventlog.*`."""
-    parts = _fields(_read(data), "the container", required=_REQUIRED, optional=_OPTIONAL)
-    ek, log, certify = parts.get("ek"), parts.get("eventlog"), parts.get("certify")
-    return TpmEvidence(
-        quote=statement(_bytes(parts["attest"], "attest"), _bytes(parts["signature"], "signature")),
-        ak=read_public(_bytes(parts["ak"], "ak")),
-        pcrs=_pcrs(parts["pcrs"]),
-        ek=None if ek is None else read_public(_bytes(ek, "ek")),
-        ek_chain=_chain(parts.get("ek_chain", [])),
-        log=None if log is None else read_log(_bytes(log, "eventlog")),
-        certification=None if certify is None else _certification(certify),
-    )
+    parts = _fields(_read(data), "the container", required=_REQUIRED, allowed=_ALLOWED)
+    quote = statement(_bytes(parts["attest"], "attest"), _bytes(parts["signature"], "signature"))
+    ak, pcrs = read_public(_bytes(parts["ak"], "ak")), _pcrs(parts["pcrs"])
+    shown, chain, log, certify = [parts.get(name) for name in ("ek", "ek_chain", "eventlog", "certify")]
+    ek = None if shown is None else read_public(_bytes(shown, "ek"))
+    ek_chain = _chain(chain) if "ek_chain" in parts else ()
+    eventlog = None if log is None else read_log(_bytes(log, "eventlog"))
+    certification = None if certify is None else _certification(certify)
+    return TpmEvidence(quote, ak, pcrs, ek, ek_chain, eventlog, certification)
 
 
 def statement(signed: bytes, signature: bytes) -> Statement:
     """Return a signed TPMS_ATTEST with its TPMT_SIGNATURE; raises MalformedEvidenceError."""
-    return Statement(signed=signed, attest=read_attest(signed), signature=read_signature(signature))
+    return Statement(signed, read_attest(signed), read_signature(signature))
 
 
 def _certification(value: object) -> Certification:
-    parts = _fields(value, "`certify`", required=_CERTIFY, optional=frozenset())
+    parts = _fields(value, "`certify`", required=_CERTIFY, allowed=_CERTIFY)
     found = statement(_bytes(parts["attest"], "certify.attest"), _bytes(parts["signature"], "certify.signature"))
     return Certification(statement=found, public=read_public(_bytes(parts["public"], "certify.public")))
 
 
-def _fields(value: Any, what: str, *, required: frozenset[str], optional: frozenset[str]) -> Mapping[str, Any]:
+def _fields(value: Any, what: str, *, required: frozenset[str], allowed: frozenset[str]) -> Mapping[str, Any]:
     if type(value) is not dict:
         raise _refused(f"{what} is not a map")
-    if not value.keys() >= required:
+    if not required.issubset(value):
         raise _refused(f"{what} has no `{min(required - value.keys())}`")
-    unknown = value.keys() - required - optional
-    if unknown:
-        raise _refused(f"{what} has a key {quoted(str(next(iter(unknown))))}, which means nothing")
+    if not allowed.issuperset(value):
+        unknown = next(key for key in value if key not in allowed)
+        raise _refused(f"{what} has a key {quoted(str(unknown))}, which means nothing")
     return value
 
 
@@ -117,25 +119,26 @@ def _chain(value: object) -> tuple[bytes, ...]:
     return tuple(_bytes(each, "ek_chain") for each in value)
 
 
-def _pcrs(value: object) -> PcrValues:
+def _pcrs(value: object) -> Pcrs:
     if type(value) is not dict or len(value) > MAX_BANKS:
         raise _refused(f"`pcrs` is not a map of at most {MAX_BANKS} banks")
-    return {_bank(name): _values(values) for name, values in value.items()}
+    shown = []
+    for bank, values in value.items():
+        if type(values) is not dict or not _BYTES.issuperset(map(type, values.values())):
+            raise _refused("a bank in `pcrs` is not a map of PCRs to bytes")
+        shown.append((bank, tuple(values), tuple(values.values())))
+    return pcrs_of(tuple(shown))
 
 
-def _bank(name: object) -> str:
-    if type(name) is not str:
-        raise _refused("a bank in `pcrs` is not named by text")
-    return name
-
-
-def _values(values: object) -> Mapping[int, bytes]:
-    if type(values) is not dict:
-        raise _refused("a bank in `pcrs` is not a map of PCRs")
-    for pcr, value in values.items():
-        if type(pcr) is not int or not 0 <= pcr < PCRS or type(value) is not bytes:
-            raise _refused(f"a bank in `pcrs` is not a map of 0 to {PCRS - 1} to bytes")
-    return values
+@lru_cache(maxsize=MAX_CACHED)  # a device shows the same until it starts something else
+def pcrs_of(shown: PcrTuples) -> Pcrs:
+    """Return these values; raises MalformedEvidenceError for banks without a name and for PCRs there are none of."""
+    for bank, numbers, _ in shown:
+        if type(bank) is not str:
+            raise _refused("a bank in `pcrs` is not named by text")
+        if any(type(pcr) is not int or not 0 <= pcr < PCRS for pcr in numbers):
+            raise _refused(f"a bank in `pcrs` is not a map of 0 to {PCRS - 1}")
+    return Pcrs(banks={bank: dict(zip(numbers, values, strict=True)) for bank, numbers, values in shown})
 
 
 def _refused(reason: str) -> MalformedEvidenceError:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 
-from policyengine.attestation.reference import Comparison, Match, compare
+from policyengine.attestation.reference import Comparison, Match, add_matches, compare
 from policyengine.attestation.tpm.algorithms import SHA256, Hash
 from policyengine.attestation.tpm.ek import JudgedEndorsement, tpm_identity
 from policyengine.attestation.tpm.eventlog_facts import boot_facts, firmware_version
-from policyengine.attestation.tpm.evidence import PcrTuples, TpmEvidence
+from policyengine.attestation.tpm.evidence import Pcrs, TpmEvidence
 from policyengine.attestation.tpm.quote import Standing, selected_pcrs, selected_values
 from policyengine.attestation.tpm.structures import MAX_CACHED, Attest, Quoted
 from policyengine.model.endorsements import ReferenceValues
@@ -29,29 +29,29 @@ def facts_of(
     now: datetime,
 ) -> dict[str, object]:
     """Return the groups that `evidence`, of which no check failed, proves; compared with `endorsements` at `now`."""
-    values = selected_values(evidence)
-    quoted = evidence.quote.attest.body
-    pcrs = _pcr_facts(quoted, evidence.shown) if isinstance(quoted, Quoted) and evidence.shown else {}
-    boot = _boot(evidence, values)
-    software, comparison = _software(_rows(evidence, values, pcrs, endorsements), endorsements, now)
+    attest, pcrs = evidence.quote.attest, evidence.pcrs
+    digests = _digests(attest.body, pcrs) if type(attest.body) is Quoted and pcrs is not None else {}
+    groups: dict[str, object] = {"pcrs": dict(digests)}
+    boot: dict[str, object] = {}
+    if evidence.log is not None or endorsements is not None:
+        values = selected_values(evidence)
+        boot = _boot(evidence, values)
+        rows = _rows(evidence, values, digests, endorsements)
+        comparison = _compared(rows, endorsements, now)
+        if comparison.svn is not None:
+            boot["svn"] = comparison.svn
+        groups |= {"endorsement": comparison.endorsement, "software": rows}
     if standing is not Standing.UNPROVEN:
-        boot["reset_count"] = evidence.quote.attest.reset_count
-    if comparison.svn is not None:
-        boot["svn"] = comparison.svn
-    groups: dict[str, object] = {
-        "boot": boot,
-        "endorsement": comparison.endorsement,
-        "pcrs": dict(pcrs),
-        "software": software,
-        "tpm": _tpm(evidence.quote.attest, standing, endorsement),
-    }
+        boot["reset_count"] = attest.reset_count
+        groups["tpm"] = _tpm(attest, standing, endorsement)
+    groups["boot"] = boot
     return {name: group for name, group in groups.items() if group}
 
 
 @lru_cache(maxsize=MAX_CACHED)
-def _pcr_facts(quoted: Quoted, shown: PcrTuples) -> Mapping[str, str]:
-    values = selected_pcrs(quoted, shown)
-    return {f"{bank.bank}:{pcr}": value.hex() for bank, pcrs in values.items() for pcr, value in pcrs.items()}
+def _digests(quoted: Quoted, pcrs: Pcrs) -> Mapping[str, str]:
+    values = selected_pcrs(quoted, pcrs)
+    return {f"{bank.bank}:{pcr}": value.hex() for bank, each in values.items() for pcr, value in each.items()}
 
 
 def _boot(evidence: TpmEvidence, values: Mapping[Hash, Mapping[int, bytes]]) -> dict[str, object]:
@@ -73,31 +73,26 @@ def _rows(
     A PCR stands for all that was measured into it, in order: it is a component where reference values name it, as
     `sha256:4`. A digest in a log proves less, because what runs can always extend a good digest too.
     """
-    named = _named(endorsements)
+    if endorsements is None:
+        return _crtm(evidence, values)
+    named = endorsements.names
     rows = [_row(name, digest) for name, digest in pcrs.items() if name in named and name.startswith(_SHA256_PCR)]
     return rows + _crtm(evidence, values)
 
 
-def _named(endorsements: ReferenceValues | None) -> frozenset[str]:
-    return frozenset(name for name, _ in endorsements.by_component) if endorsements else frozenset()
+_NOT_COMPARED = Comparison(matches=())
 
 
-def _software(
-    rows: list[dict[str, object]], endorsements: ReferenceValues | None, now: datetime
-) -> tuple[list[dict[str, object]], Comparison]:
-    """Return `rows` compared with the reference values, and what came of comparing those that are known."""
-    named = _named(endorsements)
-    known = [row for row in rows if row["name"] in named and row["digest_alg"] == "sha-256"]
+def _compared(rows: list[dict[str, object]], endorsements: ReferenceValues | None, now: datetime) -> Comparison:
+    """Return what came of comparing those of `rows` that the reference values know; they are told in the rows."""
+    if endorsements is None:
+        return _NOT_COMPARED
+    known = [row for row in rows if row["name"] in endorsements.names and row["digest_alg"] == "sha-256"]
     if not known:
-        return rows, Comparison(matches=())
+        return _NOT_COMPARED
     comparison = compare([(str(row["name"]), str(row["digest"])) for row in known], endorsements=endorsements, now=now)
-    for row, match in zip(known, comparison.matches, strict=True):
-        row["match"] = match.value
-        if comparison.version is not None:
-            row.setdefault("version", comparison.version)
-        if comparison.svn is not None:
-            row["svn"] = comparison.svn
-    return rows, comparison
+    add_matches(known, comparison)
+    return comparison
 
 
 def _row(name: str, digest: str) -> dict[str, object]:
@@ -116,9 +111,8 @@ def _crtm(evidence: TpmEvidence, values: Mapping[Hash, Mapping[int, bytes]]) -> 
 
 
 def _tpm(attest: Attest, standing: Standing, endorsement: JudgedEndorsement) -> dict[str, object]:
-    tpm: dict[str, object] = {}
-    if standing is not Standing.UNPROVEN:
-        tpm["fw_version"] = firmware_text(attest.firmware_version)
+    """Return what is known of a TPM whose AK is proven to stand in it."""
+    tpm: dict[str, object] = {"fw_version": firmware_text(attest.firmware_version)}
     if standing is Standing.BELOW_EK and endorsement.path is not None:
         stated = tpm_identity(endorsement.path.leaf)
         tpm |= {name: stated[name] for name in ("manufacturer", "model") if name in stated}

@@ -11,7 +11,7 @@ from policyengine.attestation.anchors import TrustedKey
 from policyengine.attestation.checks import Check, Requirement
 from policyengine.attestation.tpm import algorithms
 from policyengine.attestation.tpm import statement as tpm_statement
-from policyengine.attestation.tpm.evidence import PcrTuples, PcrValues, TpmEvidence
+from policyengine.attestation.tpm.evidence import Pcrs, TpmEvidence
 from policyengine.attestation.tpm.keys import ENDORSEMENT, lacking, qualified_name
 from policyengine.attestation.tpm.structures import (
     DECRYPT,
@@ -88,16 +88,12 @@ def judge_quote(evidence: TpmEvidence, *, nonce: bytes, signers: tpm_statement.S
         ak,
         evidence.ek,
         quote.attest.signer,
-        quoted if isinstance(quoted, Quoted) else None,
-        evidence.shown,
+        quoted if type(quoted) is Quoted else None,
+        evidence.pcrs,
         quote.signature.hash,
     )
-    return JudgedQuote(
-        checks=(*stated, trusted, tpm_statement.strength(candidates), *steady),
-        candidates=candidates,
-        signer=signer,
-        standing=standing,
-    )
+    checks = (*stated, trusted, tpm_statement.strength(candidates), *steady)
+    return JudgedQuote(checks, candidates, signer, standing)
 
 
 @lru_cache(maxsize=MAX_CACHED)  # nothing of it changes until the device starts something else
@@ -106,13 +102,13 @@ def _steady(
     ek: PublicArea | None,
     signer: bytes,
     quoted: Quoted | None,
-    shown: PcrTuples | None,
+    pcrs: Pcrs | None,
     hash_: int,
 ) -> tuple[Standing, tuple[Check, ...]]:
     """Return where the AK stands, and the checks of keys and PCRs, which no nonce and no signature is part of."""
     standing, qualified = standing_of(signer, ak, ek, QUALIFIED)
-    pcrs = _PCR_UNREACHED if quoted is None else _pcr_checks(quoted, shown, hash_)
-    return standing, (_attributes(ak), _name_hash(ak), qualified, *pcrs)
+    shown = _PCR_UNREACHED if quoted is None else _pcr_checks(quoted, pcrs, hash_)
+    return standing, (_attributes(ak), _name_hash(ak), qualified, *shown)
 
 
 def judge_ak(ak: PublicArea) -> tuple[Check, Check]:
@@ -156,8 +152,7 @@ def standing_of(
 _PCR_UNREACHED = (SELECTION.unreached, BANK.unreached, VALUES.unreached, DIGEST.unreached)
 
 
-def _pcr_checks(quoted: Quoted, shown: PcrTuples | None, hash_: int) -> tuple[Check, ...]:
-    pcrs = None if shown is None else {bank: dict(values) for bank, values in shown}
+def _pcr_checks(quoted: Quoted, pcrs: Pcrs | None, hash_: int) -> tuple[Check, ...]:
     banks = [selection.hash for selection in quoted.selections if selection.pcrs]
     weak = [bank for bank in banks if bank not in algorithms.BELIEVED]
     sound = bool(banks) and len(set(banks)) == len(banks)
@@ -172,10 +167,11 @@ def _bank_name(identifier: int) -> str:
     return algorithms.BANKS.get(identifier, (f"{identifier:#06x}", 0))[0]
 
 
-def _value_checks(quoted: Quoted, pcrs: PcrValues | None, hash_: int) -> tuple[Check, Check]:
+def _value_checks(quoted: Quoted, pcrs: Pcrs | None, hash_: int) -> tuple[Check, Check]:
     if pcrs is None:
         return VALUES.absent, DIGEST.absent
-    values = [pcrs.get(_bank_name(each.hash), {}).get(pcr) for each in quoted.selections for pcr in each.pcrs]
+    banks = pcrs.banks
+    values = [banks.get(_bank_name(each.hash), {}).get(pcr) for each in quoted.selections for pcr in each.pcrs]
     problem = _values_problem(quoted, pcrs)
     shown = VALUES.failed(problem) if problem else VALUES.passed
     known = [value for value in values if value is not None]
@@ -186,12 +182,12 @@ def _value_checks(quoted: Quoted, pcrs: PcrValues | None, hash_: int) -> tuple[C
     return shown, DIGEST.passed if digest == quoted.pcr_digest else DIGEST.failed(quoted.pcr_digest.hex())
 
 
-def _values_problem(quoted: Quoted, pcrs: PcrValues) -> str | None:
+def _values_problem(quoted: Quoted, pcrs: Pcrs) -> str | None:
     """Return how the values shown are not those of the PCRs selected, each with a digest's size, or None."""
-    unseen = {bank for bank, values in pcrs.items() if values}
+    unseen = {bank for bank, values in pcrs.banks.items() if values}
     for each in quoted.selections:
         bank, size = algorithms.BANKS.get(each.hash, (_bank_name(each.hash), 0))
-        values = pcrs.get(bank, {})
+        values = pcrs.banks.get(bank, {})
         unseen.discard(bank)
         different = values.keys() ^ each.pcrs
         if different:
@@ -203,15 +199,13 @@ def _values_problem(quoted: Quoted, pcrs: PcrValues) -> str | None:
 
 def selected_values(evidence: TpmEvidence) -> Mapping[algorithms.Hash, Mapping[int, bytes]]:
     """Return the values of the PCRs selected, by bank; of a quote that passed every check, so all are there."""
-    quoted = evidence.quote.attest.body
-    shown = evidence.shown
-    return selected_pcrs(quoted, shown) if isinstance(quoted, Quoted) and shown is not None else {}
+    quoted, pcrs = evidence.quote.attest.body, evidence.pcrs
+    return selected_pcrs(quoted, pcrs) if type(quoted) is Quoted and pcrs is not None else {}
 
 
 @lru_cache(maxsize=MAX_CACHED)
-def selected_pcrs(quoted: Quoted, shown: PcrTuples) -> Mapping[algorithms.Hash, Mapping[int, bytes]]:
-    """Return the values in `shown` of the PCRs in `quoted`, by bank, whose digests are believed."""
-    values = {bank: dict(pcrs) for bank, pcrs in shown}
+def selected_pcrs(quoted: Quoted, pcrs: Pcrs) -> Mapping[algorithms.Hash, Mapping[int, bytes]]:
+    """Return the values in `pcrs` of those in `quoted`, by bank, whose digests are believed."""
     believed = [each for each in quoted.selections if each.pcrs and each.hash in algorithms.BELIEVED]
     banks = {algorithms.BELIEVED[each.hash]: each.pcrs for each in believed}
-    return {bank: {pcr: values[bank.bank][pcr] for pcr in pcrs} for bank, pcrs in banks.items()}
+    return {bank: {pcr: pcrs.banks[bank.bank][pcr] for pcr in numbers} for bank, numbers in banks.items()}

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from pki.errors import KeyRefusedError
 from pki.keys import require_sound_rsa
 from policyengine.attestation.anchors import TrustedKey
 from policyengine.attestation.checks import Check, Requirement, described
+from policyengine.attestation.signatures import ecdsa_der
 from policyengine.attestation.tpm import algorithms
 from policyengine.attestation.tpm.evidence import Statement
 from policyengine.attestation.tpm.keys import thumbprint_of
@@ -80,15 +80,16 @@ STRENGTH = Requirement(
 
 def trusted(statement: Statement, ak: PublicArea | None, signers: Signers) -> tuple[tuple[TrustedKey, ...], Check]:
     """Return the trusted keys that may have signed `statement`, with check `tpm.ak-trusted`."""
-    kinds = [kind for kind in signers if _fits(statement.signature.scheme, kind)]
-    candidates = tuple([signer for kind in kinds for signer in signers[kind]])
+    name = None if ak is None else thumbprint_of(ak)
+    found: list[TrustedKey] = []
+    for kind, known in signers.items():
+        if _fits(statement.signature.scheme, kind):
+            found += known if ak is None else [signer for signer in known if signer.thumbprint == name]
+    if found:
+        return tuple(found), TRUSTED.passed
     if ak is None:
-        return candidates, TRUSTED.passed if candidates else TRUSTED.failed("no trusted key of this type")
-    name = thumbprint_of(ak)
-    if name is None:
-        return (), TRUSTED.failed(f"an AK on curve {ak.size:#06x}")
-    same = tuple([signer for signer in candidates if signer.thumbprint == name])
-    return same, TRUSTED.passed if same else TRUSTED.failed(f"an AK with thumbprint {name}")
+        return (), TRUSTED.failed("no trusted key of this type")
+    return (), TRUSTED.failed(f"an AK on curve {ak.size:#06x}" if name is None else f"an AK with thumbprint {name}")
 
 
 def _fits(scheme: int, kind: str) -> bool:
@@ -165,9 +166,8 @@ def _verify(signer: TrustedKey, signature: Signature, signed: bytes) -> None:
         raise InvalidSignature
     key, hash_ = signer.key, believed.signing
     if signer.kind in _CURVE_KINDS and len(signature.parts) == 2:
-        r, s = [int.from_bytes(part, "big") for part in signature.parts]
         # The kind is the key's type, and asking an abstract class for it takes longer than all else here.
-        key.verify(encode_dss_signature(r, s), signed, believed.ecdsa)  # type: ignore[call-arg, arg-type]
+        key.verify(ecdsa_der(*signature.parts), signed, believed.ecdsa)  # type: ignore[call-arg, arg-type]
     elif isinstance(key, rsa.RSAPublicKey) and signature.scheme == algorithms.RSASSA:
         key.verify(signature.parts[0], signed, padding.PKCS1v15(), hash_)
     elif isinstance(key, rsa.RSAPublicKey) and signature.scheme == algorithms.RSAPSS:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from policyengine.attestation.tpm import algorithms
-from policyengine.attestation.tpm.reader import TpmReader
+from policyengine.attestation.tpm.reader import MAX_STRUCTURE, TpmReader
 
 GENERATED = 0xFF544347  # Part 2 section 6.2: only the TPM itself begins what it signs so
 QUOTE, CERTIFY = 0x8018, 0x8017  # Part 2 section 6.9
@@ -39,8 +39,12 @@ class Selection(NamedTuple):
     pcrs: tuple[int, ...]
 
 
-class Quoted(NamedTuple):
-    """What a quote says (TPMS_QUOTE_INFO): a digest over the values of the selected PCRs."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Quoted:
+    """What a quote says (TPMS_QUOTE_INFO): a digest over the values of the selected PCRs.
+
+    Equal bytes give one value, so that what follows from it is found fast.
+    """
 
     selections: tuple[Selection, ...]
     pcr_digest: bytes
@@ -82,6 +86,9 @@ class Signature(NamedTuple):
 
 def read_attest(data: bytes) -> Attest:
     """Return the TPMS_ATTEST that `data` is (Part 2 section 10.12.12); raises MalformedEvidenceError."""
+    usual = _usual_quote(data)
+    if usual:
+        return usual
     reader = TpmReader(data, name="TPMS_ATTEST")
     magic, kind = reader.numbers(_ORIGIN)
     signer, extra = reader.sized(MAX_NAME), reader.sized(MAX_EXTRA)
@@ -100,6 +107,23 @@ def read_attest(data: bytes) -> Attest:
         firmware_version=firmware_version,
         body=_body(reader, kind),
     )
+
+
+# What nearly every TPM quotes with: a name and a nonce of SHA-256. Magic, type and the size of the name; then the name,
+# the nonce after its size, TPMS_CLOCK_INFO and the firmware version.
+_USUAL_START = bytes.fromhex("ff54434780180022")
+_USUAL_FIELDS = struct.Struct(">8x34sH32sQIIBQ")
+
+
+def _usual_quote(data: bytes) -> Attest | None:
+    """Return what the general way would, at a third of its cost, for the form that nearly all devices send."""
+    if not data.startswith(_USUAL_START) or not _USUAL_FIELDS.size <= len(data) <= MAX_STRUCTURE:
+        return None
+    signer, size, extra, clock, resets, restarts, safe, firmware = _USUAL_FIELDS.unpack_from(data)
+    if size != 32 or safe > 1:
+        return None
+    body = _quoted(data[_USUAL_FIELDS.size :], _USUAL_FIELDS.size)
+    return Attest(GENERATED, QUOTE, signer, extra, clock, resets, restarts, safe == 1, firmware, body)
 
 
 def _body(reader: TpmReader, kind: int) -> Quoted | Certified | None:
@@ -141,8 +165,18 @@ def _selected(bitmap: bytes) -> tuple[int, ...]:
     return tuple([pcr for pcr in range(8 * len(bitmap)) if bits >> pcr & 1])
 
 
+# The usual signature: ECDSA with SHA-256, r and s of 32 bytes each after their sizes.
+_ES256_START, _ES256_MIDDLE = bytes.fromhex("0018000b0020"), b"\x00\x20"
+_ES256_R = len(_ES256_START)
+_ES256_HALF = _ES256_R + 32
+_ES256_S = _ES256_HALF + len(_ES256_MIDDLE)
+_ES256_SIZE = _ES256_S + 32
+
+
 def read_signature(data: bytes) -> Signature:
     """Return the TPMT_SIGNATURE that `data` is (Part 2 section 11.3.4); raises MalformedEvidenceError."""
+    if len(data) == _ES256_SIZE and data.startswith(_ES256_START) and data.startswith(_ES256_MIDDLE, _ES256_HALF):
+        return Signature(algorithms.ECDSA, algorithms.SHA256.id, (data[_ES256_R:_ES256_HALF], data[_ES256_S:]))
     reader = TpmReader(data, name="TPMT_SIGNATURE")
     scheme = reader.u16()
     if scheme in (algorithms.RSASSA, algorithms.RSAPSS):

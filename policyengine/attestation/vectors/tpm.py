@@ -28,7 +28,7 @@ from policyengine.attestation.tpm.certify import judge_certification
 from policyengine.attestation.tpm.claims import attest_claims
 from policyengine.attestation.tpm.ek import judge_endorsement, tpm_identity
 from policyengine.attestation.tpm.eventlog import read_log
-from policyengine.attestation.tpm.evidence import Certification, PcrValues, TpmEvidence, statement
+from policyengine.attestation.tpm.evidence import Certification, Pcrs, TpmEvidence, pcrs_of, statement
 from policyengine.attestation.tpm.keys import key_of
 from policyengine.attestation.tpm.statement import trusted
 from policyengine.attestation.tpm.structures import PublicArea, read_public
@@ -77,10 +77,10 @@ def _quote(files: Files, nonce: bytes, now: datetime) -> Judged:
     return Judged(accepted=found.accepted, failed=found.failed, facts=found.facts, claims=claims)
 
 
-def _pcr_claims(pcrs: PcrValues | None) -> dict[str, object]:
-    if not pcrs:
+def _pcr_claims(pcrs: Pcrs | None) -> dict[str, object]:
+    if pcrs is None or not pcrs.banks:
         return {}
-    bank, values = next(iter(pcrs.items()))
+    bank, values = next(iter(pcrs.banks.items()))
     return {"pcr_bank": bank, "pcrs": {str(pcr): value.hex() for pcr, value in values.items()}}
 
 
@@ -110,14 +110,17 @@ def _ek(files: Files) -> PublicArea | None:
     return read_public(files["ek.tpmt"]) if "ek.tpmt" in files else None
 
 
-def _pcrs(content: bytes | None) -> PcrValues | None:
+def _pcrs(content: bytes | None) -> Pcrs | None:
     if content is None:
         return None
     try:
         banks: Mapping[str, Mapping[str, str]] = json.loads(content)
-        return {bank: {int(pcr): bytes.fromhex(value) for pcr, value in each.items()} for bank, each in banks.items()}
+        shown = [
+            (bank, tuple(map(int, each)), tuple(map(bytes.fromhex, each.values()))) for bank, each in banks.items()
+        ]
     except (ValueError, TypeError, AttributeError) as cause:
         raise MalformedEvidenceError("tpm.container", "`pcrs.json` is no map of banks to values by PCR") from cause
+    return pcrs_of(tuple(shown))
 
 
 def _endorsement(files: Files, now: datetime) -> Judged:

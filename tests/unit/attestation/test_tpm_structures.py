@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 
 import cbor2
@@ -13,7 +14,15 @@ from hypothesis import strategies as st
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.tpm.evidence import read_evidence
 from policyengine.attestation.tpm.keys import key_of, name_of, qualified_name
-from policyengine.attestation.tpm.structures import Certified, Quoted, read_attest, read_public, read_signature
+from policyengine.attestation.tpm.structures import (
+    GENERATED,
+    Certified,
+    Quoted,
+    Signature,
+    read_attest,
+    read_public,
+    read_signature,
+)
 from policyengine.simulation import tpm
 from tests.unit.attestation.tpm_device import (
     AK,
@@ -38,6 +47,9 @@ READERS = {
     "rsa-public": (read_public, rsa_ak().public),
     "storage-public": (read_public, EK.public),
 }
+
+
+NUMBERS = st.sampled_from([0, 31, 32, 33, 66]).flatmap(lambda size: st.binary(min_size=size, max_size=size))
 
 
 def refusal(read: object, data: bytes) -> str:
@@ -69,6 +81,27 @@ def test_any_changed_structure_parses_or_is_malformed(name: str, data: st.DataOb
         read(changed)
     except MalformedEvidenceError as error:
         assert error.code.startswith("tpm.")
+
+
+@given(signer=st.sampled_from([0, 33, 34, 35, 50]).map(bytes), nonce=st.sampled_from([0, 31, 32, 33, 64]).map(bytes))
+@example(signer=b"\x0b" * 34, nonce=b"\x0c" * 32)
+def test_a_quote_says_the_same_with_names_and_nonces_of_every_size(signer: bytes, nonce: bytes) -> None:
+    """The usual sizes are read by a shorter way (Part 2 section 10.12.12): it must find the same fields."""
+    body = tpm.quote_body(VALUES)
+    found = read_attest(tpm.attest(tpm.QUOTE, body, signer=signer, extra=nonce, resets=9, restarts=4))
+    assert (found.magic, found.type, found.signer, found.extra) == (GENERATED, tpm.QUOTE, signer, nonce)
+    assert (found.clock, found.reset_count, found.restart_count) == (61_939, 9, 4)
+    assert (found.safe, found.firmware_version) == (True, 7 << 48)
+    assert isinstance(found.body, Quoted)
+    assert tpm.sized(found.body.pcr_digest) == body[-34:]
+
+
+@given(parts=st.tuples(NUMBERS, NUMBERS))
+@example(parts=(b"\x01" * 32, b"\x02" * 32))
+def test_a_signature_has_the_same_numbers_whatever_their_size(parts: tuple[bytes, bytes]) -> None:
+    """As above, for TPMS_SIGNATURE_ECC (Part 2 section 11.3.2)."""
+    written = struct.pack(">HH", 0x0018, 0x000B) + b"".join(map(tpm.sized, parts))
+    assert read_signature(written) == Signature(scheme=0x0018, hash=0x000B, parts=parts)
 
 
 @pytest.mark.parametrize("count", [17, 2**32 - 1])
