@@ -22,6 +22,7 @@ NAMES = (
     "est_http",
     "ocsp_http",
     "rollover",
+    "compliance",
 )
 
 

@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse
 
 from api import metrics
 from api.auth import Catalogue, Meter, Open
+from api.description import describe
 
 router = APIRouter(tags=["operation"])
 
@@ -41,6 +42,6 @@ def show_metrics(viewer: Meter, services: Catalogue, request: Request) -> Respon
 
 
 @router.get("/openapi.json", dependencies=PUBLIC, include_in_schema=False)
-def describe(request: Request) -> Response:
+def show_description(request: Request) -> Response:
     """Return the OpenAPI 3.1 description of this API."""
-    return JSONResponse(request.app.openapi())
+    return JSONResponse(describe(request.app))

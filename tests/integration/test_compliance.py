@@ -225,6 +225,23 @@ def test_sums_equal_a_count_of_the_devices_at_any_moment(history: History) -> No
         assert {control: listed(history.site, control, moment) for control in counted} == counted, f"{SEED}: {moment}"
 
 
+def test_a_place_is_counted_as_the_fleet_is(history: History) -> None:
+    """The fleet is counted from sums and a place from intervals: all places together are the fleet, times included."""
+    everywhere = FleetScope(sites=frozenset({"plant-a", "plant-b", "lab-berlin"}))
+    store, moments = history.site.store, [None, *(at for at, _ in history.asked.values())]
+    for moment in moments:
+        fleet, places = (
+            {
+                (each.control, each.result, each.source): (each.devices, round(each.device_time / 1e6))
+                for each in store.control_counts(scope, framework=None, at=moment)
+                if each.devices or each.device_time > 1e6
+            }
+            for scope in (WHOLE_FLEET, everywhere)
+        )
+        assert places.keys() == fleet.keys()
+        assert all(places[cell] == pytest.approx(fleet[cell], abs=1) for cell in fleet), moment
+
+
 def listed(site: Site, control: str, moment: datetime) -> dict[str, int]:
     page = site.services.compliance.devices(
         AUDITOR, WHOLE_FLEET, control=control, result=None, as_of=moment, page=PageRequest()

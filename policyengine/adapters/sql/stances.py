@@ -96,7 +96,7 @@ def _counted(place: _Place, cells: Iterable[StanceCell]) -> _Counted:
 def _count(batch: Batch, before: _Counted, after: _Counted, *, at_us: int) -> None:
     for delta, counted in ((-1, before - after), (1, after - before)):
         for place, cell in counted:
-            batch.tallies.add((cell.control, *place, cell.result, cell.source), delta, at_us=at_us)
+            batch.tallies.add((cell.control, place.model, cell.result, cell.source), delta, at_us=at_us)
 
 
 def _digest(cells: Iterable[StanceCell]) -> bytes:

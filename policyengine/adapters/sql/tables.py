@@ -138,13 +138,16 @@ stance = Table(
     "stance",
     metadata,
     Column("device_id", Text, nullable=False),
-    Column("valid_from", BigInteger, nullable=False, index=True),
-    Column("valid_to", BigInteger, index=True),  # half-open; null: still so
+    Column("valid_from", BigInteger, nullable=False),
+    Column("valid_to", BigInteger),  # half-open; null: still so
     Column("model", Text, nullable=False),
     Column("site", Text, nullable=False),  # empty: the registry has none
     Column("zone", Text, nullable=False),
     Column("stance", LargeBinary, nullable=False),
     PrimaryKeyConstraint("device_id", "valid_from"),
+    Index(None, "valid_from", "model", "stance"),
+    Index(None, "valid_to", "model", "stance"),
+    Index(None, "site", "zone"),
     Index(None, "stance", "valid_to"),
 )
 
@@ -162,17 +165,15 @@ stance_cell = Table(
 stance_tally = Table(
     "stance_tally",
     metadata,
-    Column("level", SmallInteger, nullable=False),  # log2 of the bucket's microseconds; 0: what holds now
-    Column("bucket", BigInteger, nullable=False),
+    Column("framework", Text, nullable=False),  # what stands before the colon of the control
+    Column("bucket", BigInteger, nullable=False),  # which 2^39 microseconds; -1: what holds now
     Column("control", Text, nullable=False),
     Column("model", Text, nullable=False),
-    Column("site", Text, nullable=False),
-    Column("zone", Text, nullable=False),
     Column("result", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("delta", BigInteger, nullable=False),  # devices that came to this, less those that left it
     Column("weight", BigInteger, nullable=False),  # each delta times 1,024 microseconds since the bucket began
-    PrimaryKeyConstraint("level", "bucket", "control", "model", "site", "zone", "result", "source"),
+    PrimaryKeyConstraint("framework", "bucket", "control", "model", "result", "source"),
 )
 
 decision = Table(

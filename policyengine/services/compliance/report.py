@@ -11,7 +11,7 @@ from policyengine.model.facts import Source
 from policyengine.model.ids import Digest
 from policyengine.model.policy import Bundle, Control
 from policyengine.services.actors import Principal
-from policyengine.services.compliance.stance import EVERY_DEVICE
+from policyengine.services.compliance.stance import EVERY_DEVICE, framework_of
 from policyengine.services.errors import InvalidRequestError, MissingError
 from policyengine.services.fleet_scope import FleetScope, narrowed
 from policyengine.services.moments import micros
@@ -183,8 +183,8 @@ def _controls(bundle: Bundle | None, counts: _Counts, framework: str | None) -> 
         for control in policy.controls:
             rules[control].extend(rule.name for rule in policy.rules)
     everything = {*catalog, *counts, *rules} - {EVERY_DEVICE}
-    frameworks = sorted({control.partition(":")[0] for control in everything})
-    chosen = sorted(each for each in everything if framework is None or each.partition(":")[0] == framework)
+    frameworks = sorted({framework_of(control) for control in everything})
+    chosen = sorted(each for each in everything if framework is None or framework_of(each) == framework)
     if framework is not None and not chosen:
         raise InvalidRequestError(
             f"no control of framework `{framework}`; there are {', '.join(frameworks) or 'none at all'}",

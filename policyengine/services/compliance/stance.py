@@ -21,6 +21,11 @@ class StanceCell:
     source: str
 
 
+def framework_of(control: str) -> str:
+    """Return the name of a control's framework: what stands before the colon of its id."""
+    return control.partition(":")[0]
+
+
 def stance_of(verdicts: Iterable[VerdictRow]) -> tuple[StanceCell, ...]:
     """Return the stance that `verdicts` come to, by control; the first cell says only that the device was decided.
 

@@ -10,7 +10,7 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-_COUNTED = ("control", "model", "site", "zone", "result", "source")
+_COUNTED = ("control", "model", "result", "source")
 
 
 def upgrade() -> None:
@@ -26,8 +26,9 @@ def upgrade() -> None:
         sa.Column("stance", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("device_id", "valid_from", name=op.f("pk_stance")),
     )
-    op.create_index(op.f("ix_stance_valid_from"), "stance", ["valid_from"])
-    op.create_index(op.f("ix_stance_valid_to"), "stance", ["valid_to"])
+    op.create_index(op.f("ix_stance_valid_from_model_stance"), "stance", ["valid_from", "model", "stance"])
+    op.create_index(op.f("ix_stance_valid_to_model_stance"), "stance", ["valid_to", "model", "stance"])
+    op.create_index(op.f("ix_stance_site_zone"), "stance", ["site", "zone"])
     op.create_index(op.f("ix_stance_stance_valid_to"), "stance", ["stance", "valid_to"])
     op.create_table(
         "stance_cell",
@@ -40,12 +41,12 @@ def upgrade() -> None:
     op.create_index(op.f("ix_stance_cell_control_result"), "stance_cell", ["control", "result"])
     op.create_table(
         "stance_tally",
-        sa.Column("level", sa.SmallInteger(), nullable=False),
+        sa.Column("framework", sa.Text(), nullable=False),
         sa.Column("bucket", sa.BigInteger(), nullable=False),
         *(sa.Column(name, sa.Text(), nullable=False) for name in _COUNTED),
         sa.Column("delta", sa.BigInteger(), nullable=False),
         sa.Column("weight", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("level", "bucket", *_COUNTED, name=op.f("pk_stance_tally")),
+        sa.PrimaryKeyConstraint("framework", "bucket", *_COUNTED, name=op.f("pk_stance_tally")),
     )
 
 
