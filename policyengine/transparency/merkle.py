@@ -148,24 +148,25 @@ def verify_consistency(proof: Sequence[bytes], *, old: int, new: int, old_root: 
 def _path(index: int, start: int, size: int, nodes: Nodes) -> list[bytes]:
     if size == 1:
         return []
-    split = _split(size)
+    split = split_of(size)
     if index < split:
-        return [*_path(index, start, split, nodes), _range_root(start + split, size - split, nodes)]
-    return [*_path(index - split, start + split, size - split, nodes), _range_root(start, split, nodes)]
+        return [*_path(index, start, split, nodes), range_root(start + split, size - split, nodes)]
+    return [*_path(index - split, start + split, size - split, nodes), range_root(start, split, nodes)]
 
 
 def _subproof(old: int, start: int, size: int, nodes: Nodes, *, known: bool) -> list[bytes]:
     if old == size:
-        return [] if known else [_range_root(start, size, nodes)]
-    split = _split(size)
+        return [] if known else [range_root(start, size, nodes)]
+    split = split_of(size)
     if old <= split:
         left = _subproof(old, start, split, nodes, known=known)
-        return [*left, _range_root(start + split, size - split, nodes)]
+        return [*left, range_root(start + split, size - split, nodes)]
     right = _subproof(old - split, start + split, size - split, nodes, known=False)
-    return [*right, _range_root(start, split, nodes)]
+    return [*right, range_root(start, split, nodes)]
 
 
-def _range_root(start: int, size: int, nodes: Nodes) -> bytes:
+def range_root(start: int, size: int, nodes: Nodes) -> bytes:
+    """Return the tree hash of `size` leaves from `start`, where such a range of the tree begins."""
     return _folded([nodes(level, index) for level, index in _full_subtrees(start, size)])
 
 
@@ -188,7 +189,7 @@ def _folded(roots: Sequence[bytes]) -> bytes:
     return found
 
 
-def _split(size: int) -> int:
+def split_of(size: int) -> int:
     """Return the largest power of two smaller than `size` (RFC 6962 section 2.1)."""
     return 1 << (size - 1).bit_length() - 1
 
