@@ -8,10 +8,13 @@ from typing import Annotated
 
 import typer
 
+from policyengine.cli.audit_export import export, verify
 from policyengine.cli.options import Output
 
 app = typer.Typer(
-    help="Check a server's log and receipts without trusting it.", no_args_is_help=True, rich_markup_mode=None
+    help="Export evidence, and check exports, logs and receipts without trusting the server.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 Url = Annotated[str, typer.Argument(help="The log's address, such as https://server:8443/log.")]
@@ -88,6 +91,10 @@ def receipt(
         typer.echo(f"leaf {disclosed.index} of {checkpoint.size} in {checkpoint.origin} is this {disclosed.kind}:")
         for name, value in record.items():
             typer.echo(f"  {name}: {value}")
+
+
+app.command()(export)
+app.command()(verify)
 
 
 def _key(given: str):  # type: ignore[no-untyped-def]  # its type would be imported for every --help

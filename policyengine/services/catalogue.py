@@ -29,6 +29,8 @@ from policyengine.services.checkins.redeciding import Redecider
 from policyengine.services.checkins.renewals import Renewals
 from policyengine.services.checkins.settling import Settlement
 from policyengine.services.compliance.report import Compliance
+from policyengine.services.exports.exporting import Exports, Keys
+from policyengine.services.exports.ports import ExportStore
 from policyengine.services.health import HealthCheck
 from policyengine.services.history.audit import Audit
 from policyengine.services.history.log import TransparencyLog
@@ -77,6 +79,7 @@ class Services:
     lists: RevocationLists
     responder: OcspResponder
     rollovers: Rollovers
+    exports: Exports
     ca_bundle: bytes
     trust_bundle: bytes
 
@@ -98,7 +101,7 @@ class Outside:
     `formats` are those of evidence: ours, and those of installed plug-ins.
     """
 
-    store: Store
+    store: ExportStore
     clock: Clock
     entropy: Entropy
     nonce_key: NonceKey
@@ -134,6 +137,8 @@ def assemble(outside: Outside) -> Services:
     redecider = Redecider(store, entropy, shelf, memory, issuance.facts)
     certificates = Certificates(store, clock, entropy, shelf=shelf)
     trust = tuple(certificate.public_bytes(Encoding.DER) for certificate in outside.trust)
+    log = TransparencyLog(store, clock, outside.log_key, outside.log_memory)
+    keys = Keys(log=outside.log_key, results=outside.results, cas="".join(map(pem_of, trust)).encode())
     return Services(
         challenges=Challenges(clock, entropy, outside.nonce_key),
         activations=Activations(clock, entropy, outside.nonce_key, shelf),
@@ -152,7 +157,7 @@ def assemble(outside: Outside) -> Services:
         health=HealthCheck(store, shelf),
         releases=Releases(store, clock, shelf),
         results=outside.results,
-        log=TransparencyLog(store, clock, outside.log_key, outside.log_memory),
+        log=log,
         est=Est(store, clock, entropy, shelf=shelf, redecider=redecider, issuance=issuance, trust=trust),
         renewals=Renewals(
             store,
@@ -166,7 +171,8 @@ def assemble(outside: Outside) -> Services:
         lists=RevocationLists(store, clock, outside.lists, *(other.lists for other in outside.others)),
         responder=OcspResponder(store, clock, *_answering(outside)),
         rollovers=Rollovers(store, clock, entropy),
-        ca_bundle="".join(map(pem_of, trust)).encode(),
+        exports=Exports(store, clock, shelf=shelf, log=log, keys=keys),
+        ca_bundle=keys.cas,
         trust_bundle=outside.trust_bundle,
     )
 

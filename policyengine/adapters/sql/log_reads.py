@@ -45,7 +45,7 @@ class SqlLogReads:
     def log_leaves(self, start: int, count: int) -> tuple[Leaf, ...]:
         """Return up to `count` leaves from `start`."""
         clause = select(tables.log_leaf).where(_leaf.log_index >= start, _leaf.log_index < start + count)
-        return tuple(_leaf_of(row) for row in self._log_rows(clause.order_by(_leaf.log_index)))
+        return tuple(leaf_of(row) for row in self._log_rows(clause.order_by(_leaf.log_index)))
 
     def leaf_of_decision(self, decision_id: Digest) -> int | None:
         """Return where the leaf of a decision stands."""
@@ -58,7 +58,8 @@ class SqlLogReads:
             return list(connection.execute(clause).all())
 
 
-def _leaf_of(row: Row[Any]) -> Leaf:
+def leaf_of(row: Row[Any]) -> Leaf:
+    """Return the leaf in a `log_leaf` row."""
     return Leaf(
         index=row.log_index, at_us=row.at, kind=row.kind, record=row.record, salt=row.salt, leaf_hash=row.leaf_hash
     )

@@ -8,6 +8,7 @@ from policyengine.adapters.sql.audit_reads import SqlAuditReads
 from policyengine.adapters.sql.checkin_reads import SqlCheckInReads
 from policyengine.adapters.sql.compliance_reads import SqlComplianceReads
 from policyengine.adapters.sql.engine import Engines, open_engines
+from policyengine.adapters.sql.export_reads import SqlExportReads
 from policyengine.adapters.sql.log_reads import SqlLogReads
 from policyengine.adapters.sql.migration import demand_current
 from policyengine.adapters.sql.record_reads import SqlRecordReads
@@ -18,12 +19,21 @@ from policyengine.services.changes import Change
 from policyengine.services.errors import UnavailableError
 
 
-class SqlStore(SqlCheckInReads, SqlAuditReads, SqlComplianceReads, SqlRecordReads, SqlLogReads, SqlRevocationReads):
+class SqlStore(
+    SqlCheckInReads,
+    SqlAuditReads,
+    SqlComplianceReads,
+    SqlRecordReads,
+    SqlLogReads,
+    SqlRevocationReads,
+    SqlExportReads,
+):
     """Implements the Store port of services."""
 
     def __init__(self, engines: Engines) -> None:
         super().__init__(engines.read)
         SqlRevocationReads.__init__(self, engines.read)
+        SqlExportReads.__init__(self, engines.read)
         self._engines = engines
         self._writer = GroupWriter(engines.write)
 

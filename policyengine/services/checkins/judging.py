@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
+from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from policyengine.decision.documents import DecisionWriter, decision_id
@@ -22,7 +23,6 @@ from policyengine.model.times import format_timestamp
 from policyengine.services.changes import Document, VerdictRow
 from policyengine.services.errors import MissingError
 from policyengine.services.policies import Policies
-from policyengine.services.ports import CheckInReads
 from policyengine.services.records import DecisionRecord, DeviceState, Restriction
 
 MAX_PRIORS = 4096  # carried states kept parsed; devices that pass everything share a few
@@ -144,10 +144,18 @@ def _digest_of_verdicts(decision: Decision, facts: Facts) -> bytes:
     return hashlib.sha256("\n\n".join([*lines, *sorted(sources)]).encode()).digest()
 
 
+class Documents(Protocol):
+    """Content by digest."""
+
+    def document(self, digest: Digest) -> bytes | None:
+        """Return the content that `digest` names."""
+        ...
+
+
 class Memory:
     """What earlier decisions left: carried states and facts, by digest."""
 
-    def __init__(self, reads: CheckInReads) -> None:
+    def __init__(self, reads: Documents) -> None:
         self._reads = reads
         self._prior = lru_cache(maxsize=MAX_PRIORS)(self._read_prior)
 

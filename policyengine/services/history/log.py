@@ -61,6 +61,11 @@ class TransparencyLog:
             self._published = (now, self._signed())
         return self._published[1]
 
+    def sealed(self) -> bytes:
+        """Return a signed checkpoint over everything that is committed now. Raises ForkError, UnavailableError."""
+        self._published = (self._clock.now(), self._signed())
+        return self._published[1]
+
     def tile(self, tile: Tile) -> bytes:
         """Return the hashes of a tile; raises MissingError for one that the log does not have (yet)."""
         self._demand(tile)
@@ -106,8 +111,7 @@ class TransparencyLog:
         note = self.checkpoint()
         if open_checkpoint(note, key=self._key.verifier).size > index:
             return note
-        self._published = (self._clock.now(), self._signed())
-        return self._published[1]
+        return self.sealed()
 
     def _signed(self) -> bytes:
         return self._memory.advance(self._next)

@@ -1,0 +1,1 @@
+"""Evidence exports: what was true in a period, in one file that anyone verifies without us."""
