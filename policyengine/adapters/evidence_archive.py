@@ -72,9 +72,8 @@ def _end_record(count: int, size: int, offset: int) -> bytes:
 class MemberFile:
     """Implements the MemberWriter port: deflated into a temporary file until it is closed."""
 
-    def __init__(self, name: str, done: Callable[[IO[bytes], int, Member], None]) -> None:
-        self._name, self._done = name, done
-        self._spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `close`
+    def __init__(self, name: str, spool: IO[bytes], done: Callable[[IO[bytes], int, Member], None]) -> None:
+        self._name, self._spool, self._done = name, spool, done
         self._deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -15)
         self._content, self._stored = hashlib.sha256(), hashlib.sha256()
         self._size = self._stored_size = self._crc = 0
@@ -96,9 +95,7 @@ class MemberFile:
             stored_size=self._stored_size,
             stored_sha256=self._stored.hexdigest(),
         )
-        self._spool.seek(0)
-        with self._spool:
-            self._done(self._spool, self._crc, member)
+        self._done(self._spool, self._crc, member)
 
     def _keep(self, stored: bytes) -> None:
         self._stored.update(stored)
@@ -116,6 +113,7 @@ class ArchiveFile:
         self._file = os.fdopen(os.open(self._fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         self._entries: list[Entry] = []
         self._members: list[Member] = []
+        self._spools: list[IO[bytes]] = []
 
     @property
     def members(self) -> Sequence[Member]:
@@ -124,7 +122,9 @@ class ArchiveFile:
 
     def member(self, name: str) -> MemberFile:
         """Return a new member, compressed."""
-        return MemberFile(name, self._append)
+        spool = tempfile.TemporaryFile()  # noqa: SIM115  # closed when the member is, or by `abandon`
+        self._spools.append(spool)
+        return MemberFile(name, spool, self._append)
 
     def plain(self, name: str, content: bytes) -> None:
         """Put in a member whose bytes stand for themselves."""
@@ -148,13 +148,18 @@ class ArchiveFile:
 
     def abandon(self) -> None:
         """Leave nothing behind; does nothing after `finish`."""
+        for spool in self._spools:
+            spool.close()
         self._file.close()
         self._fresh.unlink(missing_ok=True)
 
     def _append(self, spool: IO[bytes], crc: int, member: Member) -> None:
         self._header(member, crc=crc, method=_DEFLATED)
+        spool.seek(0)
         while piece := spool.read(_PIECE):
             self._file.write(piece)
+        spool.close()
+        self._spools.remove(spool)
 
     def _header(self, member: Member, *, crc: int, method: int) -> None:
         offset = self._file.tell()

@@ -1,4 +1,4 @@
-"""Verifying an export's parcels in several processes: each opens the file itself and sends back what came of a parcel."""
+"""Verifying parcels of an export in several processes: each opens the file itself and sends back what came of them."""
 
 from __future__ import annotations
 

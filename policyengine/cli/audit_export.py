@@ -1,4 +1,4 @@
-"""`policyengine audit export` and `audit verify`: what was true in a period, in one file that is verified without us."""
+"""`policyengine audit export` and `audit verify`: what was true in a period, in a file that is verified without us."""
 
 from __future__ import annotations
 

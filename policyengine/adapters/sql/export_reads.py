@@ -13,7 +13,7 @@ from policyengine.adapters.sql.audit_reads import READ_AHEAD
 from policyengine.adapters.sql.codec import named
 from policyengine.adapters.sql.log_reads import leaf_of
 from policyengine.adapters.sql.rows import certificate_of, decision_of, device_of, verdict_of
-from policyengine.model.ids import DeviceId, Digest
+from policyengine.model.ids import DeviceId
 from policyengine.services.exports.period import Scope
 from policyengine.services.exports.ports import Placed, PlacedCertificate
 from policyengine.services.moments import micros, moment
@@ -130,7 +130,7 @@ class SqlExportReads:
             for row in self._run(clause.order_by(table.generation))
         )
 
-    def acts_about(self, subject: Digest) -> tuple[int, ...]:
+    def acts_about(self, subject: str) -> tuple[int, ...]:
         """Return where the leaves of administrative acts on `subject` stand."""
         clause = select(_act.log_index).where(_act.subject == subject).order_by(_act.log_index)
         return tuple(row.log_index for row in self._run(clause))

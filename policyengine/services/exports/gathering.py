@@ -82,6 +82,8 @@ class Gathering:
         ids = [device.id for device in devices]
         summaries, failed = self._decisions(ids), self._verdicts(ids)
         for device in devices:
+            if device.id in summaries and device.id not in failed:  # an act ended its verdicts before the period
+                self.leaves_before.extend(self._store.acts_about(device.id))
             self._add(DEVICES, device_line(device))
             self.assessor.device(summaries.get(device.id), failed.get(device.id, ()))
             self.devices.add(device.id)
@@ -112,8 +114,9 @@ class Gathering:
         request, failed = self._request, defaultdict[DeviceId, set[tuple[str, Digest]]](set)
         for found in self._store.verdicts_of(ids, start=request.start, end=request.end):
             self._verdict(found)
+            rules = failed[found.device_id]
             if found.result == "fail":
-                failed[found.device_id].add((found.rule, found.bundle))
+                rules.add((found.rule, found.bundle))
         return failed
 
     def _verdict(self, found: Verdict) -> None:

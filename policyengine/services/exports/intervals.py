@@ -37,6 +37,7 @@ class Expected:
     """The intervals that a device's decisions make, in the order they open."""
 
     resets: Sequence[datetime]
+    last: datetime | None = None  # when the last decision was made
     _open: dict[Key, _Interval] = field(default_factory=dict)
     _all: dict[Key, list[_Interval]] = field(default_factory=dict)
     _first: datetime | None = None
@@ -55,7 +56,7 @@ class Expected:
                 since, decision = (None, None) if self._first is None else (made.at, made.id)
                 self._open[key] = _Interval(said=said, since=since, decision=decision)
                 self._all.setdefault(key, []).append(self._open[key])
-        self._first = self._first or made.at
+        self._first, self.last = self._first or made.at, made.at
 
     def finish(self, end: datetime) -> None:
         """End what a person's act ended after the last decision."""

@@ -145,7 +145,7 @@ def certificate_line(placed: PlacedCertificate) -> bytes:
             "issuer": record.issuer,
             "serial": record.serial,
             "device": record.device_id,
-            "decision_id": record.decision_id,
+            "decision": record.decision_id,
             "profile": record.profile,
             "lineage": record.lineage,
             "replaces": record.replaces,

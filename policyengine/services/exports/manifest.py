@@ -16,7 +16,8 @@ from policyengine.services.exports.layout import FORMAT, MANIFEST, SIGNATURE, SI
 from policyengine.services.exports.period import ExportRequest, Scope
 from policyengine.services.exports.ports import ArchiveReader, ArchiveWriter, Member
 from policyengine.services.ports import LogKey
-from policyengine.transparency.notes import VerifierKey, opened, signed
+from policyengine.transparency.errors import NoteError
+from policyengine.transparency.notes import MAX_NOTE, VerifierKey, opened, signed
 
 MAX_MANIFEST = 64 * 1024 * 1024  # bytes; 65,535 members, as many as a zip has, take 20 MB
 
@@ -55,9 +56,12 @@ def seal(archive: ArchiveWriter, manifest: Manifest, key: LogKey) -> None:
 
 
 def read_manifest(archive: ArchiveReader, key: VerifierKey) -> Manifest:
-    """Return the manifest once its signature has verified. Raises ExportError, NoteError."""
+    """Return the manifest once its signature has verified. Raises ExportError."""
     content = archive.plain(MANIFEST, limit=MAX_MANIFEST)
-    lines = opened(archive.plain(SIGNATURE, limit=MAX_MANIFEST), key=key).split("\n")
+    try:
+        lines = opened(archive.plain(SIGNATURE, limit=MAX_NOTE), key=key).split("\n")
+    except NoteError as cause:
+        raise ExportError(cause.message, code=cause.code, member=SIGNATURE) from cause
     if lines[:2] != [SIGNED, key.name] or len(lines) != 4:
         raise ExportError("the signed note is no export's", code="export.signature", member=SIGNATURE)
     if lines[2] != digest_of(content):

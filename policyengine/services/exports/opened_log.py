@@ -38,7 +38,7 @@ class OpenedLog:
         self._start, self._end = micros(request.start), micros(request.end)
         self._named = defaultdict[tuple[str, ...], list[tuple[int, bytes]]](list)
         self._inside: dict[tuple[str, ...], tuple[str, int]] = {}  # decisions of the period that nothing claimed yet
-        self._acts = set[tuple[str, int]]()
+        self._acts = defaultdict[str, list[int]](list)
         self.activations: dict[int, tuple[str, str]] = {}
         self.act_leaves: list[Leaf] = []
         self.count = 0
@@ -77,9 +77,9 @@ class OpenedLog:
                 code="export.omitted", member=member, record=record, message="the decision of this leaf is left out"
             )
 
-    def has_act(self, subject: str, at_us: int) -> bool:
-        """Tell whether a person did something about `subject` at that moment."""
-        return (subject, at_us) in self._acts
+    def has_act(self, subject: str, *, first: int, last: int) -> bool:
+        """Tell whether a person did something about `subject` between two moments, both included."""
+        return any(first <= at <= last for at in self._acts[subject])
 
     def _leaves(self, faults: list[Fault]) -> Iterator[tuple[int, bytes]]:
         names = [name for name in self._archive.names if name.startswith(f"{LEAVES}/") and name.endswith(".jsonl")]
@@ -101,7 +101,7 @@ class OpenedLog:
     def _learn(self, leaf: Leaf, record: Mapping[str, object], name: str, number: int) -> None:
         if leaf.kind == "act":
             self.act_leaves.append(leaf)
-            self._acts.add((str(record["subject"]), leaf.at_us))
+            self._acts[str(record["subject"])].append(leaf.at_us)
             detail = record["detail"]
             if isinstance(detail, dict) and record["action"] == "bundle.activate":
                 self.activations[detail["generation"]] = (str(record["subject"]), str(record["actor"]))

@@ -68,7 +68,9 @@ class Outcome:
     devices: list[str] = field(default_factory=list)
     summaries: list[DeviceSummary | None] = field(default_factory=list)
     failed: list[set[tuple[str, Digest]]] = field(default_factory=list)
-    ended: list[tuple[str, int]] = field(default_factory=list)  # verdicts that no decision ended: device and time
+    ended: list[tuple[str, int, int]] = field(
+        default_factory=list
+    )  # verdicts that no decision ended, from when to when
     decision_rows: list[bytes] = field(default_factory=list)
     finding_rows: list[bytes] = field(default_factory=list)
     serials: list[tuple[str, str]] = field(default_factory=list)
@@ -261,10 +263,12 @@ class _Parcel:
                 failed.add((line["rule"], digest))
             row = csv_line(finding_cells(line, self._bench.controls(line["rule"], digest)))
             self.outcome.finding_rows.append(hashlib.sha256(row[:-1]).digest())
-        if expected.left:
+        if expected.left and not verdicts and expected.last is not None:
+            self.outcome.ended.append((device, micros(expected.last), micros(request.start)))
+        elif expected.left:
             message = f"{expected.left} verdicts that decisions on `{device}` make are missing"
             self.outcome.fault("export.verdict", member, None, message)
-        self.outcome.ended.extend((device, micros(at)) for at in expected.resets)
+        self.outcome.ended.extend((device, micros(at), micros(at)) for at in expected.resets)
         self.outcome.failed.append(failed)
 
     def _each(self, records: _Records, device: str, check: Callable[[int, Line], None]) -> None:
@@ -283,9 +287,9 @@ class _Parcel:
             self.outcome.fault("export.certificate", member, number, "it has another serial number")
         self.outcome.certificates += 1
         keys = {"issuer": line["issuer"], "serial": line["serial"], "device": line["device"]}
-        issued: Mapping[str, object] = {**keys, "decision": line["decision_id"], "lineage": line["lineage"]}
+        issued: Mapping[str, object] = {**keys, "decision": line["decision"], "lineage": line["lineage"]}
         tbs = hashlib.sha256(certificate.tbs_certificate_bytes).hexdigest()
-        reserved: Mapping[str, object] = {**keys, "decision": line["decision_id"], "tbs": tbs}
+        reserved: Mapping[str, object] = {**keys, "decision": line["decision"], "tbs": tbs}
         self.outcome.serials.append((line["issuer"], line["serial"]))
         self.outcome.claims += [
             Claim(kind="certificate", record=issued, leaf=line["leaf"], member=member, number=number),

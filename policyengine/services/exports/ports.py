@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from policyengine.model.ids import DeviceId, Digest
+from policyengine.model.ids import DeviceId
 from policyengine.services.exports.period import Scope
 from policyengine.services.ports import Store
 from policyengine.services.records import Activation, CertificateRecord, DecisionRecord, Device, Verdict
@@ -134,7 +134,7 @@ class ExportReads(Protocol):
         """Return which bundles were in force between `start` and `end`, oldest first."""
         ...
 
-    def acts_about(self, subject: Digest) -> tuple[int, ...]:
+    def acts_about(self, subject: str) -> tuple[int, ...]:
         """Return where the leaves of administrative acts on `subject` stand."""
         ...
 

@@ -157,8 +157,8 @@ class _Inside:
         found.certificates += outcome.certificates
         found.results += outcome.results
         found.add(fault for claim in outcome.claims if (fault := self._log.missing(claim)) is not None)
-        for device, at_us in outcome.ended:
-            if not self._log.has_act(device, at_us):
+        for device, first, last in outcome.ended:
+            if not self._log.has_act(device, first=first, last=last):
                 found.add([_fault(f"device {device}", "verdicts ended when neither a decision nor an act ended them")])
         for summary, failed in zip(outcome.summaries, outcome.failed, strict=False):
             assessor.device(summary, failed)
