@@ -29,7 +29,8 @@ def export(
         str | None, typer.Option(help="Controls of one framework, such as etsi. Default: all.")
     ] = None,
     scope: Annotated[
-        str | None, typer.Option(help="Which devices: `model=gw-200,gw-210 site=plant-a`. Default: all.")
+        list[str] | None,
+        typer.Option(help="Part of the fleet: model:NAME, site:NAME, zone:NAME or device:ID; may be repeated."),
     ] = None,
     data: Data = None,
     output: Form = Output.TABLE,
@@ -45,7 +46,7 @@ def export(
             framework=framework,
             start=_moment(start),
             end=installation.clock.now() if end is None else _moment(end),
-            scope=parse_scope(scope),
+            scope=parse_scope(scope or ()),
         )
         archive = ArchiveFile(file)
         try:

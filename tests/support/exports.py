@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -26,7 +26,7 @@ def exported(
     path: Path,
     *,
     framework: str | None = None,
-    scope: str | None = None,
+    scope: Sequence[str] = (),
     start: datetime = START - timedelta(days=1),
     end: datetime | None = None,
 ) -> Path:

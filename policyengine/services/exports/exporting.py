@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from policyengine.errors import quoted
 from policyengine.model.canonical import canonical
 from policyengine.model.ids import Digest
 from policyengine.reports.assessment import Assessment
 from policyengine.reports.evidence_page import as_page
 from policyengine.reports.oscal import as_oscal
 from policyengine.services.actors import Principal, Right, demand, demand_whole_fleet
-from policyengine.services.errors import MissingError
+from policyengine.services.errors import InvalidRequestError, MissingError
 from policyengine.services.exports import layout
 from policyengine.services.exports.gathering import Gathering
 from policyengine.services.exports.manifest import Manifest, seal
@@ -72,6 +73,7 @@ class Exports:
         ExportTooLargeError.
         """
         accepted = self.accepted(actor, request)
+        self._demand_known(accepted)
         note = self._log.sealed()
         checkpoint = open_checkpoint(note, key=self._keys.log.verifier)
         gathering = Gathering(self._store, self._shelf, archive, accepted, size=checkpoint.size)
@@ -93,6 +95,19 @@ class Exports:
         )
         seal(archive, manifest, self._keys.log)
         return manifest
+
+    def _demand_known(self, request: ExportRequest) -> None:
+        """Raise InvalidRequestError for a framework of which no bundle in force has a control."""
+        activations = self._store.activations_between(request.start, request.end)
+        bundles = (self._shelf.by_digest(activation.digest).bundle for activation in activations)
+        frameworks = {control.partition(":")[0] for bundle in bundles for control in bundle.controls}
+        if request.framework is not None and request.framework not in frameworks:
+            known = ", ".join(sorted(frameworks)) or "none at all"
+            raise InvalidRequestError(
+                f"no control of framework {quoted(request.framework)} was in force; there are {known}",
+                code="request.framework",
+                path="framework",
+            )
 
     def _keep_keys(self, archive: ArchiveWriter, note: bytes) -> None:
         archive.plain(layout.CHECKPOINT, note)

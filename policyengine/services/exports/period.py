@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from policyengine.errors import quoted
 from policyengine.model.times import format_timestamp
 from policyengine.services.errors import InvalidRequestError
 
-MAX_TERMS = 100  # values of one scope; more is a list of devices, which a site or model names better
+MAX_PARTS = 100  # of one scope; more is a list of devices, which a site or a model names better
 _KEYS = ("device", "model", "site", "zone")
 
 
@@ -36,8 +37,8 @@ class Scope:
         return {key: list(getattr(self, key)) for key in _KEYS if getattr(self, key)}
 
     def __str__(self) -> str:
-        """Return the scope as it is written on a command line."""
-        return " ".join(f"{key}={','.join(values)}" for key, values in self.document.items()) or "whole fleet"
+        """Return the scope in words: its parts as they are written."""
+        return " ".join(f"{key}:{name}" for key, names in self.document.items() for name in names) or "whole fleet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,30 +61,30 @@ class ExportRequest:
         }
 
 
-def parse_scope(text: str | None) -> Scope:
-    """Return the scope that `text` spells, as `model=gw-200,gw-210 site=plant-a`; None: the whole fleet.
+def parse_scope(parts: Iterable[str]) -> Scope:
+    """Return the scope that `parts` name, each `KEY:NAME`: names of one key are alternatives, all keys must hold.
 
-    Raises InvalidRequestError `request.scope`.
+    It is written like that of queries (services/fleet_scope.py), and may name devices. Raises InvalidRequestError
+    `request.scope`.
     """
-    found: dict[str, tuple[str, ...]] = {}
-    for term in (text or "").split():
-        key, equals, values = term.partition("=")
-        named = tuple(sorted(set(values.split(","))))
-        if not equals or key not in _KEYS or key in found or "" in named or len(named) > MAX_TERMS or "\x00" in values:
-            known = ", ".join(_KEYS)
+    named: dict[str, set[str]] = {}
+    for count, part in enumerate(parts, 1):
+        key, colon, name = part.partition(":")
+        if not colon or key not in _KEYS or not name or "\x00" in name or count > MAX_PARTS:
+            known = ", ".join(f"`{each}:NAME`" for each in _KEYS)
             raise InvalidRequestError(
-                f"{quoted(term)} is no part of a scope; write KEY=VALUE[,VALUE...] once each of {known}",
+                f"{quoted(part)} is no part of a scope; there are up to {MAX_PARTS} of {known}",
                 code="request.scope",
-                field="scope",
+                path="scope",
             )
-        found[key] = named
-    return Scope(**found)
+        named.setdefault(key, set()).add(name)
+    return Scope(**{key: tuple(sorted(names)) for key, names in named.items()})
 
 
 def demand_period(request: ExportRequest, *, now: datetime) -> ExportRequest:
     """Return `request` once its period is one and lies in the past; raises InvalidRequestError `request.period`."""
     if not request.start < request.end:
-        raise InvalidRequestError("the period ends before it starts", code="request.period", field="to")
+        raise InvalidRequestError("the period ends before it starts", code="request.period", path="to")
     if request.end > now:
-        raise InvalidRequestError("the period ends in the future", code="request.period", field="to")
+        raise InvalidRequestError("the period ends in the future", code="request.period", path="to")
     return request
