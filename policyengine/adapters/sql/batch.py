@@ -14,6 +14,7 @@ from policyengine.adapters.sql.rows import CERTIFICATE_COLUMNS, STATE_COLUMNS, c
 from policyengine.adapters.sql.statements import (
     Params,
     Statement,
+    among,
     delete_row,
     insert_new,
     insert_or_add,
@@ -41,6 +42,9 @@ class Statements:
         head = tables.log_head.c
         self.lock_head = Statement(select(head.size, head.frontier).where(head.id == 1).with_for_update(), dialect)
         self.set_head = update_row(tables.log_head, dialect, keys=["id"], columns=["size", "frontier"])
+        state = tables.device_state.c
+        guarded = select(state.device_id, state.version, state.floor)
+        self.guards = Statement(guarded.where(among(state.device_id, dialect, name="ids")), dialect)
         self.documents = insert_new(tables.document, dialect)
         self.states = update_row(tables.device_state, dialect, keys=["device_id"], columns=STATE_COLUMNS)
         self.current_certificate = update_row(
@@ -131,11 +135,11 @@ class Batch:
         self._quiet: list[bytes] = []
         self._quiet_at = 0
         self._quiet_salt = b""
-        head = statements.lock_head.first(connection, {})
-        if head is None:
+        head = statements.lock_head.rows(connection, {})
+        if not head:
             raise UnavailableError("the log has lost its head", code="log.head-missing")
         self.tallies = Tallies()
-        self._log = frontier_from(head.size, head.frontier)
+        self._log = frontier_from(*head[0])
         self._leaves: list[bytes] = []
 
     def add(self, name: str, row: Params) -> None:
@@ -230,7 +234,7 @@ class Batch:
             level = subtree.level // TILE_HEIGHT
             self.add("subtrees", {"level": level, "tree_index": subtree.index, "root": subtree.root})
         head = {"size": after.size, "frontier": b"".join(after.roots)}
-        self.statements.set_head.one(self.connection, head | {"id": 1})
+        self.statements.set_head.many(self.connection, [head | {"id": 1}])
 
 
 def _json(value: Mapping[str, object]) -> str:

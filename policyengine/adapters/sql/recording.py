@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy import insert as insert_into
 
 from policyengine.adapters.sql import tables
@@ -13,6 +13,7 @@ from policyengine.adapters.sql.batch import Batch
 from policyengine.adapters.sql.codec import raw
 from policyengine.adapters.sql.rows import decision_row, first_state_row, state_row
 from policyengine.adapters.sql.stances import record_stance
+from policyengine.adapters.sql.statements import listed
 from policyengine.adapters.sql.verdicts import record_verdicts
 from policyengine.model.ids import digest_of
 from policyengine.services.changes import Enrolment, RecordDecision, ReserveCertificate, SpentNonce, StatusChange
@@ -23,9 +24,6 @@ from policyengine.services.records import CertificateRecord, Lifecycle
 
 _state = tables.device_state.c
 _certificate = tables.certificate.c
-_GUARDS = select(_state.device_id, _state.version, _state.floor).where(
-    _state.device_id.in_(bindparam("ids", expanding=True))
-)
 
 
 @dataclass(slots=True)
@@ -41,11 +39,11 @@ def moved(device_id: str) -> ConflictError:
     return ConflictError("the device changed in the meantime", code="state.moved", device_id=device_id)
 
 
-def read_guards(connection: Connection, changes: Iterable[RecordDecision]) -> dict[str, Guard]:
+def read_guards(batch: Batch, changes: Iterable[RecordDecision]) -> dict[str, Guard]:
     """Return the current version and floor of the devices that `changes` are about."""
     ids = sorted({change.state.device_id for change in changes})
-    rows = connection.execute(_GUARDS, {"ids": ids}) if ids else ()
-    return {row.device_id: Guard(version=row.version, floor=row.floor) for row in rows}
+    rows = batch.statements.guards.rows(batch.connection, {"ids": listed(batch.connection.dialect, ids)}) if ids else ()
+    return {device_id: Guard(version=version, floor=floor) for device_id, version, floor in rows}
 
 
 def record_decision(batch: Batch, change: RecordDecision, guards: dict[str, Guard]) -> None:

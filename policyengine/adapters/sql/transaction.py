@@ -68,7 +68,7 @@ class Transactions:
             else:
                 answers[at] = _answer(partial(_single, batch, change))
         known = [change for at in bulk if isinstance(change := batch_of[at], RecordDecision)]
-        guards = read_guards(connection, known)
+        guards = read_guards(batch, known)
         for at, decided in zip(bulk, known, strict=True):
             answers[at] = _answer(partial(record_decision, batch, decided, guards))
         return answers, batch.finish()

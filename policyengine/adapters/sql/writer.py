@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from policyengine.adapters.sql.transaction import Answer, Transactions
@@ -39,6 +39,8 @@ class GroupWriter:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._driver = engine.dialect.loaded_dbapi
+        self._kept: Connection | None = None
         self._transactions = Transactions(engine.dialect)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-writer")
         self._lock = Lock()
@@ -76,6 +78,8 @@ class GroupWriter:
     def close(self) -> None:
         """Return when everything queued is committed and the thread has ended."""
         self._thread.shutdown(wait=True)
+        if self._kept is not None:
+            self._kept.close()
 
     def _enqueue(self, waiting: _Waiting) -> None:
         with self._lock:
@@ -107,8 +111,17 @@ class GroupWriter:
         return tuple(self._queue.popleft() for _ in range(min(MAX_BATCH, len(self._queue))))
 
     def _commit(self, batch: Sequence[_Waiting]) -> list[Answer]:
-        with self._engine.begin() as connection:
-            answers, documents = self._transactions.carry_out(connection, [waiting.change for waiting in batch])
+        """Commit `batch`; its connection is kept for the next one only if this one went well."""
+        kept, self._kept = self._kept, None
+        connection = self._engine.connect() if kept is None else kept
+        try:
+            with connection.begin():
+                answers, documents = self._transactions.carry_out(connection, [waiting.change for waiting in batch])
+            self._kept = connection
+        finally:
+            if self._kept is None:
+                connection.invalidate()
+                connection.close()
         self._transactions.committed(documents)
         return answers
 
@@ -116,10 +129,10 @@ class GroupWriter:
         fault = done.exception()
         if fault is None:
             _reply(batch, done.result())
-        elif len(batch) > 1 and not isinstance(fault, OperationalError):
+        elif len(batch) > 1 and not isinstance(fault, (OperationalError, self._driver.OperationalError)):
             self._singles.extend(batch)
         else:
-            _reply(batch, [_failure(fault)] * len(batch))
+            _reply(batch, [self._failure(fault)] * len(batch))
         self._go_on()
 
     def _go_on(self) -> None:
@@ -133,19 +146,18 @@ class GroupWriter:
         else:
             loop.call_soon_threadsafe(self._start_batch)
 
-
-def _failure(fault: BaseException) -> PolicyEngineError:
-    if isinstance(fault, PolicyEngineError):
-        return fault
-    failure: PolicyEngineError
-    if isinstance(fault, IntegrityError):
-        failure = ConflictError("it contradicts what is stored", code="state.conflict")
-    elif isinstance(fault, SQLAlchemyError):
-        failure = UnavailableError("storage cannot take it now", code="store.unavailable")
-    else:
-        failure = UnavailableError("the change could not be carried out", code="store.fault")
-    failure.__cause__ = fault
-    return failure
+    def _failure(self, fault: BaseException) -> PolicyEngineError:
+        if isinstance(fault, PolicyEngineError):
+            return fault
+        failure: PolicyEngineError
+        if isinstance(fault, (IntegrityError, self._driver.IntegrityError)):
+            failure = ConflictError("it contradicts what is stored", code="state.conflict")
+        elif isinstance(fault, (SQLAlchemyError, self._driver.Error)):
+            failure = UnavailableError("storage cannot take it now", code="store.unavailable")
+        else:
+            failure = UnavailableError("the change could not be carried out", code="store.fault")
+        failure.__cause__ = fault
+        return failure
 
 
 def _reply(batch: Sequence[_Waiting], failures: Sequence[Failure]) -> None:
