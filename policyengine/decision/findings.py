@@ -11,7 +11,7 @@ from policyengine.decision.binding import BoundRule
 from policyengine.decision.generated import Answer
 from policyengine.decision.messages import found
 from policyengine.decision.selection import selects
-from policyengine.decision.views import View, Views
+from policyengine.decision.views import Need, View, Views
 from policyengine.decision.waivers import covering, in_force
 from policyengine.model.decision import FactSeen, Finding, Outcome, Prior, Result, RuleHistory, Sight
 from policyengine.model.policy import Action, Mode, Waiver
@@ -23,14 +23,14 @@ _NO_HISTORY = RuleHistory(failing_since=None, unknown_since=None, decisive=None)
 class SeenFacts(dict[str, FactSeen | None]):
     """Facts by dotted path as findings repeat them, None for one that the device has not."""
 
-    __slots__ = ("_views",)
+    __slots__ = ("views",)
 
     def __init__(self, views: Views) -> None:
         super().__init__()
-        self._views = views
+        self.views = views
 
     def __missing__(self, path: str) -> FactSeen | None:
-        facts, key = self._views.facts, self._views.prefix(path)
+        facts, key = self.views.facts, self.views.prefix(path)
         value, seen = found(facts.values, path), None
         if value is not None and key is not None:
             kept = facts.provenance[key]
@@ -51,7 +51,7 @@ class Case:
     prior: Prior | None
     now: datetime
     version_key: Callable[[str], Key]
-    told: list[tuple[Finding, BoundRule, View]] = field(default_factory=list)
+    told: list[Finding] = field(default_factory=list)
     deadlines: list[datetime] = field(default_factory=list)
     strictest: Action = Action.NOTIFY
 
@@ -72,7 +72,7 @@ def conclude(case: Case, bound: BoundRule, answer: Answer, view: View) -> None:
     outcome = Outcome.FAIL if answer is False else Outcome.UNKNOWN
     reason = _explained(case, bound, answer, view) if isinstance(answer, str) else "rule.false"
     finding = _finding(case, bound, outcome, reason)
-    case.told.append((finding, bound, view))
+    case.told.append(finding)
     if bound.mode is Mode.ENFORCE and bound.action > case.strictest and _acts(case, bound, finding):
         case.strictest = bound.action
 
@@ -100,14 +100,14 @@ def _finding(case: Case, bound: BoundRule, outcome: Outcome, reason: str) -> Fin
 class Sights(Sequence[Sight]):
     """What the rules of one decision saw, in its order; each made when it is asked for, then kept."""
 
-    __slots__ = ("_kept", "_seen", "_told")
+    __slots__ = ("_kept", "_rules", "_seen")
 
-    def __init__(self, told: Sequence[tuple[Finding, BoundRule, View]], seen: SeenFacts) -> None:
-        self._told, self._seen = told, seen
+    def __init__(self, rules: Sequence[tuple[BoundRule, Need]], seen: SeenFacts) -> None:
+        self._rules, self._seen = rules, seen
         self._kept: dict[int, Sight] = {}
 
     def __len__(self) -> int:
-        return len(self._told)
+        return len(self._rules)
 
     @overload
     def __getitem__(self, index: int) -> Sight: ...
@@ -120,10 +120,10 @@ class Sights(Sequence[Sight]):
             return [self[at] for at in range(*index.indices(len(self)))]
         kept = self._kept.get(index)
         if kept is None:
-            _, bound, view = self._told[index]
+            bound, need = self._rules[index]
             seen = self._seen
             facts = {path: fact for path in bound.reads if (fact := seen[path]) is not None}
-            kept = self._kept[index] = Sight(message=bound.template.filled(view.shown), facts=facts)
+            kept = self._kept[index] = Sight(message=bound.template.filled(seen.views.of(need).shown), facts=facts)
         return kept
 
 

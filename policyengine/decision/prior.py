@@ -51,17 +51,25 @@ def carries_on(decision: Decision, before: Prior) -> bool:
         decision.tier is before.tier
         and decision.decided_tier is before.decided_tier
         and len(decision.findings) == len(rules)
-        and all(_carries_on(found, rules.get(found.terms.name)) for found in decision.findings)
+        and not any(_differs(found, rules.get(found.terms.name)) for found in _unlike(decision.findings, rules))
     )
 
 
-def _carries_on(found: Finding, history: RuleHistory | None) -> bool:
-    if history is PASSED:
-        return found.result is Result.PASS
-    return history is not None and (
-        found.decisive is history.decisive
-        and found.failing_since == history.failing_since
-        and found.unknown_since == history.unknown_since
+def _unlike(
+    findings: Iterable[Finding], rules: Mapping[tuple[RuleName, BindingName | None], RuleHistory]
+) -> list[Finding]:
+    """Return the findings of rules that do not pass as they passed before."""
+    passes, before = Result.PASS, rules.get
+    return [found for found in findings if found.result is not passes or before(found.terms.name) is not PASSED]
+
+
+def _differs(found: Finding, history: RuleHistory | None) -> bool:
+    if history is None or history is PASSED:
+        return True
+    return (
+        found.decisive is not history.decisive
+        or found.failing_since != history.failing_since
+        or found.unknown_since != history.unknown_since
     )
 
 

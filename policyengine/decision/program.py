@@ -7,12 +7,12 @@ has no finding in a Decision; `Program.skipped` gives them to people who ask why
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import cast
 
-from policyengine.decision.binding import Block, Functions, Unit, unit_of
+from policyengine.decision.binding import Functions, Unit, unit_of
+from policyengine.decision.due import Due, DueBlock, due_block, due_of
 from policyengine.decision.facts_parts import facts_digest
 from policyengine.decision.findings import Case, SeenFacts, Sights, conclude
 from policyengine.decision.generated import Evaluate, Flips
@@ -34,14 +34,6 @@ KEPT_SELECTIONS = 1024  # distinct combinations of selector keys; devices of one
 _MICROSECOND = timedelta(microseconds=1)
 _Keys = tuple[str | None, ...]
 _Applying = tuple[tuple[Unit, bool], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Due:
-    """The blocks that devices of one kind are judged by, whether they surely apply, and the order of their findings."""
-
-    blocks: tuple[tuple[Block, bool], ...]
-    order: tuple[int, ...]
 
 
 def compile_program(bundle: Bundle, digest: Digest) -> Program:
@@ -86,10 +78,10 @@ class Program:
         """Return the same for a caller that stores `facts` and so has their digest, `name`, already."""
         case = self._case(facts, prior, now)
         due = self._due[phase](tuple(map(case.keys.get, self._key_names)))
-        for block, certain in due.blocks:
-            self._judge(case, block, certain=certain)
-        case.told = [case.told[at] for at in due.order]
-        return self._decision(case, name, phase)
+        for block in due.blocks:
+            _judge(case, block)
+        _note_deadlines(case, due)
+        return self._decision(case, due, name, phase)
 
     def skipped(self, facts: Facts, *, now: datetime, phase: Phase) -> tuple[Finding, ...]:
         """Return a SKIP finding for each rule that does not apply, sorted by rule.
@@ -126,34 +118,20 @@ class Program:
             chosen += kept or [(unit, base is True) for unit in units if unit.binding is None]
         return tuple(chosen)
 
-    def _due_in(self, phase: Phase, values: _Keys) -> _Due:
-        """Return the blocks that a device with these selector keys is judged by in `phase`."""
-        applying = self._applying(values)
-        blocks = tuple((block, certain) for unit, certain in applying for block in unit.blocks if phase in block.phases)
-        rules = [bound.order for block, _ in blocks for bound in block.rules]
-        return _Due(blocks=blocks, order=tuple(sorted(range(len(rules)), key=rules.__getitem__)))
+    def _due_in(self, phase: Phase, values: _Keys) -> Due:
+        """Return what a device with these selector keys is judged by in `phase`."""
+        return due_of(
+            tuple(
+                due_block(block, self._functions[block.evaluate], certain=certain)
+                for unit, certain in self._applying(values)
+                for block in unit.blocks
+                if phase in block.phases
+            )
+        )
 
-    def _judge(self, case: Case, block: Block, *, certain: bool) -> None:
-        view = case.views.of(block.need)
-        if not certain:
-            for bound in block.rules:
-                conclude(case, bound, "selector.unknown", view)
-            return
-        functions = self._functions[block.evaluate]
-        answers = functions.evaluate(view.values, view.complete, case.now, case.version_key)
-        for bound, answer in zip(block.rules, answers, strict=True):
-            if answer is True:
-                case.told.append((bound.passed, bound, view))
-            else:
-                conclude(case, bound, answer, view)
-        _note_deadlines(case, block)
-        if functions.flips is not None:
-            for moment in functions.flips(view.values, view.complete, case.now, case.version_key):
-                case.until(moment if moment > case.now else moment + _MICROSECOND)  # `<=` flips just after
-
-    def _decision(self, case: Case, name: Digest, phase: Phase) -> Decision:
+    def _decision(self, case: Case, due: Due, name: Digest, phase: Phase) -> Decision:
         valid_until = min(case.deadlines, default=None)
-        admitted = phase is Phase.OPERATE or any(self._admits(finding) for finding, _, _ in case.told)
+        admitted = phase is Phase.OPERATE or any(map(self._admits, case.told))
         decided = Tier(case.strictest) if admitted else Tier.DENY
         observes = self.bundle.fleet.enforcement is Enforcement.OBSERVE
         return Decision(
@@ -167,8 +145,8 @@ class Program:
             tier=Tier.FULL if observes and admitted else decided,
             previous_tier=None if case.prior is None else case.prior.tier,
             valid_until=valid_until,
-            findings=tuple([finding for finding, _, _ in case.told]),
-            sights=Sights(case.told, case.seen),
+            findings=due.ordered(case.told),
+            sights=Sights(due.rules, case.seen),
             reason=None if admitted else "decision.no-policy",
             next_checkin_after=_next_checkin(valid_until, case.now),
         )
@@ -183,15 +161,34 @@ def _where(unit: Unit, base: Answer, keys: Mapping[str, str | None]) -> Answer:
     return base if unit.binding is None else conjunction(base, selects(unit.binding.where, keys))
 
 
-def _note_deadlines(case: Case, block: Block) -> None:
-    if block.unforeseeable:
-        case.until(case.now + NOW_RECHECK)
-    fresh = block.need.fresh
-    if fresh is None:
+def _judge(case: Case, due: DueBlock) -> None:
+    block, view = due.block, case.views.of(due.block.need)
+    if not due.certain:
+        for bound in block.rules:
+            conclude(case, bound, "selector.unknown", view)
         return
-    for observed in case.views.observed(block.paths):
-        case.until(observed)  # from the future: it counts once its time has come
-        case.until(observed + fresh)
+    functions = due.functions
+    answers = functions.evaluate(view.values, view.complete, case.now, case.version_key)
+    if answers == due.passing:
+        case.told += due.passed
+    else:
+        for bound, answer in zip(block.rules, answers, strict=True):
+            if answer is True:
+                case.told.append(bound.passed)
+            else:
+                conclude(case, bound, answer, view)
+    if functions.flips is not None:
+        for moment in functions.flips(view.values, view.complete, case.now, case.version_key):
+            case.until(moment if moment > case.now else moment + _MICROSECOND)  # `<=` flips just after
+
+
+def _note_deadlines(case: Case, due: Due) -> None:
+    if due.unforeseeable:
+        case.until(case.now + NOW_RECHECK)
+    for lifetime in due.lifetimes:
+        for observed in case.views.observed(lifetime.paths):
+            case.until(observed)  # from the future: it counts once its time has come
+            case.until(observed + lifetime.fresh)
 
 
 def _next_checkin(valid_until: datetime | None, now: datetime) -> int:

@@ -17,16 +17,23 @@ class _Layout:
     """What follows from provenance paths alone, shared by all facts that have the same.
 
     `prefixes` and `groups` hold, by what was asked so far, the longest provenance key of a path and the distinct ones
-    of several. `branches` are the paths below which provenance differs; none when it is given by whole groups only.
+    of several. `branches` are the paths below which provenance differs, with all keys that say something of what stands
+    there; none when it is given by whole groups only.
     """
 
     __slots__ = ("branches", "groups", "prefixes")
 
     def __init__(self, provenance: tuple[str, ...]) -> None:
         inner = {key.rpartition(".")[0] for key in provenance} - {""}
-        self.branches = frozenset(inner | {key[:at] for key in inner for at, sign in enumerate(key) if sign == "."})
+        inner |= {key[:at] for key in inner for at, sign in enumerate(key) if sign == "."}
+        self.branches = {path: frozenset(key for key in provenance if _says(key, path)) for path in inner}
         self.prefixes: dict[str, str | None] = {}
         self.groups: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+
+def _says(key: str, path: str) -> bool:
+    """Return whether provenance at `key` may be that of something at or below `path`."""
+    return not key or f"{key}.".startswith(f"{path}.") or path.startswith(f"{key}.")
 
 
 _layout = lru_cache(maxsize=KEPT_LAYOUTS)(_Layout)
@@ -98,10 +105,11 @@ class Views:
     """The views of one device's facts at one moment, each made once."""
 
     def __init__(self, facts: Facts, now: datetime) -> None:
-        self.facts, self._now = facts, now
+        self.facts = facts
         self._made: dict[int, View] = {}
         self._alike: dict[tuple[str | None, ...], View] = {}
         self._origins = _origins(facts.provenance)
+        self._ages = [(kept.source, now - kept.observed_at) for kept, _ in self._origins]
         self._layout = _layout(tuple(facts.provenance))
         self._prefixes = self._layout.prefixes
 
@@ -114,15 +122,15 @@ class Views:
 
     def _view(self, need: Need) -> View:
         """Return the view that `need` makes; needs that refuse the same share one."""
-        minimum, fresh, now = need.minimum, need.fresh, self._now
+        minimum, fresh = need.minimum, need.fresh
         reasons = tuple(
             [
                 "fact.weak"
-                if minimum is not None and kept.source < minimum
+                if minimum is not None and source < minimum
                 else "fact.stale"  # half-open; observed in the future counts as too old
-                if fresh is not None and not (_NOTHING <= now - kept.observed_at < fresh)
+                if fresh is not None and not (_NOTHING <= age < fresh)
                 else None
-                for kept, _ in self._origins
+                for source, age in self._ages
             ]
         )
         found = self._alike.get(reasons)
@@ -140,8 +148,9 @@ class Views:
         kept: dict[str, object] = {}
         for name, value in found.items():
             path = f"{above}.{name}" if above else name
-            if path in branches and isinstance(value, dict):
-                kept[name] = self._below(path, value, refused)
+            below = branches.get(path)
+            if below is not None and isinstance(value, dict):
+                kept[name] = value if below.isdisjoint(refused) else self._below(path, value, refused)
             elif prefix(path) not in refused:
                 kept[name] = value
         return kept
