@@ -59,6 +59,15 @@ def provenance_document(kept: Provenance) -> dict[str, object]:
     return document
 
 
+def provenance_text(kept: Provenance) -> str:
+    """Return the canonical text of `provenance_document(kept)`, written straight: nothing in it needs escaping."""
+    complete = '"complete":true,' if kept.complete else ""
+    evidence = "" if kept.evidence_digest is None else f'"evidence_digest":"{kept.evidence_digest}",'
+    received = "" if kept.received_at is None else f',"received_at":"{format_timestamp(kept.received_at)}"'
+    observed = format_timestamp(kept.observed_at)
+    return f'{{{complete}{evidence}"observed_at":"{observed}"{received},"source":"{SOURCE_NAMES[kept.source]}"}}'
+
+
 _OPTIONS = (
     orjson.OPT_SORT_KEYS
     | orjson.OPT_STRICT_INTEGER

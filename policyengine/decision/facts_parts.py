@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import itemgetter
+from functools import lru_cache
 from typing import Any
 
-from policyengine.decision.facts_json import provenance_document, quick_canonical
+from policyengine.decision.facts_json import provenance_text, quick_canonical
 from policyengine.decision.ingest import read_facts
 from policyengine.model.facts import Facts, Provenance
 from policyengine.model.ids import Digest, digest_of
 from policyengine.model.schema import FactSchema
+
+KEPT_LAYOUTS = 1024  # distinct ways in which paths share provenance; devices of one kind have one or two
 
 # Groups and facts that differ from device to device or from moment to moment.
 _OWN_GROUPS = frozenset({"cert", "csr", "ops", "pcrs", "ca"})
@@ -52,9 +54,10 @@ def split(facts: Facts) -> Parts:
         else:
             shared[group] = content
     common = quick_canonical(shared)
-    mine = quick_canonical({"device_id": facts.device_id, "facts": own, "origins": _origins(facts.provenance)})
+    # Written straight, as below: a device id and digests have nothing to escape, and the names are in their order.
+    before = f'{{"device_id":"{facts.device_id}","facts":'.encode()
+    mine = b'%b%b,"origins":%b}' % (before, quick_canonical(own), _origins(facts.provenance).encode())
     name = digest_of(common)
-    # Written straight: canonical JSON of two digests has nothing to sort or to escape.
     both = digest_of(f'{{"own":"{digest_of(mine)}","shared":"{name}"}}'.encode())
     return Parts(shared=common, own=mine, shared_digest=name, digest=both)
 
@@ -79,20 +82,28 @@ def _part(
         own[group] = mine
 
 
-def _origins(provenance: Mapping[str, Provenance]) -> list[list[object]]:
-    """Return each distinct provenance once, with all the paths that have it, in the order of their first paths."""
-    same: dict[int, tuple[Provenance, list[str]]] = {}
-    for path, kept in provenance.items():
-        known = same.get(id(kept))
-        if known is None:
-            same[id(kept)] = (kept, [path])
-        else:
-            known[1].append(path)
-    equal: dict[tuple[object, ...], tuple[Provenance, list[str]]] = {}
-    for kept, paths in same.values():
-        key = (int(kept.source), kept.observed_at, kept.received_at, kept.evidence_digest, kept.complete)
-        equal.setdefault(key, (kept, []))[1].extend(paths)
-    return sorted(([provenance_document(kept), *sorted(paths)] for kept, paths in equal.values()), key=itemgetter(1))
+def _origins(provenance: Mapping[str, Provenance]) -> str:
+    """Return, as canonical JSON, each distinct provenance with all the paths that have it, by their first paths."""
+    marks: list[int] = []
+    known: dict[int, int] = {}
+    texts: dict[str, int] = {}
+    for kept in provenance.values():
+        mark = known.get(id(kept))
+        if mark is None:
+            mark = known[id(kept)] = texts.setdefault(provenance_text(kept), len(texts))
+        marks.append(mark)
+    written = list(texts)
+    rows = _paths_by_mark(tuple(provenance), tuple(marks))
+    return f"[{','.join([f'[{written[mark]},{paths}' for mark, paths in rows])}]"
+
+
+@lru_cache(maxsize=KEPT_LAYOUTS)
+def _paths_by_mark(paths: tuple[str, ...], marks: tuple[int, ...]) -> tuple[tuple[int, str], ...]:
+    """Return each mark with the rest of a JSON list that names the paths which have it."""
+    found: dict[int, list[str]] = {}
+    for path, mark in sorted(zip(paths, marks, strict=True)):
+        found.setdefault(mark, []).append(path)
+    return tuple((mark, quick_canonical(named).decode()[1:]) for mark, named in found.items())
 
 
 def join_document(shared: bytes, own: bytes) -> dict[str, object]:
