@@ -11,6 +11,7 @@ from policyengine.decision.messages import Shown
 from policyengine.model.facts import Facts, Provenance, Source
 
 KEPT_LAYOUTS = 256  # distinct sets of provenance paths; every device of a kind has the same
+KEPT_PLANS = 2048  # distinct ways in which facts of one layout are refused; a need or two each
 
 
 class _Layout:
@@ -21,14 +22,31 @@ class _Layout:
     there; none when it is given by whole groups only.
     """
 
-    __slots__ = ("branches", "groups", "prefixes")
+    __slots__ = ("_keys", "branches", "groups", "prefixes")
 
     def __init__(self, provenance: tuple[str, ...]) -> None:
+        self._keys = frozenset(provenance)
         inner = {key.rpartition(".")[0] for key in provenance} - {""}
         inner |= {key[:at] for key in inner for at, sign in enumerate(key) if sign == "."}
         self.branches = {path: frozenset(key for key in provenance if _says(key, path)) for path in inner}
         self.prefixes: dict[str, str | None] = {}
         self.groups: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def prefix(self, path: str) -> str | None:
+        """Return the longest provenance key that `path` stands below, None if there is none."""
+        try:
+            return self.prefixes[path]
+        except KeyError:
+            found = self.prefixes[path] = self._longest(path)
+            return found
+
+    def _longest(self, path: str) -> str | None:
+        key = path
+        while key:
+            if key in self._keys:
+                return key
+            key = key.rpartition(".")[0]
+        return "" if "" in self._keys else None
 
 
 def _says(key: str, path: str) -> bool:
@@ -37,6 +55,25 @@ def _says(key: str, path: str) -> bool:
 
 
 _layout = lru_cache(maxsize=KEPT_LAYOUTS)(_Layout)
+
+
+@lru_cache(maxsize=KEPT_PLANS)
+def _plan(
+    layout: _Layout, above: str, names: tuple[str, ...], refused: tuple[str, ...]
+) -> tuple[tuple[str, str | None], ...]:
+    """Return which of `names` below `above` to keep where the provenance keys `refused` do not count.
+
+    With a name goes its path if what stands there must be looked through, None if it is kept as it is.
+    """
+    found: list[tuple[str, str | None]] = []
+    for name in names:
+        path = f"{above}.{name}" if above else name
+        below = layout.branches.get(path)
+        if below is not None:
+            found.append((name, None if below.isdisjoint(refused) else path))
+        elif layout.prefix(path) not in refused:
+            found.append((name, None))
+    return tuple(found)
 
 
 def _origins(provenance: Mapping[str, Provenance]) -> list[tuple[Provenance, list[str]]]:
@@ -107,51 +144,61 @@ class Views:
     def __init__(self, facts: Facts, now: datetime) -> None:
         self.facts = facts
         self._made: dict[int, View] = {}
+        self._by_need: dict[tuple[Source | None, timedelta | None], View] = {}
         self._alike: dict[tuple[str | None, ...], View] = {}
         self._origins = _origins(facts.provenance)
-        self._ages = [(kept.source, now - kept.observed_at) for kept, _ in self._origins]
+        self._aged = [(kept.source, now - kept.observed_at) for kept, _ in self._origins]
+        ages = [age for _, age in self._aged]
+        self._youngest, self._oldest = min(ages, default=_NOTHING), max(ages, default=_NOTHING)
         self._layout = _layout(tuple(facts.provenance))
-        self._prefixes = self._layout.prefixes
+        self.prefix = self._layout.prefix
 
     def of(self, need: Need) -> View:
         """Return the facts that count for `need`."""
         found = self._made.get(need.number)
         if found is None:
-            found = self._made[need.number] = self._view(need)
+            found = self._made[need.number] = self._view(need.minimum, self._demanded(need.fresh))
         return found
 
-    def _view(self, need: Need) -> View:
-        """Return the view that `need` makes; needs that refuse the same share one."""
-        minimum, fresh = need.minimum, need.fresh
-        reasons = tuple(
-            [
-                "fact.weak"
-                if minimum is not None and source < minimum
-                else "fact.stale"  # half-open; observed in the future counts as too old
-                if fresh is not None and not (_NOTHING <= age < fresh)
-                else None
-                for source, age in self._ages
-            ]
-        )
-        found = self._alike.get(reasons)
-        if found is None:
-            pairs = zip(self._origins, reasons, strict=True)
-            refused = {key: reason for (_, keys), reason in pairs if reason is not None for key in keys}
-            values = self._below("", self.facts.values, refused) if refused else self.facts.values
-            complete = Completeness(self, refused)
-            found = View(values=values, complete=complete, refused=refused, shown=Shown(values))
-            self._alike[reasons] = found
-        return found
+    def _demanded(self, fresh: timedelta | None) -> timedelta | None:
+        """Return `fresh`, None if all facts are as fresh as that."""
+        return None if fresh is None or (self._youngest >= _NOTHING and self._oldest < fresh) else fresh
 
-    def _below(self, above: str, found: Mapping[str, object], refused: Mapping[str, str]) -> dict[str, object]:
-        branches, prefix = self._layout.branches, self.prefix
+    def _view(self, minimum: Source | None, fresh: timedelta | None) -> View:
+        """Return the view that these needs make; needs that refuse the same share one."""
+        known = self._by_need.get((minimum, fresh))
+        if known is None:
+            reasons = tuple(
+                [
+                    "fact.weak"
+                    if minimum is not None and source < minimum
+                    else "fact.stale"  # half-open; observed in the future counts as too old
+                    if fresh is not None and not (_NOTHING <= age < fresh)
+                    else None
+                    for source, age in self._aged
+                ]
+            )
+            known = self._alike.get(reasons)
+            if known is None:
+                known = self._alike[reasons] = self._refusing(reasons)
+            self._by_need[minimum, fresh] = known
+        return known
+
+    def _refusing(self, reasons: tuple[str | None, ...]) -> View:
+        pairs = zip(self._origins, reasons, strict=True)
+        refused = {key: reason for (_, keys), reason in pairs if reason is not None for key in keys}
+        values = self._below("", self.facts.values, tuple(refused)) if refused else self.facts.values
+        return View(values=values, complete=Completeness(self, refused), refused=refused, shown=Shown(values))
+
+    def _below(self, above: str, found: Mapping[str, object], refused: tuple[str, ...]) -> dict[str, object]:
         kept: dict[str, object] = {}
-        for name, value in found.items():
-            path = f"{above}.{name}" if above else name
-            below = branches.get(path)
-            if below is not None and isinstance(value, dict):
-                kept[name] = value if below.isdisjoint(refused) else self._below(path, value, refused)
-            elif prefix(path) not in refused:
+        for name, path in _plan(self._layout, above, tuple(found), refused):
+            value = found[name]
+            if path is None:
+                kept[name] = value
+            elif isinstance(value, dict):
+                kept[name] = self._below(path, value, refused)
+            elif self.prefix(path) not in refused:
                 kept[name] = value
         return kept
 
@@ -163,19 +210,3 @@ class Views:
             keys = self._layout.groups[paths] = tuple(key for key in found if key is not None)
         provenance = self.facts.provenance
         return [provenance[key].observed_at for key in keys]
-
-    def prefix(self, path: str) -> str | None:
-        """Return the longest provenance key that `path` stands below, None if there is none."""
-        try:
-            return self._prefixes[path]
-        except KeyError:
-            found = self._prefixes[path] = self._longest(path)
-            return found
-
-    def _longest(self, path: str) -> str | None:
-        key = path
-        while key:
-            if key in self.facts.provenance:
-                return key
-            key = key.rpartition(".")[0]
-        return "" if "" in self.facts.provenance else None

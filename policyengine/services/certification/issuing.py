@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -106,8 +106,8 @@ def renew_at(certificate: CertificateRecord, profile: Profile | None) -> datetim
     if terms is None or certificate.status is not CertificateStatus.GOOD:
         return None
     drawn = int.from_bytes(hashlib.sha256(certificate.serial.encode()).digest()[:4], "big") / 0xFFFFFFFF
-    life = certificate.not_after - certificate.not_before
-    return (certificate.not_before + life * terms.renew_at * (1 - RENEWAL_JITTER * drawn)).replace(microsecond=0)
+    life = (certificate.not_after - certificate.not_before).total_seconds()
+    return certificate.not_before + timedelta(seconds=int(life * terms.renew_at * (1 - RENEWAL_JITTER * drawn)))
 
 
 def status_after(view: DeviceView, profile: Profile | None, tier: Tier, *, now: datetime) -> StatusChange | None:
