@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, text
 
-from policyengine.adapters.sql.writer import MAX_QUEUE, GroupWriter
+from policyengine.adapters.sql.writer import ENOUGH, MAX_QUEUE, GroupWriter
 from policyengine.model.ids import Digest, digest_of
 from policyengine.services.changes import (
     Act,
@@ -65,6 +65,37 @@ def test_changes_that_wait_together_share_commits(site: Site) -> None:
     site.store.apply_all([reservation(f"{number:x}") for number in range(100)])
     assert scalar(site, "SELECT count(*) FROM certificate") == 100
     assert len(commits) < 20
+
+
+def test_changes_of_successive_turns_of_the_loop_share_a_commit(site: Site) -> None:
+    """What becomes ready while the loop is busy goes into the batch that has not started yet."""
+    commits: list[object] = []
+    event.listen(site.store._engines.write, "commit", commits.append)
+
+    async def arrive() -> None:
+        waiting = []
+        for number in range(30):
+            waiting.append(asyncio.create_task(site.store.submit(reservation(f"{number:x}"))))
+            await asyncio.sleep(0)
+        await asyncio.gather(*waiting)
+
+    asyncio.run(arrive())
+    assert (scalar(site, "SELECT count(*) FROM certificate"), len(commits)) == (30, 1)
+
+
+def test_loop_that_is_never_quiet_does_not_keep_its_changes_waiting(site: Site) -> None:
+    commits: list[object] = []
+    event.listen(site.store._engines.write, "commit", commits.append)
+
+    async def arrive() -> None:
+        waiting = []
+        for number in range(2 * ENOUGH):
+            waiting.append(asyncio.create_task(site.store.submit(reservation(f"{number:x}"))))
+            await asyncio.sleep(0)
+        await asyncio.gather(*waiting)
+
+    asyncio.run(arrive())
+    assert len(commits) > 1
 
 
 def test_serial_used_twice_refuses_only_the_second(site: Site) -> None:

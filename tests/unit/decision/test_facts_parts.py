@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policyengine.decision.facts_json import provenance_document, provenance_text
 from policyengine.decision.facts_parts import facts_digest, join, split
+from policyengine.model.canonical import canonical
 from policyengine.model.facts import Facts, Provenance, Source
-from policyengine.model.ids import DeviceId, digest_of
+from policyengine.model.ids import DeviceId, Digest, digest_of
 from policyengine.model.schema import CORE_SCHEMA
 
 NOW = datetime(2026, 11, 23, 1, 2, 3, 456789, tzinfo=UTC)
@@ -81,3 +85,32 @@ def test_every_difference_of_facts_changes_their_digest() -> None:
         replace(facts, provenance={path: replace(kept, complete=True) for path, kept in facts.provenance.items()}),
     ]
     assert len({facts_digest(found) for found in [facts, *others]}) == len(others) + 1
+
+
+def test_own_part_is_the_canonical_json_of_what_it_holds() -> None:
+    """It is put together from pieces that are written straight; RFC 8785 must not notice."""
+    facts = facts_of("gw-1")
+    first, *others = facts.provenance
+    parts = [
+        split(
+            replace(facts, provenance={**facts.provenance, first: replace(facts.provenance[first], complete=complete)})
+        )
+        for complete in (True, False)
+    ]
+    assert others
+    assert [part.own for part in parts] == [canonical(json.loads(part.own)) for part in parts]
+
+
+@pytest.mark.parametrize("received_at", [None, NOW])
+@pytest.mark.parametrize("digest", [None, digest_of(b"evidence")])
+@pytest.mark.parametrize("source", list(Source))
+def test_provenance_written_straight_is_its_document(
+    source: Source, digest: Digest | None, received_at: datetime | None
+) -> None:
+    kept = Provenance(
+        source=source, observed_at=NOW + timedelta(microseconds=7), received_at=received_at, evidence_digest=digest
+    )
+    whole = replace(kept, complete=True)
+    assert [provenance_text(each).encode() for each in (kept, whole)] == [
+        canonical(provenance_document(each)) for each in (kept, whole)
+    ]
