@@ -189,7 +189,7 @@ def compile_profile(source: ProfileSource) -> Profile:
         lifetime=_device_lifetime(source.lifetime),
         renew_at=_fraction(source.renew_at),
         subject=names.subject_template(source.subject),
-        dns=tuple(_constrained(dns) for dns in source.san_dns),
+        dns=tuple(constrained_dns(dns) for dns in source.san_dns),
         uri=tuple(names.uri_template(uri) for uri in source.san_uri),
         uses=_uses(source.eku),
     )
@@ -217,8 +217,10 @@ def _for_tier(base: Terms, change: TierSource) -> Terms:
     )
 
 
-def _constrained(dns: str) -> str:
-    """A dNSName that is all placeholder could name anything, and no CA constraint could bound it."""
+def constrained_dns(dns: str) -> str:
+    """Return the dNSName template; raises ProfileError, NameRefusedError.
+
+    A dNSName that is all placeholder could name anything, and no CA constraint could bound it."""
     if "." not in _domain(names.dns_template(dns)):
         raise ProfileError(f"dNSName `{dns}` does not end in a constant domain of two labels", code="profile.san")
     return dns

@@ -66,6 +66,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "policy.unknown": "A document names a policy that does not exist.",
         "profile.approvals": "A vendor is named among the parties that agree to a revocation.",
         "profile.bounds": "A length of time in a certificate profile is outside what can be issued or waited for.",
+        "profile.name": "A name in a certificate profile could not stand in a certificate, or could be any name.",
         "profile.overlap": "Two certificate profiles are for one model.",
         "reference.corim-older": "A CoRIM has a tag in an older version than another CoRIM of the repository.",
         "reference.corim-refused": "A CoRIM is not believed.",

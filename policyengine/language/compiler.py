@@ -24,8 +24,9 @@ from policyengine.language.kinds.catalog import read_controls, read_facts
 from policyengine.language.kinds.corim import check_tag_versions
 from policyengine.language.kinds.fleet import check_vendors, read_fleet, read_party
 from policyengine.language.kinds.policy import WrittenPolicy, policy_name, read_policy
+from policyengine.language.kinds.profile import read_profile
 from policyengine.language.kinds.test import read_policy_test
-from policyengine.language.kinds.trust import read_anchors, read_profile, read_reference_values
+from policyengine.language.kinds.trust import read_anchors, read_reference_values
 from policyengine.language.kinds.waiver import read_waiver
 from policyengine.language.layout import check_owner, is_document, missing_files
 from policyengine.language.nodes import scalars, text

@@ -15,6 +15,7 @@ from policyengine.model.types import Kind, Type
 from policyengine.model.version import MAX_VERSION
 
 MAX_LENGTH = timedelta(days=36_525)  # 100 years: added to any time we see it is still a time, and whole in JSON
+NO_LENGTH = timedelta(microseconds=1)  # what stands for a length that was reported: shorter than any that is written
 
 NO_MOMENT = datetime.max.replace(tzinfo=UTC)  # in place of a time that is none, which is reported
 
@@ -162,7 +163,7 @@ def length_at(page: Page, node: YamlNode) -> timedelta:
         page.error(node, "value.zero", "this must be longer than zero", "write a duration such as `24h`")
     if isinstance(found, timedelta) and found > MAX_LENGTH:
         page.error(node, "value.time", "this is longer than 100 years", "write a duration such as `24h`")
-    return min(found, MAX_LENGTH) if isinstance(found, timedelta) and found else timedelta(microseconds=1)
+    return min(found, MAX_LENGTH) if isinstance(found, timedelta) and found else NO_LENGTH
 
 
 def moment_at(page: Page, node: YamlNode) -> datetime:

@@ -1,9 +1,8 @@
-"""Kinds TrustAnchors, ReferenceValues and CertificateProfile: what vendors vouch for and what we issue."""
+"""Kinds TrustAnchors and ReferenceValues: what vendors vouch for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 from cryptography import x509
 
@@ -13,21 +12,18 @@ from policyengine.language.diagnostics import did_you_mean
 from policyengine.language.kinds.attest_keys import check_key_files
 from policyengine.language.kinds.corim import with_corims
 from policyengine.language.layout import home_of
-from policyengine.language.nodes import Items, Scalar, YamlNode, at, fields, items, scalars, text, texts
+from policyengine.language.nodes import Items, Scalar, YamlNode, at, items, scalars, text, texts
 from policyengine.language.page import Page
 from policyengine.language.patterns import refusal
-from policyengine.language.surroundings import Surroundings, needs_right, owner_of, party_at, party_names
-from policyengine.language.templates import check_device_template
-from policyengine.language.values import length_at, moment_at
+from policyengine.language.surroundings import Surroundings, needs_right, owner_of, party_at
+from policyengine.language.values import moment_at
 from policyengine.model.endorsements import Endorser, ReferenceComponent, ReferenceValues, Release
-from policyengine.model.policy import Anchor, CertificateProfile, Party, RevocationTerms, Right, Role, TierTerms
+from policyengine.model.policy import Anchor, Party, Right, Role
 from policyengine.model.version import VersionError, key_function
 
-PROPOSAL_WAITS = timedelta(hours=72)  # over a weekend
-MAX_PROPOSAL_WAITS = timedelta(days=30)  # what nobody confirmed in a month, nobody agrees to
 
-
-def _check_models(page: Page, nodes: Iterator[Scalar], around: Surroundings) -> None:
+def check_models(page: Page, nodes: Iterator[Scalar], around: Surroundings) -> None:
+    """Report models at `nodes` that the fleet does not have."""
     if around.fleet is None:
         return
     for one in nodes:
@@ -59,7 +55,7 @@ def _anchor(page: Page, node: YamlNode, around: Surroundings) -> Anchor | None:
     if party is not None and party.role is not Role.VENDOR:
         message = f"party `{vendor}` is not a vendor"
         page.error(at(node, "vendor") or node, "fleet.not-a-vendor", message, "name the vendor the CA speaks for")
-    _check_models(page, scalars(node, "models"), around)
+    check_models(page, scalars(node, "models"), around)
     _check_vendors_own(page, scalars(node, "models"), vendor, around)
     _check_pattern(page, node)
     certificate = _certificate(page, node, around)
@@ -120,7 +116,7 @@ def read_reference_values(page: Page, around: Surroundings, anchors: tuple[Ancho
     home = home_of(page.file)
     party = party_at(page, page.node("metadata"), home.party or "", around) if home is not None else None
     needs_right(page, page.node("metadata"), party, Right.REFERENCE_VALUES)
-    _check_models(page, scalars(page.spec, "models"), around)
+    check_models(page, scalars(page.spec, "models"), around)
     if party is not None and party.role is Role.VENDOR:
         _check_vendors_own(page, scalars(page.spec, "models"), party.name, around)
     _check_own(page, party)
@@ -185,59 +181,4 @@ def _release(page: Page, node: YamlNode, version: str, party: str) -> Release:
         corim=text(node, "corim"),
         until=None if until is None else moment_at(page, until),
         endorser=Endorser(party=party) if party else None,
-    )
-
-
-def read_profile(page: Page, around: Surroundings) -> CertificateProfile:
-    """Return the certificate profile."""
-    spec = page.spec
-    owner_of(page, around)
-    _check_models(page, scalars(spec, "for"), around)
-    for node in (at(spec, "subject"), *scalars(spec, "san", "dns"), *scalars(spec, "san", "uri")):
-        if isinstance(node, Scalar):
-            check_device_template(page, node, around.schema)
-    renew_at, late_renewal = at(spec, "renew_at"), at(spec, "late_renewal")
-    tiers = fields(spec, "tiers")
-    return CertificateProfile(
-        name=page.name,
-        models=tuple(sorted(texts(spec, "for"))),
-        key=texts(spec, "key"),
-        lifetime=length_at(page, at(spec, "lifetime") or spec),
-        renew_at=float(renew_at.value or 0) if isinstance(renew_at, Scalar) else 0.5,
-        subject=text(spec, "subject") or "",
-        san_dns=texts(spec, "san", "dns"),
-        san_uri=texts(spec, "san", "uri"),
-        eku=texts(spec, "eku"),
-        tiers={name: _tier(page, tiers.entries[name]) for name in sorted(tiers.entries)},
-        place=page.place(page.root),
-        late_renewal=None if late_renewal is None else length_at(page, late_renewal),
-        revocation=_revocation(page, at(spec, "revocation"), around),
-    )
-
-
-def _revocation(page: Page, node: YamlNode | None, around: Surroundings) -> RevocationTerms | None:
-    if node is None:
-        return None
-    for one in scalars(node, "approvals"):
-        party = party_at(page, one, str(one.value), around)
-        if party is not None and party.role is Role.VENDOR:
-            advice = "name two of IT, engineering and operations: vendors are told, never needed"
-            page.error(one, "profile.approvals", f"party `{party.name}` is a vendor", advice)
-    expires, hold = at(node, "expires"), at(node, "hold")
-    waits = PROPOSAL_WAITS if expires is None else length_at(page, expires)
-    if expires is not None and not timedelta(0) < waits <= MAX_PROPOSAL_WAITS:
-        advice = f"say at most {MAX_PROPOSAL_WAITS.days}d"
-        page.error(expires, "profile.bounds", "a proposal cannot wait that long to be confirmed", advice)
-    return RevocationTerms(
-        approvals=party_names(texts(node, "approvals")),
-        expires=waits,
-        hold=isinstance(hold, Scalar) and bool(hold.value),
-    )
-
-
-def _tier(page: Page, node: YamlNode) -> TierTerms:
-    lifetime = at(node, "lifetime")
-    return TierTerms(
-        lifetime=None if lifetime is None else length_at(page, lifetime),
-        eku=texts(node, "eku") or None,
     )
