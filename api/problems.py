@@ -71,6 +71,8 @@ _BY_CODE: Mapping[str, Answer] = {
     "der": Answer(status=400, title="The bytes are not the DER that was expected"),
     "bundle": Answer(status=400, title="The bundle was refused"),
     "time": Answer(status=400, title="A time cannot be read"),
+    "hsm": Answer(status=503, title="The CA's key cannot be used now"),
+    "issue": Answer(status=503, title="The CA cannot sign now"),
     "http": Answer(status=400, title="The request was refused"),
     "http.400": Answer(status=400, title="The request is not HTTP as it must be"),
     "http.404": Answer(status=404, title="There is nothing at this address"),

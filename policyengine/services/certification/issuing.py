@@ -15,18 +15,23 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki.authority import Authority, Order
 from pki.certificates import name_text
+from pki.errors import IssuanceError
 from pki.keys import described
+from pki.lint import Linted
 from pki.profile import Profile
 from pki.request import ProvenRequest
-from pki.reservation import Reservation
+from pki.reservation import Reservation, Reserved
 from pki.tbs import SERIAL_ENTROPY
+from policyengine.errors import PolicyEngineError
 from policyengine.model.decision import Tier
 from policyengine.model.ids import Digest
 from policyengine.services.changes import StatusChange
+from policyengine.services.errors import UnavailableError
 from policyengine.services.ports import CertificateLedger, Entropy
 from policyengine.services.records import CertificateRecord, CertificateStatus, Device, DeviceView
 
 RENEWAL_JITTER = 0.1  # a fourteen-day certificate renewed at half life: spread over seventeen hours
+SIGNER_RETRY_SECONDS = 30  # a token that was reset is opened again by then; a person needs longer anyway
 HELD_BY_TIER = "tier"  # the reason of a hold that ends by itself when the tier comes back
 
 
@@ -79,7 +84,17 @@ class Issuance:
         reserved = await self._ledger.reserve(
             reservation, device_id=device.id, decision_id=grant.decision_id, at=now, salt=self._entropy.draw(16)
         )
-        return _record(self._authority.sign(linted, reserved).der, reservation, grant)
+        return _record(await self._signed(linted, reserved, now=now), reservation, grant)
+
+    async def _signed(self, linted: Linted, reserved: Reserved, *, now: datetime) -> bytes:
+        """Return the certificate; a key that does not sign now closes the reservation and is a matter of time."""
+        try:
+            return self._authority.sign(linted, reserved).der
+        except (PolicyEngineError, IssuanceError) as cause:
+            reservation = reserved.reservation
+            await self._ledger.abort(reservation.issuer, reservation.serial, reason=cause.code, at=now)
+            message = "the CA's key cannot be used now"
+            raise UnavailableError(message, code=cause.code, retry_after=SIGNER_RETRY_SECONDS) from cause
 
     async def abandon(self, record: CertificateRecord, *, reason: str, now: datetime) -> None:
         """Close the reservation of a certificate that its decision did not survive to deliver."""
