@@ -218,7 +218,7 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
 def _found(settings: Settings, passphrase: bytes) -> None:
     """Make keys and CA on the first start; on later ones renew the server's own certificates when half spent."""
     directory, now, draw = authority_directory(settings), SystemClock().now(), SystemEntropy().draw
-    names = FleetNames(fleet=settings.fleet_name, domains=settings.device_domains, hosts=settings.public_names)
+    names = fleet_names(settings)
     if directory.exists():
         renew_services(directory, passphrase=passphrase, names=names, now=now, entropy=draw)
     else:
@@ -260,6 +260,11 @@ def former_issuer(settings: Settings) -> str:
     rollover = read_rollover(directory)
     rollover.demand(RolloverState.SWITCHED)
     return thumbprint(certificate_in(directory / str(rollover.other) / "issuing.pem"))
+
+
+def fleet_names(settings: Settings) -> FleetNames:
+    """Return whose hierarchy it is, and the names that its server is reached by."""
+    return FleetNames(fleet=settings.fleet_name, domains=settings.device_domains, hosts=settings.public_names)
 
 
 def authority_directory(settings: Settings) -> Path:

@@ -31,8 +31,8 @@ from pki.hierarchy import CEREMONY, Founding, found
 from pki.keys import KeyType
 from pki.ocsp_response import OcspSigner
 from pki.profile import Terms
-from pki.request import held_key
-from pki.reservation import Registrar
+from pki.request import ProvenKey, held_key
+from pki.reservation import IssuedCertificate, Registrar
 from pki.software import PrivateKey, SoftwareSigner
 from pki.tbs import SERIAL_ENTROPY
 from policyengine.adapters.ceremony import CeremonyLog
@@ -239,13 +239,15 @@ class Services:
 
     def certify(self, path: Path, key: PrivateKey, terms: Terms, *, fleet: str, chain: str = "") -> None:
         """Write the certificate for `key`, and `chain` after it, replacing what was there in one step."""
-        order = Order(
-            terms=terms, key=held_key(SoftwareSigner(key)), fields={"fleet.name": fleet}, authorization=self.by
-        )
-        issued = issue(self.authority, self.ledger, order, now=self.now, entropy=self.entropy(SERIAL_ENTROPY))
+        issued = self.issue(held_key(SoftwareSigner(key)), terms, fleet=fleet)
         fresh = path.with_name(f".{path.name}.new")
         fresh.write_text(issued.pem + chain)
         fresh.replace(path)
+
+    def issue(self, key: ProvenKey, terms: Terms, *, fleet: str) -> IssuedCertificate:
+        """Return a certificate for `key`; raises what issuing raises."""
+        order = Order(terms=terms, key=key, fields={"fleet.name": fleet}, authorization=self.by)
+        return issue(self.authority, self.ledger, order, now=self.now, entropy=self.entropy(SERIAL_ENTROPY))
 
 
 def open_authority(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policyengine.cli import pki_rotate, pki_status
+from policyengine.cli import pki_issue, pki_rotate, pki_status
 from policyengine.cli.options import Output, moment_at
 
 if TYPE_CHECKING:
@@ -24,7 +24,12 @@ MAX_FILE_BYTES = 64 * 1024 * 1024  # a CRL of a million entries
 _ZONE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38}[A-Za-z0-9])?")
 _DOTTED = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]{0,20})){1,30}")
 
-app = typer.Typer(help="Verify certificate paths, inspect and create keys.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Found the CA, issue, renew and revoke certificates, judge and explain them.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+app.add_typer(pki_issue.app)
 app.add_typer(pki_status.app)
 app.add_typer(pki_rotate.app, name="rotate")
 

@@ -21,6 +21,7 @@ from policyengine.services.certification.rollovers import Rollovers
 from policyengine.services.changes import AbortOrphans
 from policyengine.services.checkins.appraisal import Appraiser
 from policyengine.services.checkins.attestation_result import Audience
+from policyengine.services.checkins.by_hand import ByHand
 from policyengine.services.checkins.challenge import Challenges
 from policyengine.services.checkins.checkin import CheckIns, Equipment
 from policyengine.services.checkins.est import Est
@@ -75,6 +76,7 @@ class Services:
     results: ResultSigner
     log: TransparencyLog
     est: Est
+    by_hand: ByHand
     renewals: Renewals
     lists: RevocationLists
     responder: OcspResponder
@@ -139,6 +141,7 @@ def assemble(outside: Outside) -> Services:
     trust = tuple(certificate.public_bytes(Encoding.DER) for certificate in outside.trust)
     log = TransparencyLog(store, clock, outside.log_key, outside.log_memory)
     keys = Keys(log=outside.log_key, results=outside.results, cas="".join(map(pem_of, trust)).encode())
+    est = Est(store, clock, entropy, shelf=shelf, redecider=redecider, issuance=issuance, trust=trust)
     return Services(
         challenges=Challenges(clock, entropy, outside.nonce_key),
         activations=Activations(clock, entropy, outside.nonce_key, shelf),
@@ -158,7 +161,10 @@ def assemble(outside: Outside) -> Services:
         releases=Releases(store, clock, shelf),
         results=outside.results,
         log=log,
-        est=Est(store, clock, entropy, shelf=shelf, redecider=redecider, issuance=issuance, trust=trust),
+        est=est,
+        by_hand=ByHand(
+            store, clock, entropy, shelf=shelf, redecider=redecider, settlement=Settlement(store, issuance), est=est
+        ),
         renewals=Renewals(
             store,
             clock,

@@ -46,6 +46,19 @@ class Rollovers:
             count += len(serials)
         return count
 
+    def record_own(self, actor: Principal, action: str, *, hosts: tuple[str, ...], reason: str) -> None:
+        """Leave in the audit log who has a certificate made for a service of ours, and why."""
+        demand(actor, Right.ADMINISTER)
+        act = Act(
+            actor=actor.name,
+            at=self._clock.now(),
+            action=action,
+            subject="authority",
+            detail={"hosts": list(hosts), "reason": reason[:MAX_REASON]},
+            salt=self._entropy.draw(SALT_SIZE),
+        )
+        self._store.apply(RecordAct(act=act))
+
     def record(self, actor: Principal, step: str, *, version: int, reason: str) -> None:
         """Leave in the audit log who makes which step of a rollover, and why."""
         demand(actor, Right.ADMINISTER)

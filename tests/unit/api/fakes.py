@@ -593,6 +593,7 @@ def services() -> Services:
         results=FakeResults(),
         log=FakeLog(),
         est=FakeEst(),
+        by_hand=None,
         renewals=FakeRenewals(),
         succession=FakeSuccession(),
         lists=FakeLists(),
