@@ -599,6 +599,7 @@ def services() -> Services:
         lists=FakeLists(),
         responder=FakeResponder(),
         batch_tokens=None,
+        exports=None,
         rollovers=None,
         ca_bundle=b"-----BEGIN CERTIFICATE-----\n",
         trust_bundle=b"header.payload.signature",
