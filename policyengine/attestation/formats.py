@@ -30,7 +30,8 @@ class KeyBinding(NamedTuple):
 
     `key` is None for a shared secret, which no certificate can be bound to. `certified` is the thumbprint of another
     key that this one proved to be in the same hardware, for `binding.csr-key`; `device` the key that names the device
-    where `key` is one that changes with its firmware (DICE), else None.
+    where `key` is one that changes with its firmware (DICE), else None. `own_chain` is the path of a certificate that
+    a TPM's AK brought of its own (an IAK's), beside the EK's in `chain`.
     """
 
     key: EvidenceKey | None
@@ -39,6 +40,7 @@ class KeyBinding(NamedTuple):
     chain: tuple[x509.Certificate, ...] = ()
     certified: str | None = None
     device: EvidenceKey | None = None
+    own_chain: tuple[x509.Certificate, ...] = ()
 
 
 class Verified(NamedTuple):

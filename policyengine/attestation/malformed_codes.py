@@ -45,6 +45,7 @@ MEANINGS: Mapping[str, str] = {
     "tpm.key-type": "a public area is neither RSA nor ECC",
     "tpm.key": "a public area is no key",
     "tpm.ek-certificate": "the EK's chain is not of certificates",
+    "tpm.iak-certificate": "the AK's chain is not of certificates",
     "tpm.ek": "the EK can wrap nothing",
     "eventlog.truncated": "the log ends inside a record",
     "eventlog.size": "the log is over 1 MiB",

@@ -169,6 +169,7 @@ def tpm_evidence(
     ek_chain: Sequence[bytes] = (),
     eventlog: bytes | None = None,
     certified: TpmKey | None = None,
+    ak_chain: Sequence[bytes] = (),
 ) -> dict[str, object]:
     """Return the parts of a check-in, as the container holds them; what is None or empty is left out."""
     signed, signature = quote(ak, nonce=nonce, values=values)
@@ -182,6 +183,8 @@ def tpm_evidence(
         parts["ek"] = ek.public
     if ek_chain:
         parts["ek_chain"] = list(ek_chain)
+    if ak_chain:
+        parts["ak_chain"] = list(ak_chain)
     if eventlog is not None:
         parts["eventlog"] = eventlog
     if certified is not None:

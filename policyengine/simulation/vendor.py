@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 from pki import der
 
 HARDWARE_MODULE_NAME = ObjectIdentifier("1.3.6.1.5.5.7.8.4")  # RFC 4108 section 5
+IAK_PURPOSE = ObjectIdentifier("2.23.133.8.3")  # tcg-kp-AIKCertificate
 NEVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)  # RFC 5280 section 4.1.2.5: no well-defined expiration
 CA_LIFETIME = timedelta(days=9131)
 SERIAL_BYTES = 16
@@ -70,7 +71,33 @@ def issue_idevid(
 
     Subject: O vendor, OU and CN model, serialNumber; SAN: HardwareModuleName.
     """
-    subject = x509.Name(
+    subject = _device(ca, serial_number=serial_number, model=model)
+    return _end_entity(ca, subject, public_key, hardware, now=now, entropy=entropy).sign(
+        ca.issuing_key, hashes.SHA256()
+    )
+
+
+def issue_iak(
+    ca: VendorCa,
+    public_key: ec.EllipticCurvePublicKey,
+    *,
+    serial_number: str,
+    model: str,
+    hardware: HardwareModule,
+    now: datetime,
+    entropy: bytes,
+    purpose: ObjectIdentifier | None = IAK_PURPOSE,
+) -> x509.Certificate:
+    """Return the certificate of a TPM's initial attestation key, named as the device's IDevID is."""
+    subject = _device(ca, serial_number=serial_number, model=model)
+    builder = _end_entity(ca, subject, public_key, hardware, now=now, entropy=entropy)
+    if purpose is not None:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+    return builder.sign(ca.issuing_key, hashes.SHA256())
+
+
+def _device(ca: VendorCa, *, serial_number: str, model: str) -> x509.Name:
+    return x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, ca.vendor),
             x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, model),
@@ -78,6 +105,17 @@ def issue_idevid(
             x509.NameAttribute(NameOID.SERIAL_NUMBER, serial_number),
         ]
     )
+
+
+def _end_entity(
+    ca: VendorCa,
+    subject: x509.Name,
+    public_key: ec.EllipticCurvePublicKey,
+    hardware: HardwareModule,
+    *,
+    now: datetime,
+    entropy: bytes,
+) -> x509.CertificateBuilder:
     module = der.sequence(der.oid(hardware.type), der.octet_string(hardware.serial))
     builder = _builder(subject, ca.issuing.subject, public_key, ca.issuing_key, serial=entropy)
     return (
@@ -86,7 +124,6 @@ def issue_idevid(
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(ca=False), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.OtherName(HARDWARE_MODULE_NAME, module)]), critical=False)
-        .sign(ca.issuing_key, hashes.SHA256())
     )
 
 

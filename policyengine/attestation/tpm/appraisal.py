@@ -5,7 +5,8 @@ The order of work: read the container (`evidence`), judge the quote (`quote`), t
 Reading can raise; judging never does.
 
 The attestation key is found among the anchors the caller gave: those it admitted after credential activation
-(`credential`). An EK chain alone makes nobody trusted, for anybody can show the certificate of another's TPM.
+(`credential`), or the maker of the device certified it (`iak`). An EK chain alone makes nobody trusted, for anybody can
+show the certificate of another's TPM.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from policyengine.attestation.tpm.ek import JudgedEndorsement, judge_endorsement
 from policyengine.attestation.tpm.eventlog import EventLog
 from policyengine.attestation.tpm.evidence import TpmEvidence, read_evidence
 from policyengine.attestation.tpm.facts import facts_of
+from policyengine.attestation.tpm.iak import judge_iak
 from policyengine.attestation.tpm.quote import JudgedQuote, Standing, judge_quote, selected_values
 from policyengine.attestation.tpm.statement import algorithm_name
 from policyengine.model.endorsements import ReferenceValues
@@ -80,11 +82,12 @@ def judge(
     now: datetime,
 ) -> Verified:
     """Return what can be believed of `parts`, however they came; `digest` is of the bytes they came in."""
-    quote = judge_quote(parts, nonce=nonce, signers=anchors.signers)
+    iak = judge_iak(parts.ak, parts.ak_chain, anchors=anchors.certificates, now=now)
+    quote = judge_quote(parts, nonce=nonce, signers=iak.admitted(parts.ak, anchors.signers))
     endorsement = judge_endorsement(parts.ek, parts.ek_chain, anchors=anchors.certificates, now=now)
     certified, certify_checks = (None, ()) if parts.certification is None else _certified(parts, quote, nonce)
     log_checks = _NO_LOG if parts.log is None else _log_checks(parts.log, parts, quote)
-    checks = (*quote.checks, *endorsement.checks, *log_checks, *certify_checks)
+    checks = (*quote.checks, *endorsement.checks, *iak.checks, *log_checks, *certify_checks)
     signer = quote.signer
     facts: dict[str, object] = {}
     binding = None
@@ -93,6 +96,8 @@ def judge(
         facts["evidence"] = _envelope_facts(parts, digest)
         facts["identity"] = _identity(quote, signer, endorsement)
         binding = KeyBinding(signer.key, signer.thumbprint, AK_PROOF, _vouching(quote, endorsement), certified)
+        if iak.path is not None:
+            binding = binding._replace(own_chain=iak.path.chain)
     thumbprint = signer.thumbprint if signer else None
     decoded, fresh = {"tpm": parts}, Freshness.NONCE
     return Verified(media_type, facts, (), decoded, claims_of, binding, thumbprint, checks, digest, fresh)

@@ -13,14 +13,12 @@ from typing import NamedTuple
 
 from cryptography import x509
 
-from pki.certificates import load_certificate, printable, thumbprint
-from pki.chain import ValidatedPath, validate_path
-from pki.errors import DerError, PathError
-from pki.path_rules import PathRules
+from pki.certificates import printable
+from pki.chain import ValidatedPath
 from pki.reading import extension
 from policyengine.attestation.checks import Check, Requirement
-from policyengine.attestation.errors import MalformedEvidenceError
-from policyengine.attestation.tpm.keys import lacking, thumbprint_of
+from policyengine.attestation.tpm.certified import Kind, judge_certificate
+from policyengine.attestation.tpm.keys import lacking
 from policyengine.attestation.tpm.structures import (
     DECRYPT,
     FIXED_PARENT,
@@ -33,7 +31,6 @@ from policyengine.attestation.tpm.structures import (
 )
 
 EK_PURPOSE = "2.23.133.8.1"  # tcg-kp-EKCertificate
-_PATH = PathRules(purpose=EK_PURPOSE)
 # A storage key: it decrypts only credentials for keys beside it, and nothing else leaves the TPM through it.
 _REQUIRED = RESTRICTED | DECRYPT | FIXED_TPM | FIXED_PARENT | SENSITIVE_DATA_ORIGIN
 
@@ -53,6 +50,7 @@ ATTRIBUTES = Requirement(
     clause="TPM 2.0 Part 2 section 8.3",
     expected="restricted, decrypt, fixedTPM, fixedParent, sensitiveDataOrigin, not sign",
 )
+_EK = Kind(part="ek_chain", code="tpm.ek-certificate", purpose=EK_PURPOSE, chain=CHAIN, states=PURPOSE, key=KEY)
 
 
 class JudgedEndorsement(NamedTuple):
@@ -68,52 +66,13 @@ def judge_endorsement(
     """Return what becomes of the EK a device shows; raises MalformedEvidenceError for certificates that are none."""
     if not chain:
         return _without_chain(ek)
-    certificates = tuple([_certificate(each) for each in chain])
-    path, chain_checks = _path(certificates, anchors, now)
-    return JudgedEndorsement(checks=(*chain_checks, _key(ek, certificates), _attributes(ek)), path=path)
+    judged = judge_certificate(_EK, ek, chain, anchors=anchors, now=now)
+    return JudgedEndorsement(checks=(*judged.checks, _attributes(ek)), path=judged.path)
 
 
 @lru_cache(maxsize=MAX_CACHED)
 def _without_chain(ek: PublicArea | None) -> JudgedEndorsement:
     return JudgedEndorsement(checks=(CHAIN.absent, PURPOSE.absent, KEY.absent, _attributes(ek)), path=None)
-
-
-def _certificate(encoded: bytes) -> x509.Certificate:
-    try:
-        return load_certificate(encoded)
-    except PathError as cause:
-        raise MalformedEvidenceError("tpm.ek-certificate", f"in `ek_chain`, {cause.message}") from cause
-
-
-def _path(
-    certificates: tuple[x509.Certificate, ...], anchors: tuple[x509.Certificate, ...], now: datetime
-) -> tuple[ValidatedPath | None, tuple[Check, Check]]:
-    leaf, *intermediates = certificates
-    try:
-        path = validate_path(leaf, intermediates=intermediates, anchors=anchors, at=now, rules=_PATH)
-    except PathError as refused:
-        if refused.code == "path.purpose":  # the last of all rules: every other one held
-            return None, (CHAIN.passed, PURPOSE.failed(refused.message))
-        return None, (CHAIN.failed(f"{refused.code}: {refused.message}"), PURPOSE.unreached)
-    if not _states_purpose(leaf):
-        return None, (CHAIN.passed, PURPOSE.failed("no extended key usage"))
-    return path, (CHAIN.passed, PURPOSE.passed)
-
-
-def _states_purpose(leaf: x509.Certificate) -> bool:
-    stated = extension(leaf.extensions, x509.ExtendedKeyUsage)
-    return stated is not None and x509.ObjectIdentifier(EK_PURPOSE) in stated.value
-
-
-def _key(ek: PublicArea | None, certificates: tuple[x509.Certificate, ...]) -> Check:
-    if ek is None:
-        return KEY.absent
-    try:
-        certified = thumbprint(certificates[0])
-    except DerError as refused:
-        return KEY.failed(refused.message)
-    same = thumbprint_of(ek) == certified
-    return KEY.passed if same else KEY.failed(f"a certificate for {certified}")
 
 
 @lru_cache(maxsize=MAX_CACHED)

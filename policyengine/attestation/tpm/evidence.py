@@ -63,11 +63,12 @@ class TpmEvidence(NamedTuple):
     ek_chain: tuple[bytes, ...] = ()
     log: EventLog | None = None
     certification: Certification | None = None
+    ak_chain: tuple[bytes, ...] = ()
 
 
 _read = cbor.reader()
 _REQUIRED = frozenset({"attest", "signature", "ak", "pcrs"})
-_ALLOWED = _REQUIRED | {"ek", "ek_chain", "eventlog", "certify"}
+_ALLOWED = _REQUIRED | {"ek", "ek_chain", "ak_chain", "eventlog", "certify"}
 _CERTIFY = frozenset({"attest", "signature", "public"})
 _BYTES = frozenset({bytes})
 
@@ -77,12 +78,12 @@ def read_evidence(data: bytes) -> TpmEvidence:
     parts = _fields(_read(data), "the container", required=_REQUIRED, allowed=_ALLOWED)
     quote = statement(_bytes(parts["attest"], "attest"), _bytes(parts["signature"], "signature"))
     ak, pcrs = read_public(_bytes(parts["ak"], "ak")), _pcrs(parts["pcrs"])
-    shown, chain, log, certify = [parts.get(name) for name in ("ek", "ek_chain", "eventlog", "certify")]
+    shown, log, certify = [parts.get(name) for name in ("ek", "eventlog", "certify")]
     ek = None if shown is None else read_public(_bytes(shown, "ek"))
-    ek_chain = _chain(chain) if "ek_chain" in parts else ()
+    ek_chain, ak_chain = [_chain(parts, name) if name in parts else () for name in ("ek_chain", "ak_chain")]
     eventlog = None if log is None else read_log(_bytes(log, "eventlog"))
     certification = None if certify is None else _certification(certify)
-    return TpmEvidence(quote, ak, pcrs, ek, ek_chain, eventlog, certification)
+    return TpmEvidence(quote, ak, pcrs, ek, ek_chain, eventlog, certification, ak_chain)
 
 
 def statement(signed: bytes, signature: bytes) -> Statement:
@@ -113,10 +114,11 @@ def _bytes(value: object, what: str) -> bytes:
     return value
 
 
-def _chain(value: object) -> tuple[bytes, ...]:
+def _chain(parts: Mapping[str, Any], name: str) -> tuple[bytes, ...]:
+    value = parts[name]
     if not isinstance(value, list) or len(value) > MAX_CHAIN:
-        raise _refused(f"`ek_chain` is not an array of at most {MAX_CHAIN} certificates")
-    return tuple(_bytes(each, "ek_chain") for each in value)
+        raise _refused(f"`{name}` is not an array of at most {MAX_CHAIN} certificates")
+    return tuple(_bytes(each, name) for each in value)
 
 
 def _pcrs(value: object) -> Pcrs:

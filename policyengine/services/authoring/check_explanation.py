@@ -22,14 +22,14 @@ from policyengine.attestation.eat import submods as eat_submods
 from policyengine.attestation.psa import claims as psa_claims
 from policyengine.attestation.tpm import appraisal as tpm
 from policyengine.attestation.tpm import certify as tpm_certify
-from policyengine.attestation.tpm import ek
+from policyengine.attestation.tpm import ek, iak
 from policyengine.attestation.tpm import quote as tpm_quote
 from policyengine.attestation.tpm import statement as tpm_statement
 from policyengine.services.checkins import counters, refusal_codes
 
 _STATING: tuple[ModuleType, ...] = (
     *(cca, cca_claims, cmw, corim, cose, cose_mac0, counters, dice_rules, ear_claims, eat, eat_claims, eat_submods),
-    *(ek, jose, pop, psa_claims, renewal, tpm, tpm_certify, tpm_quote, tpm_statement),
+    *(ek, iak, jose, pop, psa_claims, renewal, tpm, tpm_certify, tpm_quote, tpm_statement),
 )
 
 

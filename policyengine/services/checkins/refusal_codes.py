@@ -8,8 +8,10 @@ PAGE = "docs/device.md#what-a-refusal-names"
 
 MEANINGS: Mapping[str, str] = {
     "binding.ak-evidence": "an attestation key of a TPM vouches by quotes alone, and this is another format",
+    "binding.ak-unproven": "the key that signed the quote is not known to be in a TPM",
     "binding.csr-key": "the evidence does not vouch for the key in the certificate request",
     "binding.evidence-key": "another key signed the evidence than the one that proved the identity",
+    "binding.iak-device": "the certificate of the AK that signed the quote is for another device",
     "device.retired": "a person took the device out of service",
     "endorsement.class": "the device is of another implementation than the CoRIM that vouches for its key says",
     "endorsement.expired": "the CoRIM that vouches for the device's key has ended",
@@ -21,7 +23,7 @@ MEANINGS: Mapping[str, str] = {
     "evidence.refused": "a check of the evidence failed; `failed` names every one that did",
     "identity.conflict": "another key holds this device's id or serial",
     "identity.not-entitled": "the CA or CoRIM that vouches for the device is not for its model or serial number",
-    "identity.serial": "the IDevID certificate does not carry exactly one serial number",
+    "identity.serial": "the IDevID or IAK certificate does not carry exactly one serial number",
     "identity.unannounced": "the device is genuine and its vendor entitled, but nobody announced it",
     "identity.unknown-device": "no device has this id",
     "identity.unproven": "nothing proves an identity: no IDevID, TPM, DICE chain, key in a CoRIM or one-time token",

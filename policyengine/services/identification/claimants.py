@@ -1,8 +1,8 @@
-"""What every way to prove an identity shares: who a claimant is, and that all evidence is by the key that proved it."""
+"""What every way to prove an identity shares: who a claimant is, what it is asked, and how it is refused."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
@@ -16,7 +16,6 @@ from policyengine.attestation.checks import Outcome
 from policyengine.attestation.dice.appraisal import MEDIA_TYPE as DICE
 from policyengine.attestation.formats import KeyBinding, Verified
 from policyengine.attestation.registry import Registry
-from policyengine.attestation.tpm.appraisal import AK_PROOF
 from policyengine.attestation.tpm.appraisal import MEDIA_TYPE as TPM
 from policyengine.attestation.tpm.certify import csr_key
 from policyengine.attestation.tpm.evidence import read_evidence
@@ -29,8 +28,7 @@ from policyengine.services.policies import Policies
 from policyengine.services.records import DeviceView, Lifecycle
 from policyengine.services.requests import CheckInRequest, EvidenceItem
 
-# What fails, and nothing else, when evidence is sound but another key's.
-KEY_CHECKS = frozenset({"cose.signature", "cose.key-type", "jose.signature", "jose.key-type", "tpm.ak-trusted"})
+AK_KIND = "ak"  # of `Claimant.kind` and of fact `identity.kind`: a key that is known to be in a TPM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,59 +98,6 @@ def demand_in_service(view: DeviceView) -> None:
         raise refused("the device is retired", "device.retired")
     if lifecycle is Lifecycle.PENDING:
         raise refused("the device waits for a person to admit it", "enrolment.pending")
-
-
-def same_key(question: Question, item: EvidenceItem, view: DeviceView, spki: bytes) -> Verified:
-    """Return evidence signed by `spki`, the key that proved the identity in this very check-in, or raise."""
-    found = appraised_by_key(question, item, view, spki)
-    if (not found.accepted and set(found.failed) <= KEY_CHECKS) or is_of_other_device(found, spki):
-        raise refused(
-            "the evidence is not signed by the key that proved the identity",
-            "binding.evidence-key",
-            failed=list(found.failed),
-        )
-    if not found.accepted:
-        raise disbelieved(question, found)
-    return found
-
-
-def stated_by_tpm(found: Verified) -> Verified:
-    """Return believed evidence by an attestation key, or raise RefusedError (`binding.ak-evidence`) if it is no quote.
-
-    A restricted key signs whatever does not look like its TPM's own statements (TPM 2.0 Part 1, Restricted Signing
-    Keys): any program on the device can have it sign a token of another format that says what it likes.
-    """
-    if found.key_binding is not None and found.key_binding.proof != AK_PROOF:
-        raise refused("an attestation key vouches by quotes alone", "binding.ak-evidence", seen=found.media_type)
-    return found
-
-
-def appraised_by_key(question: Question, item: EvidenceItem, view: DeviceView, spki: bytes) -> Verified:
-    """Return what can be believed of `item` if the device's key `spki` is the only one trusted to have signed it."""
-    anchors = anchors_of(spki)
-    if is_tpm(item):
-        anchors = _with_vendors(spki, question.policies.ek_anchors)
-    elif is_dice(item):
-        anchors = _with_vendors(spki, _dice_vendors(question.policies, view))
-    return appraised(question, item, anchors=anchors, endorsements=reference_values(question, view))
-
-
-def is_of_other_device(found: Verified, spki: bytes) -> bool:
-    """Tell whether believed evidence names a device by a key (DICE) that is not `spki`."""
-    binding = found.key_binding
-    return binding is not None and binding.device is not None and proven_spki(binding.device) != spki
-
-
-def _dice_vendors(policies: Policies, view: DeviceView) -> tuple[x509.Certificate, ...]:
-    """Return the CAs that may speak for the device: they measured the layer whose key is pinned, if one did."""
-    device = view.device
-    return tuple(
-        dict.fromkeys(
-            entry.certificate
-            for entry in policies.dice_entitlements
-            if entry.vendor == device.vendor and device.model in entry.models
-        )
-    )
 
 
 def appraised(
@@ -253,11 +198,6 @@ def proven_spki(key: EvidenceKey | None) -> bytes:
     if key is None:
         raise refused("a shared secret proves no identity", "identity.unproven")
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-
-@lru_cache(maxsize=8192)
-def _with_vendors(spki: bytes, vendors: tuple[x509.Certificate, ...]) -> TrustAnchors:
-    return replace(anchors_of(spki), certificates=vendors)
 
 
 def certified_key(certificate: x509.Certificate) -> EvidenceKey:

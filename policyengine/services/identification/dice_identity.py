@@ -26,9 +26,9 @@ from policyengine.services.identification.claimants import (
     proven_spki,
     reference_values,
     refused,
-    same_key,
 )
 from policyengine.services.identification.enrolment_tokens import demand_bound, demand_key, device_of_token
+from policyengine.services.identification.signing_keys import same_key
 from policyengine.services.policies import Entitlement
 from policyengine.services.ports import CheckInReads
 from policyengine.services.records import DeviceView

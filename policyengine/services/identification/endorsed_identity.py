@@ -27,7 +27,7 @@ from policyengine.attestation.tpm.keys import thumbprint_of
 from policyengine.model.endorsements import AttestKey, KeyUse
 from policyengine.services.endorsed_keys import EndorsedKey, EndorsedKeys
 from policyengine.services.identification.claimants import (
-    KEY_CHECKS,
+    AK_KIND,
     Claimant,
     Question,
     UnannouncedError,
@@ -40,10 +40,9 @@ from policyengine.services.identification.claimants import (
     one_of,
     reference_values,
     refused,
-    same_key,
-    stated_by_tpm,
 )
 from policyengine.services.identification.enrolment_tokens import demand_bound, demand_key, device_of_token
+from policyengine.services.identification.signing_keys import KEY_CHECKS, by_same_key, same_key, stated_by_tpm
 from policyengine.services.ports import CheckInReads
 from policyengine.services.records import DeviceView
 from policyengine.services.requests import EvidenceItem
@@ -89,21 +88,26 @@ def by_endorsed_key(question: Question, shown: ShownKey, bound: DeviceView | Non
     demand_in_service(view)
     believed = appraised(question, shown.item, anchors=anchors, endorsements=reference_values(question, view))
     rest = [each for each in question.request.evidence if each is not shown.item]
-    others = [same_key(question, each, view, endorsed.key.spki) for each in rest]
     return Claimant(
         view=view,
         spki=endorsed.key.spki,
         thumbprint=endorsed.key.thumbprint,
         kind=_kind(shown.item),
         anchor=f"{endorsed.key.endorser.party} {endorsed.key.endorser.corim_id}",
-        verified=(believed, *[stated_by_tpm(each) if is_tpm(shown.item) else each for each in others]),
+        verified=(believed, *[_beside(question, each, shown.item, view, endorsed.key.spki) for each in rest]),
         token_hash=token_hash,
     )
 
 
+def _beside(question: Question, item: EvidenceItem, first: EvidenceItem, view: DeviceView, spki: bytes) -> Verified:
+    if is_tpm(first):
+        return stated_by_tpm(by_same_key(question, item, view, spki))
+    return same_key(question, item, view, spki)
+
+
 def _kind(item: EvidenceItem) -> str:
     if is_tpm(item):
-        return "ak"
+        return AK_KIND
     return "dice" if is_dice(item) else "iak"
 
 

@@ -1,8 +1,8 @@
 """Who a check-in is from: who holds the pinned key, or an entitled IDevID, TPM, DICE chain or token. Never a claim.
 
 1. A bound nonce names a device; if that has a key, all evidence must be signed by it.
-2. Otherwise an IDevID proof of possession: the chain ends at an anchor, the anchor's entry speaks for this vendor,
-   model and serial, and the registry has that device.
+2. Otherwise an IDevID proof of possession, or a quote by an IAK: the chain ends at an anchor, the anchor's entry speaks
+   for this vendor, model and serial, and the registry has that device (idevid_identity.py).
 3. Otherwise the secret of a TPM credential, with a quote by the AK it admits (tpm_identity.py).
 4. Otherwise a DICE chain below a vendor's CA, its last layer at hand (dice_identity.py).
 5. Otherwise a one-time token for one device of the registry, and the key that the token admits.
@@ -14,38 +14,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cryptography import x509
-
-from pki.certificates import thumbprint
 from pki.keys import subject_key
-from policyengine.attestation.formats import KeyBinding, Verified
-from policyengine.attestation.pop import MEDIA_TYPE as POP
+from policyengine.attestation.formats import Verified
 from policyengine.model.ids import DeviceId
-from policyengine.services.errors import ConflictError, InvalidRequestError
+from policyengine.services.errors import InvalidRequestError
 from policyengine.services.identification.activation import SECRET_SIZE
 from policyengine.services.identification.claimants import (
+    AK_KIND,
     Claimant,
     Question,
-    UnannouncedError,
     appraised,
-    appraised_by_key,
     demand_in_service,
     disbelieved,
     held_by_other_key,
     is_dice,
     is_nonce_check,
-    is_of_other_device,
-    one_of,
+    is_tpm,
     proven_spki,
     refused,
-    same_key,
-    stated_by_tpm,
 )
 from policyengine.services.identification.dice_identity import by_dice
 from policyengine.services.identification.endorsed_identity import by_endorsed_key, shown_key
 from policyengine.services.identification.enrolment_tokens import demand_bound, demand_key, device_of_token
-from policyengine.services.identification.tpm_identity import AK_KIND, by_activated_tpm
-from policyengine.services.policies import Entitlement, Policies
+from policyengine.services.identification.idevid_identity import (
+    by_iak,
+    by_idevid,
+    is_certified_quote,
+    is_pop,
+    possession,
+)
+from policyengine.services.identification.signing_keys import (
+    appraised_by_key,
+    is_of_other_device,
+    quoted_by_iak,
+    same_key,
+    stated_by_tpm,
+)
+from policyengine.services.identification.tpm_identity import by_activated_tpm
 from policyengine.services.ports import CheckInReads
 from policyengine.services.records import DeviceView
 from policyengine.services.requests import CheckInRequest, EvidenceItem
@@ -78,12 +83,14 @@ def identify(question: Question, *, bound: DeviceView | None, reads: CheckInRead
     check_bounds(question.request)
     if bound is not None and bound.state is not None:
         return _by_pinned_key(question, bound)
-    if any(_is_pop(item) for item in question.request.evidence):
-        return _by_idevid(question, bound, reads)
+    if any(is_pop(item) for item in question.request.evidence):
+        return by_idevid(question, bound, reads)
     if question.request.activation is not None:
         return by_activated_tpm(question, bound, reads)
     if question.request.key is not None and question.request.token is not None:
         return _by_token(question, question.request.token, bound, reads)
+    if any(is_certified_quote(item) for item in question.request.evidence):
+        return by_iak(question, bound, reads)
     shown = shown_key(question)
     if shown is not None:
         return by_endorsed_key(question, shown, bound, reads)
@@ -104,7 +111,7 @@ def _by_dice_or_token(question: Question, bound: DeviceView | None, reads: Check
 
 def plausible_device(question: Question, reads: CheckInReads) -> DeviceId | None:
     """Return whose genuine but perhaps old proof of possession `question` holds; for reports, never for decisions."""
-    proofs = [item for item in question.request.evidence if _is_pop(item)]
+    proofs = [item for item in question.request.evidence if is_pop(item)]
     if len(proofs) != 1:
         return None
     proof = appraised(question, proofs[0], anchors=question.policies.anchors, endorsements=None)
@@ -140,100 +147,6 @@ def _by_pinned_key(question: Question, view: DeviceView) -> Claimant:
     )
 
 
-def _by_idevid(question: Question, bound: DeviceView | None, reads: CheckInReads) -> Claimant:
-    proof, binding = _possession(question)
-    view = _registered(question.policies, binding.chain, bound, reads)
-    if view.state is not None and view.state.key_thumbprint != binding.thumbprint:
-        raise held_by_other_key(view)
-    demand_in_service(view)
-    spki = proven_spki(binding.key)
-    others = [item for item in question.request.evidence if not _is_pop(item)]
-    rest = tuple(same_key(question, item, view, spki) for item in others)
-    return Claimant(
-        view=view,
-        spki=spki,
-        thumbprint=binding.thumbprint,
-        kind="idevid",
-        anchor=binding.chain[-1].subject.rfc4514_string(),
-        verified=(proof, *rest),
-        token_hash=None,
-    )
-
-
-def device_of_idevid(chain: tuple[x509.Certificate, ...], policies: Policies, reads: CheckInReads) -> DeviceView:
-    """Return the registered device of an IDevID whose path holds: `chain` is leaf first, trust anchor last.
-
-    Raises RefusedError, UnannouncedError, ConflictError: who may speak for whom is the same as at a check-in.
-    """
-    view = _registered(policies, chain, None, reads)
-    if view.state is not None and view.state.key_thumbprint != thumbprint(chain[0]):
-        raise held_by_other_key(view)
-    demand_in_service(view)
-    return view
-
-
-def _possession(question: Question) -> tuple[Verified, KeyBinding]:
-    proofs = [item for item in question.request.evidence if _is_pop(item)]
-    if len(proofs) > 1:
-        raise InvalidRequestError("more than one proof of possession", code="request.evidence", field="evidence")
-    proof = appraised(question, proofs[0], anchors=question.policies.anchors, endorsements=None)
-    if proof.key_binding is None:
-        raise disbelieved(question, proof)
-    return proof, proof.key_binding
-
-
-def _registered(
-    policies: Policies, chain: tuple[x509.Certificate, ...], bound: DeviceView | None, reads: CheckInReads
-) -> DeviceView:
-    """Return the device that the chain's anchor may speak for and the registry knows."""
-    serial = _serial(chain[0])
-    entitled = [entry for entry in policies.entitlements if entry.certificate == chain[-1]]
-    speaking = [entry for entry in entitled if entry.covers(serial)]
-    if not speaking:
-        raise refused("the vendor's CA does not speak for this serial number", "identity.not-entitled")
-    found = {view.device.id: view for entry in speaking for view in reads.views_by_serial(entry.vendor, serial)}
-    if not found:
-        raise _unannounced(chain[0], speaking[0], serial)
-    view = one_of(found, bound)
-    _demand_agreement(view, chain[0], speaking, policies)
-    return view
-
-
-def _unannounced(leaf: x509.Certificate, entry: Entitlement, serial: str) -> UnannouncedError:
-    named = _units(leaf) & entry.models or entry.models
-    model = next(iter(named)) if len(named) == 1 else None
-    return UnannouncedError(vendor=entry.vendor, model=model, serial=serial)
-
-
-def _units(leaf: x509.Certificate) -> frozenset[str]:
-    """Return the organizational units of a certificate; vendors that name the model do so there."""
-    found = leaf.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
-    return frozenset(str(unit.value) for unit in found)
-
-
-def _demand_agreement(
-    view: DeviceView, leaf: x509.Certificate, speaking: list[Entitlement], policies: Policies
-) -> None:
-    device = view.device
-    if not any(device.model in entry.models and device.vendor == entry.vendor for entry in speaking):
-        raise refused("the vendor's CA does not speak for this model", "identity.not-entitled")
-    claimed = _units(leaf) & policies.bundle.fleet.models.keys()
-    if claimed and device.model not in claimed:
-        raise ConflictError(
-            "the certificate names another model than the registry",
-            code="registry.conflict",
-            check="registry.conflict",
-            device_id=device.id,
-        )
-
-
-def _serial(leaf: x509.Certificate) -> str:
-    names = leaf.subject.get_attributes_for_oid(x509.NameOID.SERIAL_NUMBER)
-    if len(names) != 1 or not isinstance(names[0].value, str):
-        raise refused("the IDevID certificate does not carry exactly one serialNumber", "identity.serial")
-    return names[0].value
-
-
 def _by_token(question: Question, token: str, bound: DeviceView | None, reads: CheckInReads) -> Claimant:
     view, record = device_of_token(token, reads=reads, now=question.now)
     demand_bound(view, bound)
@@ -255,18 +168,16 @@ def _by_token(question: Question, token: str, bound: DeviceView | None, reads: C
 
 def _verified(question: Question, item: EvidenceItem, view: DeviceView, spki: bytes, *, kind: str) -> Verified:
     """Return evidence signed by the pinned key `spki`, which proved an identity of this `kind`, or raise."""
-    if _is_pop(item):
-        proof, binding = _possession(question)
+    if is_pop(item):
+        proof, binding = possession(question)
         if proven_spki(binding.key) != spki:
             raise held_by_other_key(view)
         return proof
+    if is_tpm(item) and kind != AK_KIND:
+        return quoted_by_iak(question, item, view)
     found = appraised_by_key(question, item, view, spki)
     if not found.accepted:
         raise disbelieved(question, found)
     if is_of_other_device(found, spki):
         raise held_by_other_key(view)
     return stated_by_tpm(found) if kind == AK_KIND else found
-
-
-def _is_pop(item: EvidenceItem) -> bool:
-    return item.media_type.partition(";")[0].strip().lower() == POP

@@ -19,6 +19,7 @@ from policyengine.attestation.tpm.structures import PublicArea
 from policyengine.services.errors import InvalidRequestError
 from policyengine.services.identification.activation import activation_secret
 from policyengine.services.identification.claimants import (
+    AK_KIND,
     Claimant,
     Question,
     UnannouncedError,
@@ -31,23 +32,20 @@ from policyengine.services.identification.claimants import (
     proven_spki,
     reference_values,
     refused,
-    same_key,
-    stated_by_tpm,
 )
 from policyengine.services.identification.enrolment_tokens import demand_bound, demand_key, device_of_token
+from policyengine.services.identification.signing_keys import by_same_key, makers, stated_by_tpm
 from policyengine.services.policies import Entitlement
 from policyengine.services.ports import CheckInReads
 from policyengine.services.records import DeviceView
 from policyengine.services.requests import EvidenceItem
-
-AK_KIND = "ak"  # of `Claimant.kind` and of fact `identity.kind`
 
 
 def by_activated_tpm(question: Question, bound: DeviceView | None, reads: CheckInReads) -> Claimant:
     """Return the announced device whose TPM returned the secret; raises as `identity.identify` does."""
     item, parts = _only_quote(question)
     ak, ek = _activated(question, parts)
-    anchors = TrustAnchors(keys=(key_of(ak),), certificates=question.policies.ek_anchors)
+    anchors = TrustAnchors(keys=(key_of(ak),), certificates=makers(question.policies))
     speaking = _speaking(question, appraised(question, item, anchors=anchors, endorsements=None))
     view, token_hash = _registered(question, speaking, ek, bound, reads)
     if not any(view.device.model in entry.models and view.device.vendor == entry.vendor for entry in speaking):
@@ -67,7 +65,7 @@ def by_activated_tpm(question: Question, bound: DeviceView | None, reads: CheckI
         thumbprint=binding.thumbprint,
         kind=AK_KIND,
         anchor=binding.chain[-1].subject.rfc4514_string(),
-        verified=(quote, *[stated_by_tpm(same_key(question, each, view, spki)) for each in rest]),
+        verified=(quote, *[stated_by_tpm(by_same_key(question, each, view, spki)) for each in rest]),
         token_hash=token_hash,
     )
 

@@ -13,7 +13,7 @@ from policyengine.attestation.anchors import TrustAnchors, thumbprint
 from policyengine.attestation.checks import Outcome, Requirement
 from policyengine.attestation.tpm import appraisal as tpm_format
 from policyengine.attestation.tpm import certify as tpm_certify
-from policyengine.attestation.tpm import ek
+from policyengine.attestation.tpm import ek, iak
 from policyengine.attestation.tpm import quote as tpm_quote
 from policyengine.attestation.tpm import statement as tpm_statement
 from policyengine.attestation.tpm.statement import Rules
@@ -24,12 +24,14 @@ from tests.unit.attestation.tpm_device import (
     BOOT,
     DEVICE_KEY,
     EK,
+    IAK_CHAIN,
     NONCE,
     OTHER,
     VALUES,
     anchors,
     appraised,
     ek_certificate,
+    iak_certificate,
     parts,
     rsa_ak,
     rsa_key,
@@ -163,6 +165,9 @@ CASES: dict[str, Callable[[], Case]] = {
     "tpm.ek-purpose": lambda: (parts(ek_chain=(ek_certificate(purpose=None),)), ANCHORS),
     "tpm.ek-key": lambda: (parts(ek_chain=(ek_certificate(OTHER.public_key()),)), ANCHORS),
     "tpm.ek-attributes": signing_ek,
+    "tpm.iak-chain": lambda: (parts(ek_chain=(), ak_chain=IAK_CHAIN), TrustAnchors(keys=ANCHORS.keys)),
+    "tpm.iak-purpose": lambda: (parts(ak_chain=(iak_certificate(purpose=None),)), ANCHORS),
+    "tpm.iak-key": lambda: (parts(ak_chain=(iak_certificate(OTHER.public_key()),)), ANCHORS),
     "tpm.eventlog-replay": log_of_another_boot,
     "tpm.eventlog-data": log_that_lies,
     "tpm.certify-magic": lambda: certification(magic=0x46414B45),
@@ -204,12 +209,12 @@ def requirements(*modules: object) -> set[str]:
 
 def test_every_check_has_evidence_that_only_it_refuses() -> None:
     """Take any check out, and evidence of the table is believed that must not be, or refused for no stated reason."""
-    known = requirements(tpm_statement, tpm_quote, tpm_certify, ek, tpm_format)
+    known = requirements(tpm_statement, tpm_quote, tpm_certify, ek, iak, tpm_format)
     assert known - {"binding.csr-key"} == CASES.keys() | BOTH.keys()
 
 
 def test_a_good_check_in_passes_every_check() -> None:
-    verified = appraised(parts())
+    verified = appraised(parts(ak_chain=IAK_CHAIN))
     assert {check.result for check in verified.checks} == {Outcome.PASS}
     assert {check.id for check in verified.checks} == CASES.keys() | BOTH.keys()
 
@@ -336,3 +341,24 @@ def test_a_pcr_that_no_log_covers_may_be_quoted() -> None:
 
 def test_a_chain_is_not_asked_for() -> None:
     assert appraised(parts(ek=None, ek_chain=(), eventlog=None, certified=None)).accepted
+
+
+def test_an_ak_that_its_devices_maker_certified_needs_no_other_trust() -> None:
+    """TCG TPM 2.0 Keys for Device Identity and Attestation section 5.2: the maker activated it."""
+    found = appraised(parts(ak_chain=IAK_CHAIN), trust=TrustAnchors(certificates=ANCHORS.certificates))
+    assert found.failed == ()
+    assert found.key_binding is not None
+    assert [each.subject.rfc4514_string() for each in found.key_binding.own_chain][-1] == "CN=TPM Vendor EK CA"
+
+
+def test_a_certificate_of_another_ak_admits_none() -> None:
+    certified = (iak_certificate(OTHER.public_key()),)
+    found = appraised(parts(ak_chain=certified), trust=TrustAnchors(certificates=ANCHORS.certificates))
+    assert {"tpm.iak-key", "tpm.ak-trusted"} <= set(found.failed)
+
+
+def test_the_certificate_of_an_idevid_admits_no_ak() -> None:
+    """It says who the device is, not that its key makes only statements of a TPM."""
+    certified = (iak_certificate(purpose=None),)
+    found = appraised(parts(ak_chain=certified), trust=TrustAnchors(certificates=ANCHORS.certificates))
+    assert {"tpm.iak-purpose", "tpm.ak-trusted"} <= set(found.failed)

@@ -8,7 +8,7 @@ from pathlib import Path
 from policyengine.attestation.checks import Requirement
 from policyengine.attestation.tpm import appraisal as tpm
 from policyengine.attestation.tpm import certify as tpm_certify
-from policyengine.attestation.tpm import ek
+from policyengine.attestation.tpm import ek, iak
 from policyengine.attestation.tpm import quote as tpm_quote
 from policyengine.attestation.tpm import statement as tpm_statement
 from policyengine.attestation.tpm.statement import Rules
@@ -18,7 +18,7 @@ PAGE = (ROOT / "docs" / "evidence-tpm.md").read_text()
 
 
 def requirements() -> dict[str, str]:
-    modules = (ek, tpm, tpm_certify, tpm_quote, tpm_statement)
+    modules = (ek, iak, tpm, tpm_certify, tpm_quote, tpm_statement)
     values = [value for module in modules for value in vars(module).values()]
     rules = [getattr(value, name) for value in values if isinstance(value, Rules) for name in Rules.__slots__]
     return {value.id: value.clause for value in (*values, *rules) if isinstance(value, Requirement)}
@@ -41,7 +41,9 @@ def test_every_code_of_malformed_evidence_is_documented() -> None:
     raised = {
         code
         for source in sources
-        for code in re.findall(r'(?:refused|MalformedEvidenceError)\(\s*"((?:tpm|eventlog)\.[a-z-]+)"', source)
+        for code in re.findall(
+            r'(?:(?:refused|MalformedEvidenceError)\(\s*|code=)"((?:tpm|eventlog)\.[a-z-]+)"', source
+        )
     }
     documented = set(re.findall(r"`((?:tpm|eventlog)\.[a-z-]+)`", PAGE.split("## Codes")[1].split("## Facts")[0]))
     assert documented == raised

@@ -90,7 +90,17 @@ def ek_certificate(key: PublicKey | None = None, *, purpose: str | None = EK_PUR
     return builder.sign(CA_KEY, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
+def iak_certificate(key: PublicKey | None = None, *, purpose: str | None = "2.23.133.8.3") -> bytes:
+    """Return an IAK certificate as makers of devices issue them, here by the CA that also has the EK's."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.SERIAL_NUMBER, "AC-1")])
+    builder = _builder(name, key or AK.private.public_key())
+    if purpose:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([x509.ObjectIdentifier(purpose)]), critical=False)
+    return builder.sign(CA_KEY, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
 CHAIN = (ek_certificate(),)
+IAK_CHAIN = (iak_certificate(),)
 ANCHORS = TrustAnchors(keys=(AK.private.public_key(),), certificates=(vendor_ca(),))
 
 
