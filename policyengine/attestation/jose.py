@@ -63,12 +63,17 @@ def read_jws(evidence: bytes) -> Jws:
     )
 
 
-def json_object(content: bytes, what: str) -> Mapping[str, Any]:
-    """Return the strict JSON object that `content` is; raises MalformedEvidenceError `jose.json`."""
+def json_value(content: bytes, what: str) -> Any:
+    """Return the strict JSON value that `content` is; raises MalformedEvidenceError `jose.json`."""
     try:
-        value = read_json(content, max_bytes=MAX_BYTES)
+        return read_json(content, max_bytes=MAX_BYTES)
     except InvalidJsonError as cause:
         raise MalformedEvidenceError("jose.json", f"{what}: {cause.message}") from cause
+
+
+def json_object(content: bytes, what: str) -> Mapping[str, Any]:
+    """Return the strict JSON object that `content` is; raises MalformedEvidenceError `jose.json`."""
+    value = json_value(content, what)
     if not isinstance(value, dict):
         raise MalformedEvidenceError("jose.json", f"{what} is no JSON object")
     return value

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
 
 import cbor2
 
@@ -85,6 +88,88 @@ def deep(levels: int) -> dict[object, object]:
     for _ in range(levels):
         claims = {266: {"part": claims}}
     return claims
+
+
+PART = cbor2.dumps({270: "kept", 262: True})
+JSON_PART = b'{"swname": "kept", "oemboot": true}'
+
+
+def digest_of(content: bytes, algorithm: int = -16, new: Callable[..., Any] = hashlib.sha256) -> list[object]:
+    return [algorithm, new(content).digest()]
+
+
+def bundle(name: str, content: object, failed: str = "", reason: str = "") -> Case:
+    """Return a detached bundle in CBOR."""
+    evidence = content if isinstance(content, bytes) else cbor2.dumps(content)
+    refused = (failed,) if failed else ()
+    return Case(name=f"eat/bundle-{name}", evidence=evidence, failed=refused, reason=reason, file="bundle.cbor")
+
+
+def text_bundle(name: str, content: object, failed: str = "", reason: str = "") -> Case:
+    """Return a detached bundle in JSON."""
+    refused = (failed,) if failed else ()
+    evidence = json.dumps(content).encode()
+    return Case(name=f"eat/bundle-json-{name}", evidence=evidence, failed=refused, reason=reason, file="bundle.json")
+
+
+def bundle_cases() -> list[Case]:
+    main = cwt({10: NONCE, 266: {"kept": digest_of(PART)}})
+    both = cwt({10: NONCE, 266: {"kept": digest_of(PART), "other": {270: "other"}}})
+    ended = cbor2.dumps({270: "kept", 4: NOW})
+    web_main = jwt(JSON | {"submods": {"kept": ["DIGEST", ["sha-256", base64url(hashlib.sha256(JSON_PART).digest())]]}})
+    inner = cbor2.dumps({266: {"se": cwt(MINIMAL)}})
+    return [
+        bundle("good", cbor2.CBORTag(602, [main, {"kept": PART}])),
+        bundle("good-untagged", [main, {"kept": PART}], reason="the media type says what it is"),
+        bundle("good-sha-512", [cwt({10: NONCE, 266: {"kept": digest_of(PART, -44, hashlib.sha512)}}), {"kept": PART}]),
+        bundle("good-token-in-detached-claims", [cwt({10: NONCE, 266: {"kept": digest_of(inner)}}), {"kept": inner}]),
+        bundle("changed-claims", [main, {"kept": cbor2.dumps({270: "kept", 262: False})}], "eat.detached"),
+        bundle("claims-without-digest", [both, {"kept": PART, "added": PART}], "eat.detached"),
+        bundle("claims-for-what-is-no-digest", [both, {"kept": PART, "other": PART}], "eat.detached"),
+        bundle(
+            "digest-of-unknown-hash",
+            [cwt({10: NONCE, 266: {"kept": [-18, bytes(32)]}}), {"kept": PART}],
+            "eat.detached",
+        ),
+        bundle(
+            "unsound-claims",
+            [cwt({10: NONCE, 266: {"kept": digest_of(cbor2.dumps({262: 1}))}}), {"kept": cbor2.dumps({262: 1})}],
+            "eat.detached",
+        ),
+        bundle("ended-claims", [cwt({10: NONCE, 266: {"kept": digest_of(ended)}}), {"kept": ended}], "eat.detached"),
+        bundle(
+            "claims-that-are-no-map",
+            [cwt({10: NONCE, 266: {"kept": digest_of(b"\x80")}}), {"kept": b"\x80"}],
+            "eat.detached",
+        ),
+        bundle(
+            "main-token-by-another-key",
+            [cwt({10: NONCE, 266: {"kept": digest_of(PART)}}, key=OTHER), {"kept": PART}],
+            "cose.signature",
+        ),
+        bundle(
+            "main-token-with-another-nonce",
+            [cwt({10: bytes(32), 266: {"kept": digest_of(PART)}}), {"kept": PART}],
+            "eat.nonce",
+        ),
+        bundle("without-claims-sets", [main, {}], "eat.bundle"),
+        bundle("claims-not-wrapped", [main, {"kept": {270: "kept"}}], "eat.bundle"),
+        bundle("three-parts", [main, {"kept": PART}, 0], "eat.bundle"),
+        bundle("under-another-tag", cbor2.CBORTag(601, [main, {"kept": PART}]), "cbor.tag"),
+        bundle("main-token-a-map", [{10: NONCE}, {"kept": PART}], "eat.bundle"),
+        text_bundle("good", [["JWT", web_main.decode()], {"kept": base64url(JSON_PART)}]),
+        text_bundle(
+            "good-cwt",
+            [
+                ["CBOR", base64url(cwt({10: NONCE, 266: {"kept": digest_of(JSON_PART)}}))],
+                {"kept": base64url(JSON_PART)},
+            ],
+        ),
+        text_bundle("changed-claims", [["JWT", web_main.decode()], {"kept": base64url(b"{}")}], "eat.detached"),
+        text_bundle(
+            "main-token-of-another-kind", [["BUNDLE", web_main.decode()], {"kept": base64url(JSON_PART)}], "eat.bundle"
+        ),
+    ]
 
 
 def good_cases() -> list[Case]:
@@ -173,6 +258,8 @@ def submodule_cases() -> list[Case]:
         sub("number", {"os": 1}),
         sub("name-integer", {1: {262: True}}),
         sub("unsound-claim", {"os": {263: 9}}),
+        sub("ended-claims", {"os": {4: NOW}}),
+        sub("claims-of-the-future", {"os": {5: NOW + 1}}),
         sub("digest-too-short", {"kept": [-16, DIGEST[:31]]}),
         sub("digest-of-another-length", {"kept": ["SHA-384", DIGEST]}),
         sub("too-many", {f"part{index}": {262: True} for index in range(65)}),
@@ -249,7 +336,7 @@ def own_jwk() -> dict[str, str]:
 
 
 def cases() -> list[Case]:
-    return [*good_cases(), *claim_cases(), *submodule_cases(), *envelope_cases(), too_deep()]
+    return [*good_cases(), *claim_cases(), *submodule_cases(), *bundle_cases(), *envelope_cases(), too_deep()]
 
 
 def too_deep() -> Case:

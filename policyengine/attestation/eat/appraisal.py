@@ -19,6 +19,9 @@ from policyengine.attestation.anchors import SharedKey, TrustAnchors, TrustedKey
 from policyengine.attestation.cca import claims as cca_claims
 from policyengine.attestation.checks import Check, Requirement, nothing_failed
 from policyengine.attestation.eat import claims as eat
+from policyengine.attestation.eat.bundle import CBOR as BUNDLE_CBOR
+from policyengine.attestation.eat.bundle import DETACHED, Bundle, attached, read_bundle
+from policyengine.attestation.eat.bundle import JSON as BUNDLE_JSON
 from policyengine.attestation.eat.envelope import CWT, JWT, Token, announced_by, read_cwt, read_jwt, read_token
 from policyengine.attestation.eat.facts import add_facts
 from policyengine.attestation.eat.result_profiles import PROFILES as RESULT_PROFILES
@@ -57,12 +60,13 @@ def appraise(
 ) -> Verified:
     """Return what can be believed of a token; raises MalformedEvidenceError if it does not parse."""
     essence, announced = announced_by(media_type)
-    token = read_token(evidence, essence, anchors)
+    bundle = read_bundle(evidence, essence) if essence in {BUNDLE_CBOR, BUNDLE_JSON} else None
+    token = read_token(evidence, essence, anchors) if bundle is None else bundle.token(anchors)
     if essence == CWT and token.raw is not None and psa_profiles.declared(token.raw):
         return psa.appraise(
             evidence, media_type=media_type, nonce=nonce, anchors=anchors, endorsements=endorsements, now=now
         )
-    context = _Context(nonce=nonce, anchors=anchors, now=now, announced=announced)
+    context = _Context(nonce=nonce, anchors=anchors, now=now, announced=announced, bundle=bundle)
     judged = context.judged(token, level=0)
     facts: dict[str, object] = {}
     binding = None
@@ -114,22 +118,26 @@ class _Context:
     anchors: TrustAnchors
     now: datetime
     announced: str | None = None
+    bundle: Bundle | None = None
 
     def judged(self, token: Token, *, level: int) -> _Judged:
         """Return what becomes of `token`, which lies `level` tokens deep."""
         if token.raw is None:
             return _Judged(checks=(*token.signed.checks, *_UNREACHED), parts=())
-        found = submodules(token.claims, token.encoding)
-        nested, believed = self._nested(found.found, level=level)
-        announced = self.announced if level == 0 else None
+        found = submodules(token.claims, token.encoding, self.now)
+        announced, bundle = (self.announced, self.bundle) if level == 0 else (None, None)
+        detached, beside = attached(bundle, token, self.now)
+        inside = (*found.found, *beside)
+        nested, believed = self._nested(inside, level=level)
         checks = (
             *token.signed.checks,
             eat.check_profile(token.claims, announced=announced, elsewhere=_ELSEWHERE),
             *eat.check_claims(token.claims, self.nonce, self.now),
             found.check,
+            detached,
             nested,
         )
-        own = tuple((each.path, each.content) for each in found.found if each.kind is Kind.CLAIMS)
+        own = tuple((each.path, each.content) for each in inside if each.kind is Kind.CLAIMS)
         return _Judged(checks=checks, parts=(*own, *believed))
 
     def _nested(self, found: tuple[Submodule, ...], *, level: int) -> tuple[Check, tuple[tuple[str, eat.Claims], ...]]:
@@ -152,7 +160,7 @@ class _Context:
         return NESTED.passed, tuple(believed)
 
 
-_UNREACHED = (*eat.UNREACHED, SUBMODS.unreached, NESTED.unreached)
+_UNREACHED = (*eat.UNREACHED, SUBMODS.unreached, DETACHED.unreached, NESTED.unreached)
 
 
 def _envelope_facts(
@@ -175,7 +183,7 @@ def _named(claims: Mapping[Any, Any]) -> dict[str, object]:
 
 FORMAT = Format(
     name=NAME,
-    media_types=(MediaType(essence=CWT), MediaType(essence=JWT)),
+    media_types=tuple(MediaType(essence=each) for each in (CWT, JWT, BUNDLE_CBOR, BUNDLE_JSON)),
     appraise=appraise,
     any_profile=frozenset({CWT, JWT}),
 )

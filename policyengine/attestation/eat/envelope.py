@@ -60,10 +60,21 @@ def read_cwt(evidence: bytes, anchors: TrustAnchors) -> Token:
         signed = check_sign1(message, signers=anchors.signers, algorithms=BY_ID)
     if isinstance(message, ForeignEnvelope):
         return Token(signed=signed, raw=None, claims={}, encoding=Encoding.CBOR)
-    claims = _read_claims(message.payload)
+    claims = cbor_claims(message.payload)
+    return Token(signed=signed, raw=claims, claims=claims, encoding=Encoding.CBOR)
+
+
+def cbor_claims(payload: bytes) -> Mapping[Any, Any]:
+    """Return the map of claims that `payload` is in CBOR; raises MalformedEvidenceError."""
+    claims = _read_claims(payload)
     if not isinstance(claims, Mapping):
         raise MalformedEvidenceError("eat.claims", "the payload is not a map of claims")
-    return Token(signed=signed, raw=claims, claims=claims, encoding=Encoding.CBOR)
+    return claims
+
+
+def json_claims(payload: bytes) -> Mapping[Any, Any]:
+    """Return the claims that `payload` states in JSON, in the form that CBOR has; raises MalformedEvidenceError."""
+    return eat_json.canonical(json_object(payload, "the claims"))
 
 
 def _without_cwt_tag(message: Sign1 | ForeignEnvelope) -> Sign1 | ForeignEnvelope:

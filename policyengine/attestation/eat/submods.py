@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from itertools import islice
 from typing import Any
@@ -71,47 +72,63 @@ class Submodules:
     found: tuple[Submodule, ...]
 
 
-class _UnsoundError(Exception):
+class UnsoundError(Exception):
     """A submodule that is none, and why."""
 
 
-def submodules(claims: eat.Claims, encoding: Encoding) -> Submodules:
-    """Return the submodules of `claims`, which are in CBOR form and came in `encoding`."""
+def submodules(claims: eat.Claims, encoding: Encoding, now: datetime) -> Submodules:
+    """Return the submodules of `claims`, which are in CBOR form and came in `encoding`, as they hold at `now`."""
     if eat.SUBMODS not in claims:
         return Submodules(check=SUBMODS.absent, found=())
     try:
-        walked = _walk(claims[eat.SUBMODS], encoding, path="", level=1)
+        walked = _walk(claims[eat.SUBMODS], encoding, now, path="", level=1)
         found = tuple(islice(walked, MAX_SUBMODS + 1))  # one too many is enough to know
-    except _UnsoundError as unsound:
+    except UnsoundError as unsound:
         return Submodules(check=SUBMODS.failed(str(unsound)), found=())
     if len(found) > MAX_SUBMODS:
         return Submodules(check=SUBMODS.failed(f"more than {MAX_SUBMODS} submodules"), found=())
     return Submodules(check=SUBMODS.passed, found=found)
 
 
-def _walk(value: object, encoding: Encoding, *, path: str, level: int) -> Iterator[Submodule]:
+def _walk(value: object, encoding: Encoding, now: datetime, *, path: str, level: int) -> Iterator[Submodule]:
     if not isinstance(value, Mapping) or not 0 < len(value) <= MAX_SUBMODS:
-        raise _UnsoundError(f"{path or 'the claim'} holds no submodules")
+        raise UnsoundError(f"{path or 'the claim'} holds no submodules")
     if level > MAX_LEVELS:
-        raise _UnsoundError(f"{path} is too deep")
+        raise UnsoundError(f"{path} is too deep")
     for name, each in value.items():
         if not is_plain_text(name):
-            raise _UnsoundError("a name is no plain text")
+            raise UnsoundError("a name is no plain text")
         inner = f"{path}/{name}" if path else name
         kind, content = _cbor(each) if encoding is Encoding.CBOR else _json(each)
         if kind is None:
-            raise _UnsoundError(f"{inner} is neither claims nor a token nor a digest")
-        yield Submodule(path=inner, kind=kind, content=content)
-        if kind is Kind.CLAIMS:
-            _demand_sound(content, inner)
-            if eat.SUBMODS in content:
-                yield from _walk(content[eat.SUBMODS], encoding, path=inner, level=level + 1)
+            raise UnsoundError(f"{inner} is neither claims nor a token nor a digest")
+        yield from within(Submodule(path=inner, kind=kind, content=content), encoding, now, level=level)
 
 
-def _demand_sound(claims: eat.Claims, path: str) -> None:
-    failed = [check for check in eat.check_optional(claims) if check.result is Outcome.FAIL]
+def within(submodule: Submodule, encoding: Encoding, now: datetime, *, level: int = 1) -> Iterator[Submodule]:
+    """Yield `submodule` and, of claims, the submodules inside; raises UnsoundError for claims that do not hold."""
+    yield submodule
+    if submodule.kind is Kind.CLAIMS:
+        claims = submodule.content
+        _demand_sound(claims, submodule.path, now)
+        if eat.SUBMODS in claims:
+            yield from _walk(claims[eat.SUBMODS], encoding, now, path=submodule.path, level=level + 1)
+
+
+def digest_in(claims: eat.Claims, name: str, encoding: Encoding) -> tuple[int | str, bytes] | None:
+    """Return algorithm and digest of the submodule `name` of sound claims, or None where that is no digest."""
+    stated = claims.get(eat.SUBMODS)
+    if not isinstance(stated, Mapping) or name not in stated:
+        return None
+    kind, content = _cbor(stated[name]) if encoding is Encoding.CBOR else _json(stated[name])
+    return content if kind is Kind.DIGEST else None
+
+
+def _demand_sound(claims: eat.Claims, path: str, now: datetime) -> None:
+    checks = (*eat.check_times(claims, now), *eat.check_optional(claims))
+    failed = [check for check in checks if check.result is Outcome.FAIL]
     if failed:
-        raise _UnsoundError(f"{path}: {failed[0].id} is {failed[0].seen}")
+        raise UnsoundError(f"{path}: {failed[0].id} is {failed[0].seen}")
 
 
 def _cbor(value: object) -> tuple[Kind | None, Any]:

@@ -1,4 +1,4 @@
-"""Test vectors of the format `eat`: a CWT or a JWT, known by its file's name.
+"""Test vectors of the format `eat`: a CWT, a JWT, or a bundle with detached claims, known by its file's name.
 
 A case that names no challenge is about something else, so it is judged by the first nonce of its own token, if that
 has a sound one; and a case that names no time is judged at the token's `iat`.
@@ -12,21 +12,24 @@ from typing import Any
 
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.eat import appraisal as eat
+from policyengine.attestation.eat import bundle
 from policyengine.attestation.eat import claims as eat_claims
 from policyengine.attestation.eat import json as eat_json
 from policyengine.attestation.eat.envelope import CWT, JWT
 from policyengine.attestation.formats import Verified
 from policyengine.attestation.vectors.case import EPOCH, Case, Files, Judged, nonce_of
 
+_BY_NAME = {".jwt": JWT, "bundle.cbor": bundle.CBOR, "bundle.json": bundle.JSON}
 _LATEST = 253402300799  # the end of the year 9999, the last that `datetime` knows
 
 
 def judge(case: Case, files: Files, anchors: TrustAnchors) -> Judged:
     """Return what became of `case`; claims are compared by their keys on the wire."""
     (name,) = case["files"]
-    media_type = JWT if name.endswith(".jwt") else CWT
+    media_type = next((found for ending, found in _BY_NAME.items() if name.endswith(ending)), CWT)
     said = _appraised(files[name], media_type, b"", anchors, EPOCH)
-    claims = eat_json.canonical(said.decoded) if media_type == JWT else said.decoded
+    is_text = "eat_nonce" in said.decoded
+    claims = eat_json.canonical(said.decoded) if is_text else said.decoded
     nonce = nonce_of(case) if case.get("nonce") else own_nonce(claims)
     found = _appraised(files[name], media_type, nonce, anchors, moment_of(case, claims))
     shown = dict(found.decoded)

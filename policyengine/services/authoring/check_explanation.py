@@ -16,6 +16,7 @@ from policyengine.attestation.cmw import wrapper as cmw
 from policyengine.attestation.corim import appraisal as corim
 from policyengine.attestation.dice import rules as dice_rules
 from policyengine.attestation.eat import appraisal as eat
+from policyengine.attestation.eat import bundle as eat_bundle
 from policyengine.attestation.eat import claims as eat_claims
 from policyengine.attestation.eat import result_claims as ear_claims
 from policyengine.attestation.eat import submods as eat_submods
@@ -28,7 +29,21 @@ from policyengine.attestation.tpm import statement as tpm_statement
 from policyengine.services.checkins import counters, refusal_codes
 
 _STATING: tuple[ModuleType, ...] = (
-    *(cca, cca_claims, cmw, corim, cose, cose_mac0, counters, dice_rules, ear_claims, eat, eat_claims, eat_submods),
+    *(
+        cca,
+        cca_claims,
+        cmw,
+        corim,
+        cose,
+        cose_mac0,
+        counters,
+        dice_rules,
+        ear_claims,
+        eat,
+        eat_bundle,
+        eat_claims,
+        eat_submods,
+    ),
     *(ek, iak, jose, pop, psa_claims, renewal, tpm, tpm_certify, tpm_quote, tpm_statement),
 )
 

@@ -10,6 +10,7 @@ from policyengine.attestation.cca import claims as cca_claims
 from policyengine.attestation.checks import Requirement
 from policyengine.attestation.cmw import wrapper as cmw
 from policyengine.attestation.eat import appraisal as eat
+from policyengine.attestation.eat import bundle as eat_bundle
 from policyengine.attestation.eat import claims as eat_claims
 from policyengine.attestation.eat import result_claims as ear_claims
 from policyengine.attestation.eat import submods as eat_submods
@@ -20,7 +21,7 @@ PAGES: dict[str, tuple[ModuleType, ...]] = {
     "evidence.md": (cose, cose_mac0, psa_claims, pop, counters),
     "evidence-cca.md": (cca, cca_claims),
     "evidence-wrappers.md": (cmw, ear_claims),
-    "evidence-eat.md": (jose, eat, eat_claims, eat_submods),
+    "evidence-eat.md": (jose, eat, eat_bundle, eat_claims, eat_submods),
 }
 _ELSEWHERE = (cose, psa_claims, pop, counters)  # have vectors or tests of their own
 
