@@ -55,6 +55,9 @@ class Comparison(NamedTuple):
         return {name: value for name, value in facts.items() if value is not None}
 
 
+_ENDORSED = (Match.ENDORSED,)
+
+
 def compare(
     components: Sequence[Measured | None], *, endorsements: ReferenceValues | None, now: datetime
 ) -> Comparison:
@@ -63,7 +66,7 @@ def compare(
         return Comparison(matches=(Match.NONE,) * len(components))
     known = endorsements.by_inventory.get(frozenset(components), ())
     if known:  # if any is current, all components are endorsed, being those of a release
-        endorsed = (Match.ENDORSED,) * len(components)
+        endorsed = _ENDORSED * len(components)
         first = known[0]
         if len(known) == 1 and first.is_current(now):
             return Comparison(endorsed, first.svn, first.version, first.endorser, first.until, True)  # noqa: FBT003

@@ -87,8 +87,10 @@ def appraise(
         binding = KeyBinding(signed.signer.key, signed.signer.thumbprint, "psa.iak-signature")
     complete = ("software",) if "software" in facts else ()
     thumbprint = signed.signer.thumbprint if signed.signer else None
-    fresh = Freshness.NONCE
-    return Verified(media_type, facts, complete, claims, _named, binding, thumbprint, checks, digest, fresh)
+    return Verified(media_type, facts, complete, claims, _named, binding, thumbprint, checks, digest, _FRESHNESS)
+
+
+_FRESHNESS = Freshness.NONCE
 
 
 def _claims(message: Sign1 | ForeignEnvelope) -> psa_claims.Claims | None:

@@ -85,7 +85,11 @@ def judge(
     iak = judge_iak(parts.ak, parts.ak_chain, anchors=anchors.certificates, now=now)
     quote = judge_quote(parts, nonce=nonce, signers=iak.admitted(parts.ak, anchors.signers))
     endorsement = judge_endorsement(parts.ek, parts.ek_chain, anchors=anchors.certificates, now=now)
-    certified, certify_checks = (None, ()) if parts.certification is None else _certified(parts, quote, nonce)
+    certify_checks, certified = _NOTHING_CERTIFIED
+    if parts.certification is not None:
+        certify_checks, certified = judge_certification(
+            parts.certification, nonce=nonce, ak=parts.ak, ek=parts.ek, candidates=quote.candidates
+        )
     log_checks = _NO_LOG if parts.log is None else _log_checks(parts.log, parts, quote)
     checks = (*quote.checks, *endorsement.checks, *iak.checks, *log_checks, *certify_checks)
     signer = quote.signer
@@ -99,10 +103,12 @@ def judge(
         if iak.path is not None:
             binding = binding._replace(own_chain=iak.path.chain)
     thumbprint = signer.thumbprint if signer else None
-    decoded, fresh = {"tpm": parts}, Freshness.NONCE
-    return Verified(media_type, facts, (), decoded, claims_of, binding, thumbprint, checks, digest, fresh)
+    decoded = {"tpm": parts}
+    return Verified(media_type, facts, (), decoded, claims_of, binding, thumbprint, checks, digest, _FRESHNESS)
 
 
+_FRESHNESS = Freshness.NONCE
+_NOTHING_CERTIFIED: tuple[tuple[Check, ...], str | None] = ((), None)
 _NO_LOG = (REPLAY.absent, DATA.absent)
 
 
@@ -125,18 +131,9 @@ def _data(log: EventLog, banks: Mapping[Hash, object]) -> Check:
     return DATA.passed
 
 
-def _certified(parts: TpmEvidence, quote: JudgedQuote, nonce: bytes) -> tuple[str | None, tuple[Check, ...]]:
-    if parts.certification is None:
-        return None, ()
-    checks, certified = judge_certification(
-        parts.certification, nonce=nonce, ak=parts.ak, ek=parts.ek, candidates=quote.candidates
-    )
-    return certified, checks
-
-
 def _vouching(quote: JudgedQuote, endorsement: JudgedEndorsement) -> tuple[x509.Certificate, ...]:
     """Return the EK's path, which vouches for an AK that stands below that EK and for no other."""
-    return endorsement.path.chain if quote.standing is Standing.BELOW_EK and endorsement.path is not None else ()
+    return endorsement.path.chain if endorsement.path is not None and quote.standing is Standing.BELOW_EK else ()
 
 
 def _envelope_facts(parts: TpmEvidence, digest: Digest) -> dict[str, object]:
@@ -146,7 +143,7 @@ def _envelope_facts(parts: TpmEvidence, digest: Digest) -> dict[str, object]:
 
 def _identity(quote: JudgedQuote, signer: TrustedKey, endorsement: JudgedEndorsement) -> dict[str, object]:
     identity: dict[str, object] = {"kind": "ak", "key_thumbprint": signer.thumbprint, "verified": True}
-    if quote.standing is Standing.BELOW_EK and endorsement.path is not None:
+    if endorsement.path is not None and quote.standing is Standing.BELOW_EK:
         identity["anchor"] = endorsement.path.anchor.subject.rfc4514_string()
     return identity
 

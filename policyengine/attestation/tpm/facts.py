@@ -113,7 +113,7 @@ def _crtm(evidence: TpmEvidence, values: Mapping[Hash, Mapping[int, bytes]]) -> 
 def _tpm(attest: Attest, standing: Standing, endorsement: JudgedEndorsement) -> dict[str, object]:
     """Return what is known of a TPM whose AK is proven to stand in it."""
     tpm: dict[str, object] = {"fw_version": firmware_text(attest.firmware_version)}
-    if standing is Standing.BELOW_EK and endorsement.path is not None:
+    if endorsement.path is not None and standing is Standing.BELOW_EK:
         stated = tpm_identity(endorsement.path.leaf)
         tpm |= {name: stated[name] for name in ("manufacturer", "model") if name in stated}
     return tpm
