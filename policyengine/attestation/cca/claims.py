@@ -12,6 +12,7 @@ from typing import Any
 from policyengine.attestation.checks import Check, Requirement, described
 from policyengine.attestation.plain_text import is_plain_text
 from policyengine.attestation.psa import claims as psa
+from policyengine.attestation.psa.software import inventory
 from policyengine.model.schema import MAX_SOFTWARE
 
 Claims = Mapping[Any, Any]
@@ -76,7 +77,7 @@ def check_platform(claims: Claims | None, announced: str | None) -> tuple[Check,
     profile = claims.get(PROFILE)
     if profile not in PROFILES or announced not in {None, profile}:
         return (PLATFORM_IS_KNOWN.failed(described(profile)), *(each.unreached for each in _PLATFORM[1:]))
-    problem = psa.software_problem(claims.get(psa.SOFTWARE), maximum=MAX_COMPONENTS)
+    problem = inventory(claims.get(psa.SOFTWARE), maximum=MAX_COMPONENTS).problem
     return (
         PLATFORM_IS_KNOWN.passed,
         _mandatory(IMPLEMENTATION, claims.get(psa.IMPLEMENTATION_ID), lambda value: _has_size(value, {32})),

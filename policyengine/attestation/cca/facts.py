@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from policyengine.attestation.cca import claims as cca
+from policyengine.attestation.psa import claims as psa
 from policyengine.attestation.psa import facts as psa_facts
+from policyengine.attestation.psa.software import inventory
 from policyengine.attestation.reference import compare
 from policyengine.model.endorsements import ReferenceValues
 
@@ -25,7 +27,8 @@ def add_facts(
     `boot` is the platform's. The realm's initial measurement is one more component, named `realm`; of its extensible
     measurements those that were ever extended follow, `rem0` to `rem3`.
     """
-    psa_facts.add_facts(facts, platform, endorsements=endorsements, now=now)
+    components = inventory(platform[psa.SOFTWARE])
+    psa_facts.add_facts(facts, platform, components, endorsements=endorsements, now=now)
     software = facts["software"]
     if isinstance(software, list):  # INVARIANT: a platform token has at least one component
         facts["software"] = [*software, *_realm(realm, endorsements, now)]

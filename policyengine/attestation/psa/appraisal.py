@@ -24,6 +24,7 @@ from policyengine.attestation.media_type import MediaType, announced_profile
 from policyengine.attestation.psa import claims as psa_claims
 from policyengine.attestation.psa.facts import add_facts
 from policyengine.attestation.psa.profiles import PROFILE_2, PROFILES, Profile, declared
+from policyengine.attestation.psa.software import Inventory, inventory
 from policyengine.attestation.signatures import ES256, ES384, ES512, Algorithm, Signed
 from policyengine.model.endorsements import ReferenceValues
 from policyengine.model.ids import Digest, digest_of
@@ -76,14 +77,14 @@ def appraise(
         signed = check_sign1(message, signers=anchors.signers, algorithms=ALGORITHMS)
     said = _claims(message)
     profile = _profile(said, media_type)
-    claims, judged = _judged(said, profile, nonce)
+    claims, software, judged = _judged(said, profile, nonce)
     checks = signed.checks + judged
     digest = digest_of(evidence)
     facts: dict[str, object] = {}
     binding = None
     if profile and signed.signer and signed.algorithm and nothing_failed(checks):
         facts = _envelope_facts(profile, signed.signer.thumbprint, signed.algorithm, digest)
-        add_facts(facts, claims, endorsements=endorsements, now=now)
+        add_facts(facts, claims, software, endorsements=endorsements, now=now)
         binding = KeyBinding(signed.signer.key, signed.signer.thumbprint, "psa.iak-signature")
     complete = ("software",) if "software" in facts else ()
     thumbprint = signed.signer.thumbprint if signed.signer else None
@@ -91,6 +92,7 @@ def appraise(
 
 
 _FRESHNESS = Freshness.NONCE
+_UNREAD = Inventory("not reached")
 
 
 def _claims(message: Sign1 | ForeignEnvelope) -> psa_claims.Claims | None:
@@ -111,13 +113,14 @@ def _profile(said: psa_claims.Claims | None, media_type: str) -> Profile | None:
 
 def _judged(
     said: psa_claims.Claims | None, profile: Profile | None, nonce: bytes
-) -> tuple[psa_claims.Claims, tuple[Check, ...]]:
+) -> tuple[psa_claims.Claims, Inventory, tuple[Check, ...]]:
     if said is None:
-        return {}, psa_claims.UNREACHED
+        return {}, _UNREAD, psa_claims.UNREACHED
     if profile is None:
-        return said, psa_claims.unknown_profile(said.get(psa_claims.PROFILE, said.get(-75000)))
+        return said, _UNREAD, psa_claims.unknown_profile(said.get(psa_claims.PROFILE, said.get(-75000)))
     claims = profile.canonical(said)
-    return claims, psa_claims.check_claims(claims, nonce, profile)
+    software = inventory(claims.get(psa_claims.SOFTWARE))
+    return claims, software, psa_claims.check_claims(claims, nonce, profile, software.problem)
 
 
 def _envelope_facts(profile: Profile, thumbprint: str, algorithm: Algorithm, digest: Digest) -> dict[str, object]:

@@ -24,7 +24,7 @@ RANDOM_UEID = b"\x01"  # RFC 9711 section 4.2.1: type RAND
 INT32 = 2**31
 # NOTE: stricter than CDDL `text`: a NUL, or a text of kilobytes, must not reach facts, logs and pages.
 MAX_TEXT = 1024  # what one text may put into facts and logs; versions and URLs are far shorter
-_NUL = "\x00"
+NUL = "\x00"
 
 LIFECYCLE_STATES = {
     0x00: "unknown",
@@ -89,14 +89,17 @@ COMPONENTS = Requirement(
 INDICATOR = Requirement(id="psa.vsi", clause="RFC 9783 section 4.5.1", expected="plain text, not empty")
 
 
-def check_claims(claims: Claims, nonce: bytes, rules: Rules) -> tuple[Check, ...]:
-    """Return the outcome of every requirement on `claims`, which stand under the keys of RFC 9783."""
+def check_claims(claims: Claims, nonce: bytes, rules: Rules, problem: str | None) -> tuple[Check, ...]:
+    """Return the outcome of every requirement on `claims`, which stand under the keys of RFC 9783.
+
+    `problem` is that of their software components (`software.inventory`).
+    """
     certified, indicated = CERTIFICATION_REFERENCE in claims, VSI in claims
     return _mandatory(claims, nonce) + (  # noqa: RUF005 - to unpack takes longer
         _certification(claims[CERTIFICATION_REFERENCE], rules) if certified else CERTIFICATION.absent,
         _lifecycle(claims),
         _seed(claims, rules),
-        _software(claims, rules),
+        _software(claims, rules, problem),
         _indicator(claims[VSI]) if indicated else INDICATOR.absent,
     )
 
@@ -149,50 +152,16 @@ def _seed(claims: Claims, rules: Rules) -> Check:
     return SEED.passed if type(value) is bytes and len(value) in rules.seed_sizes else SEED.failed(described(value))
 
 
-def _software(claims: Claims, rules: Rules) -> Check:
-    components = claims.get(SOFTWARE)
+def _software(claims: Claims, rules: Rules, problem: str | None) -> Check:
     if not rules.software_required and NO_MEASUREMENTS in claims:
         stated = claims[NO_MEASUREMENTS]
         alone = type(stated) is int and stated == 1 and SOFTWARE not in claims
         return COMPONENTS.absent if alone else COMPONENTS.failed(f"both, or {stated!a}")
-    problem = software_problem(components)
     return COMPONENTS.failed(problem) if problem else COMPONENTS.passed
 
 
-_ARRAYS = (list, tuple)
-
-
-def software_problem(components: object, *, maximum: int = MAX_SOFTWARE) -> str | None:
-    """Return what is wrong with a list of software components, or None."""
-    if not isinstance(components, _ARRAYS) or not 1 <= len(components) <= maximum:
-        return described(components)
-    for index, component in enumerate(components):
-        problem = _component_problem(component)
-        if problem:
-            return f"component {index}: {problem}"
-    return None
-
-
-_TEXTS = ((TYPE, "measurement type"), (VERSION, "version"), (DESCRIPTION, "measurement description"))
-
-
-def _component_problem(component: object) -> str | None:
-    if not isinstance(component, dict):
-        return described(component)
-    value, signer = component.get(VALUE), component.get(SIGNER)
-    if type(value) is not bytes or len(value) not in HASH_SIZES:
-        return f"measurement value is {described(value)}"
-    if type(signer) is not bytes or len(signer) not in HASH_SIZES:
-        return f"signer id is {described(signer)}"
-    for key, name in _TEXTS:
-        text = component.get(key, "")
-        if type(text) is not str or len(text) > MAX_TEXT or _NUL in text:
-            return f"{name} is {described(text)}"
-    return None
-
-
 def _indicator(value: object) -> Check:
-    sound = type(value) is str and 0 < len(value) <= MAX_TEXT and _NUL not in value
+    sound = type(value) is str and 0 < len(value) <= MAX_TEXT and NUL not in value
     return INDICATOR.passed if sound else INDICATOR.failed(described(value))
 
 

@@ -1,0 +1,103 @@
+"""The software components of a PSA token (RFC 9783 section 4.4.1), read once for all devices that run the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from policyengine.attestation.checks import described
+from policyengine.attestation.psa import claims as psa
+from policyengine.model.endorsements import Measured
+from policyengine.model.schema import MAX_SOFTWARE
+
+MAX_KEPT = 512  # inventories; a fleet runs dozens, and one can have 64 KiB, which is what a whole token may have
+SHA256_HEX = 64  # characters
+
+# IANA "Named Information Hash Algorithm Registry" names, with the spellings that implementations send.
+_HASHES = {
+    "sha-256": ("sha-256", 32),
+    "sha256": ("sha-256", 32),
+    "sha-384": ("sha-384", 48),
+    "sha384": ("sha-384", 48),
+    "sha-512": ("sha-512", 64),
+    "sha512": ("sha-512", 64),
+}
+_ARRAYS = (list, tuple)
+_KEPT_TYPES = frozenset({bytes, str})
+_TEXTS = ((psa.TYPE, "measurement type"), (psa.VERSION, "version"), (psa.DESCRIPTION, "measurement description"))
+
+Component = Mapping[Any, Any]
+
+
+class Inventory(NamedTuple):
+    """What is wrong with a list of components, or None; then what each says as facts, and its name and SHA-256.
+
+    The last is None where a component has no name or was measured with another hash.
+    """
+
+    problem: str | None
+    rows: tuple[Mapping[str, object], ...] = ()
+    measured: tuple[Measured | None, ...] = ()
+
+
+def inventory(components: Any, *, maximum: int = MAX_SOFTWARE) -> Inventory:
+    """Return what `components`, the value of the claim or None, come to; more than `maximum` are a problem."""
+    if not isinstance(components, _ARRAYS) or not 1 <= len(components) <= maximum:
+        return Inventory(described(components))
+    items = []
+    for component in components:
+        # Of other types some are equal and not the same, as 1 and true are: those are read each time.
+        if type(component) is not dict or not _KEPT_TYPES.issuperset(map(type, component.values())):
+            return _read(components)
+        items.append(tuple(component.items()))
+    return _known(tuple(items))
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def _known(items: tuple[tuple[tuple[Any, Any], ...], ...]) -> Inventory:
+    return _read([dict(each) for each in items])
+
+
+def _read(components: Any) -> Inventory:
+    for index, component in enumerate(components):
+        problem = _problem(component)
+        if problem:
+            return Inventory(f"component {index}: {problem}")
+    rows = tuple(map(_row, components))
+    return Inventory(None, rows, tuple(map(_measured, components, rows)))
+
+
+def _problem(component: object) -> str | None:
+    if not isinstance(component, dict):
+        return described(component)
+    for key, name in ((psa.VALUE, "measurement value"), (psa.SIGNER, "signer id")):
+        value = component.get(key)
+        if type(value) is not bytes or len(value) not in psa.HASH_SIZES:
+            return f"{name} is {described(value)}"
+    for key, name in _TEXTS:
+        text = component.get(key, "")
+        if type(text) is not str or len(text) > psa.MAX_TEXT or psa.NUL in text:
+            return f"{name} is {described(text)}"
+    return None
+
+
+def _row(component: Component) -> Mapping[str, object]:
+    digest, kind = component[psa.VALUE], component.get(psa.TYPE)
+    row: dict[str, object] = {"digest": digest.hex(), "signer": component[psa.SIGNER].hex()}
+    if kind is not None:
+        row["name"] = row["type"] = kind
+    if psa.VERSION in component:
+        row["version"] = component[psa.VERSION]
+    if psa.DESCRIPTION in component:
+        algorithm, size = _HASHES.get(component[psa.DESCRIPTION].lower(), ("", 0))
+        if size == len(digest):
+            row["digest_alg"] = algorithm
+    return row
+
+
+def _measured(component: Component, row: Mapping[str, Any]) -> Measured | None:
+    unnamed = "name" not in row or len(row["digest"]) != SHA256_HEX
+    if unnamed or (psa.DESCRIPTION in component and row.get("digest_alg") != "sha-256"):
+        return None
+    return row["name"], row["digest"]
