@@ -36,6 +36,9 @@ def fleet_changes(old: Fleet, new: Fleet) -> Iterator[Change]:
     )
     yield from about.aspect("sites", old.sites, new.sites, Direction.SAME)
     yield from about.aspect("zones", old.zones, new.zones, Direction.SAME)
+    for purpose in sorted((old.gate or {}).keys() | (new.gate or {}).keys()):
+        passes = (old.passes(purpose), new.passes(purpose))
+        yield from about.aspect(f"gate.{purpose}", *passes, by_size(*passes, higher=Direction.LOOSER))
     for name in sorted(old.models.keys() | new.models.keys()):
         before, after = old.models.get(name), new.models.get(name)
         yield from about.aspect(f"models.{name}", _model(before), _model(after), Direction.UNDECIDED)

@@ -129,6 +129,14 @@ class Model:
     versions: tuple[str, ...] = ()  # for scheme `ordered`: all versions, oldest first
 
 
+class Passing(IntEnum):
+    """The weakest tier that a gate lets pass, ranked as tiers are (model/decision.py); `deny` never passes."""
+
+    FULL = 0
+    LIMITED = 1
+    QUARANTINE = 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
     """The fleet that one server serves."""
@@ -139,6 +147,11 @@ class Fleet:
     sites: tuple[str, ...]
     zones: tuple[str, ...]
     models: Mapping[str, Model]
+    gate: Mapping[str, Passing] | None = field(default=None, metadata=LATER)  # by purpose: the weakest tier that passes
+
+    def passes(self, purpose: str) -> Passing:
+        """Return the weakest tier for which the gate is open for `purpose`; of one that nobody named, `full` alone."""
+        return Passing.FULL if self.gate is None else self.gate.get(purpose, Passing.FULL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from policyengine.model.policy import (
     Model,
     Party,
     PartyKey,
+    Passing,
     Right,
     Role,
     Selector,
@@ -36,7 +37,13 @@ def read_fleet(page: Page) -> Fleet:
         sites=tuple(sorted(texts(spec, "sites"))),
         zones=tuple(sorted(texts(spec, "zones"))),
         models={name: _model(page, name, models.entries[name]) for name in sorted(models.entries)},
+        gate=_gate(fields(spec, "gate")),
     )
+
+
+def _gate(written: Fields) -> Mapping[str, Passing] | None:
+    opened = {purpose: Passing[(text(written, purpose) or "full").upper()] for purpose in sorted(written.entries)}
+    return opened or None
 
 
 def _model(page: Page, name: str, node: YamlNode) -> Model:

@@ -106,6 +106,7 @@ def test_a_change_of_a_binding_is_named_with_its_direction(old: str, new: str, e
         (SPARE, WAIVER.replace("OPS-412", "OPS-1"), ("reworded", "waiver spare-part", "ticket")),
         (FLEET, ("enforcement: enforce", "enforcement: observe"), ("loosened", "fleet north", "enforcement")),
         (FLEET, ("unknown: refuse", "unknown: pending"), ("loosened", "fleet north", "enrollment.unknown")),
+        (FLEET, ("  sites:", "  gate: {update: quarantine}\n  sites:"), ("loosened", "fleet north", "gate.update")),
         ("parties.yaml", ("[tighten, loosen]", "[tighten]"), ("changed", "party engineering", "may")),
         ("profiles/all.yaml", ("lifetime: 14d", "lifetime: 15d"), ("changed", "profile all", "lifetime")),
         ("reference-values/vendor-acme/gw-200.yaml", None, ("removed", "reference-values gw-200 4.2.1", "")),
