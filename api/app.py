@@ -11,10 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.auth import DeviceRoute, PublicRoute, leaves, permission_of
+from api.auth import DeviceRoute, GateRoute, PublicRoute, leaves, permission_of
 from api.device_protocol import device_routes
 from api.edge import Edge
 from api.est import est_routes
+from api.gate import gate_routes
 from api.idempotency import Memory
 from api.log import log_routes
 from api.metrics import Metrics
@@ -29,6 +30,7 @@ from api.routes import (
     compliance,
     decisions,
     devices,
+    gates,
     operation,
     policies,
     releases,
@@ -46,6 +48,7 @@ DESCRIPTION = (
 
 ROUTERS = (
     devices,
+    gates,
     succession,
     decisions,
     policies,
@@ -81,6 +84,7 @@ def create_app(services: Services, *, options: Options) -> FastAPI:
     app.router.routes[:] = [
         *device_routes(services, options=options, metrics=metrics),
         *(route for module in ROUTERS for route in module.router.routes),
+        *gate_routes(services, options=options),
         *est_routes(services, options=options),
         *log_routes(services),
         *revocation_routes(services),
@@ -100,8 +104,8 @@ def create_app(services: Services, *, options: Options) -> FastAPI:
 
 
 def _is_called_often(route: BaseRoute) -> TypeGuard[Route]:
-    """Tell whether `route` is a device protocol's, or relying parties' questions about certificates."""
-    if isinstance(route, DeviceRoute):
+    """Tell whether `route` is of a device protocol, a gate's, or of relying parties that ask about certificates."""
+    if isinstance(route, DeviceRoute | GateRoute):
         return not route.param_convertors
     return isinstance(route, PublicRoute) and route.path.startswith(OCSP)
 

@@ -36,6 +36,7 @@ class Permission(Enum):
     CONCUR = ("concur", Right.CONCUR)
     AUDIT = ("audit", Right.AUDIT)
     MEASURE = ("measure", Right.MEASURE)
+    GATE = ("gate", Right.GATE)
     INSPECT = ("inspect", Right.INSPECT)
     ADMINISTER = ("administer", Right.ADMINISTER)
 
@@ -81,6 +82,12 @@ class DeviceRoute(Route):
     permission = Permission.DEVICE
 
 
+class GateRoute(Route):
+    """A plain Starlette route of enforcement points; their token is checked by the route itself."""
+
+    permission = Permission.GATE
+
+
 class PublicRoute(Route):
     """A plain Starlette route that tells everyone the same."""
 
@@ -103,6 +110,7 @@ Revoker = Annotated[Principal, Depends(Needs(Permission.REVOKE))]
 Concurrer = Annotated[Principal, Depends(Needs(Permission.CONCUR))]
 Auditor = Annotated[Principal, Depends(Needs(Permission.AUDIT))]
 Meter = Annotated[Principal, Depends(Needs(Permission.MEASURE))]
+Gatekeeper = Annotated[Principal, Depends(Needs(Permission.GATE))]
 Inspector = Annotated[Principal, Depends(Needs(Permission.INSPECT))]
 Admin = Annotated[Principal, Depends(Needs(Permission.ADMINISTER))]
 

@@ -35,7 +35,7 @@ def peer_certificate(scope: Scope, *, trusted_proxies: tuple[Network, ...]) -> b
     values = [value for name, value in scope["headers"] if name == b"client-cert"]
     if len(values) > 1:
         raise BadHeaderError("Client-Cert occurs more than once", header="Client-Cert")
-    return _byte_sequence(values[0]) if values else None
+    return byte_sequence(values[0]) if values else None
 
 
 def peer_chain(scope: Scope, *, trusted_proxies: tuple[Network, ...]) -> tuple[bytes, ...]:
@@ -53,7 +53,7 @@ def peer_chain(scope: Scope, *, trusted_proxies: tuple[Network, ...]) -> tuple[b
     ]
     if len(above) > MAX_CHAIN:
         raise BadHeaderError(f"Client-Cert-Chain has more than {MAX_CHAIN} certificates", header="Client-Cert-Chain")
-    return (leaf, *map(_byte_sequence, above))
+    return (leaf, *map(byte_sequence, above))
 
 
 def _from_proxy(scope: Scope, trusted: tuple[Network, ...]) -> bool:
@@ -67,7 +67,8 @@ def _from_proxy(scope: Scope, trusted: tuple[Network, ...]) -> bool:
     return any(address in network for network in trusted)
 
 
-def _byte_sequence(value: bytes) -> bytes:
+def byte_sequence(value: bytes) -> bytes:
+    """Return the bytes of an RFC 8941 byte sequence; raises BadHeaderError."""
     if len(value) > 2 * MAX_CERTIFICATE or not (value.startswith(b":") and value.endswith(b":") and len(value) > 2):
         raise BadHeaderError("Client-Cert is not a byte sequence", header="Client-Cert")
     try:

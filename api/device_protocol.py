@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 
-from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from api.auth import DeviceRoute, PublicRoute
+from api.bodies import JSON, json_body, optional_json_body
 from api.client_certificate import peer_certificate
-from api.errors import UnsupportedContentTypeError
 from api.metrics import Metrics
 from api.options import Options
 from api.wire import read_activation, read_challenge, read_checkin, read_renewal
@@ -24,7 +23,6 @@ from policyengine.services.catalogue import Services
 from policyengine.services.checkins.settling import Pending
 from policyengine.services.errors import UnauthenticatedError
 
-JSON = b"application/json"
 PEM_CHAIN = "application/pem-certificate-chain"  # RFC 8555 section 9.1
 JOSE = "application/jose"  # RFC 7515 section 9.2.1, the compact serialisation
 JWK_SET = "application/jwk-set+json"  # RFC 7517 section 8.5
@@ -60,7 +58,7 @@ class CheckInEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 200 with the decision, whatever its tier, once it is durable."""
-        reply = await self._checkins.check_in(read_checkin(await _json_body(scope, receive)))
+        reply = await self._checkins.check_in(read_checkin(await json_body(scope, receive)))
         self._metrics.checked_in(reply.tier.name.lower())
         await _send_json(send, reply.body)
 
@@ -73,7 +71,7 @@ class ChallengeEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 200 with a nonce; whether the device is known is not told."""
-        challenge = self._challenges.issue(read_challenge(await _body(scope, receive)))
+        challenge = self._challenges.issue(read_challenge(await optional_json_body(scope, receive)))
         expires_at = format_timestamp(challenge.expires_at.replace(microsecond=0))
         answer = {"nonce": base64url(challenge.nonce), "expires_at": expires_at}
         await _send_json(send, json.dumps(answer).encode())
@@ -87,7 +85,7 @@ class ActivationEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 200 with a credential for the TPM; whether the device is known is not told."""
-        made = self._activations.activate(read_activation(await _json_body(scope, receive)))
+        made = self._activations.activate(read_activation(await json_body(scope, receive)))
         answer = {
             "id_object": base64url(made.id_object),
             "encrypted_secret": base64url(made.encrypted_secret),
@@ -104,7 +102,7 @@ class RenewalEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 200 with the next certificate, or 202 with the rules that wait for evidence (docs/device.md)."""
-        answer = await self._renewals.renew(read_renewal(await _json_body(scope, receive)))
+        answer = await self._renewals.renew(read_renewal(await json_body(scope, receive)))
         if isinstance(answer, Pending):
             waits = {"decision_id": answer.decision_id, "missing": answer.missing}
             response = JSONResponse(waits, status_code=202, headers={"Retry-After": str(answer.retry_after)})
@@ -142,41 +140,6 @@ class Document:
         """Answer the bytes."""
         headers = {"Cache-Control": f"public, max-age={CA_BUNDLE_SECONDS}"}
         await Response(self._content, media_type=self._media_type, headers=headers)(scope, receive, send)
-
-
-async def _json_body(scope: Scope, receive: Receive) -> bytes:
-    types = [value for name, value in scope["headers"] if name == b"content-type"]
-    if len(types) != 1 or types[0].partition(b";")[0].strip().lower() != JSON:
-        raise UnsupportedContentTypeError("send application/json", accepted=["application/json"])
-    return await _read(receive)
-
-
-async def _body(scope: Scope, receive: Receive) -> bytes:
-    if any(name == b"content-type" for name, _ in scope["headers"]):
-        return await _json_body(scope, receive)
-    body = await _read(receive)
-    if body:
-        raise UnsupportedContentTypeError("send application/json", accepted=["application/json"])
-    return body
-
-
-async def _read(receive: Receive) -> bytes:
-    message = await _part(receive)
-    if not message.get("more_body"):
-        whole: bytes = message.get("body", b"")
-        return whole
-    parts = [message.get("body", b"")]
-    while message.get("more_body"):
-        message = await _part(receive)
-        parts.append(message.get("body", b""))
-    return b"".join(parts)
-
-
-async def _part(receive: Receive) -> Message:
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientDisconnect  # half a body is no request
-    return message
 
 
 async def _send_json(send: Send, body: bytes) -> None:

@@ -32,6 +32,10 @@ class ResultKey:
         """
         return self._signed(self._header, claims)
 
+    def sign_as(self, kind: str, claims: Mapping[str, object]) -> str:
+        """Return `claims` as a compact JWS of type `kind`."""
+        return self.sign_with({"alg": _ALGORITHM, "kid": self._kid, "typ": kind}, claims)
+
     def sign_with(self, header: Mapping[str, object], claims: Mapping[str, object]) -> str:
         """Return `claims` as a compact JWS under a header of the caller's, which names another type."""
         return self._signed(base64url(quick_canonical(dict(header))), claims)

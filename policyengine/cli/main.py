@@ -94,6 +94,7 @@ COMMANDS: dict[str, Entry] = {
     "token": Entry(
         module="token", attribute="app", summary="Create, list and revoke API tokens of people.", panel=_RUN
     ),
+    "gate": Entry(module="gate", attribute="app", summary="Check posture tokens of devices.", panel=_RUN),
     "db": Entry(module="db", attribute="app", summary="Upgrade and inspect the database.", panel=_RUN),
 }
 

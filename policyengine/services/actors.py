@@ -18,6 +18,7 @@ class PersonRole(Enum):
     OPERATIONS = "operations"
     VENDOR = "vendor"
     AUDITOR = "auditor"
+    GATE = "gate"  # an enforcement point: asks whether devices may pass, and sees nothing else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ class Principal:
     models: frozenset[str] | None = None
 
 
-_EVERYONE = frozenset(PersonRole)
+_EVERYONE = frozenset(PersonRole) - {PersonRole.GATE}
 _STAFF = frozenset({PersonRole.SECURITY, PersonRole.ENGINEERING, PersonRole.OPERATIONS})
 
 
@@ -47,6 +48,7 @@ class Right(Enum):
     CONCUR = ("concur", _STAFF)  # be the second party of what takes two; the policies say which party
     AUDIT = ("audit", _STAFF | {PersonRole.AUDITOR})
     MEASURE = ("measure", _STAFF | {PersonRole.AUDITOR})
+    GATE = ("gate", frozenset({PersonRole.GATE, PersonRole.OPERATIONS, PersonRole.SECURITY}))
     INSPECT = ("inspect", frozenset({PersonRole.AUDITOR}))  # who holds tokens
     ADMINISTER = ("administer", frozenset[PersonRole]())
 

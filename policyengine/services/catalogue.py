@@ -32,6 +32,9 @@ from policyengine.services.checkins.settling import Settlement
 from policyengine.services.compliance.report import Compliance
 from policyengine.services.exports.exporting import Exports, Keys
 from policyengine.services.exports.ports import ExportStore
+from policyengine.services.gates.feed import Feed
+from policyengine.services.gates.gate import Gate
+from policyengine.services.gates.posture import Postures
 from policyengine.services.health import HealthCheck
 from policyengine.services.history.audit import Audit
 from policyengine.services.history.log import TransparencyLog
@@ -82,6 +85,9 @@ class Services:
     responder: OcspResponder
     rollovers: Rollovers
     exports: Exports
+    gate: Gate
+    gate_feed: Feed
+    postures: Postures
     ca_bundle: bytes
     trust_bundle: bytes
 
@@ -138,6 +144,7 @@ def assemble(outside: Outside) -> Services:
     issuance = Issuance(outside.authority, outside.ledger, entropy, chain=outside.chain)
     redecider = Redecider(store, entropy, shelf, memory, issuance.facts)
     certificates = Certificates(store, clock, entropy, shelf=shelf)
+    gate = Gate(store, clock, shelf=shelf, redecider=redecider)
     trust = tuple(certificate.public_bytes(Encoding.DER) for certificate in outside.trust)
     log = TransparencyLog(store, clock, outside.log_key, outside.log_memory)
     keys = Keys(log=outside.log_key, results=outside.results, cas="".join(map(pem_of, trust)).encode())
@@ -179,6 +186,9 @@ def assemble(outside: Outside) -> Services:
         rollovers=Rollovers(store, clock, entropy),
         exports=Exports(store, clock, shelf=shelf, log=log, keys=keys),
         ca_bundle=keys.cas,
+        gate=gate,
+        gate_feed=Feed(store, gate),
+        postures=Postures(gate, clock, entropy, signer=outside.results, audience=outside.audience),
         trust_bundle=outside.trust_bundle,
     )
 

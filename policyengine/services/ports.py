@@ -31,6 +31,7 @@ from policyengine.services.records import (
     DeviceState,
     DeviceView,
     EnrolmentToken,
+    GateView,
     Lifecycle,
     Page,
     RevocationProposal,
@@ -88,6 +89,10 @@ class ResultSigner(Protocol):
 
     def sign(self, claims: Mapping[str, object]) -> str:
         """Return `claims` as a compact JWS (ES256) whose header names the key."""
+        ...
+
+    def sign_as(self, kind: str, claims: Mapping[str, object]) -> str:
+        """Return `claims` as a JWS of type `kind`, which keeps it apart from results (RFC 8725 section 3.11)."""
         ...
 
     def jwks(self) -> Mapping[str, object]:
@@ -370,5 +375,17 @@ class RevocationReads(Protocol):
         ...
 
 
-class Store(CheckInReads, AuditReads, ComplianceReads, RevocationReads, Writer, Protocol):
+class GateReads(Protocol):
+    """What gates read: one row, by a key of its own."""
+
+    def gate_view(self, device_id: DeviceId) -> GateView | None:
+        """Return the device called `device_id`, with its current certificate."""
+        ...
+
+    def gate_view_by_serial(self, serial: str) -> GateView | None:
+        """Return the device that an issued certificate was made for, with that certificate; `serial` is hex."""
+        ...
+
+
+class Store(CheckInReads, AuditReads, ComplianceReads, RevocationReads, GateReads, Writer, Protocol):
     """All of storage."""

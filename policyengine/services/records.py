@@ -14,6 +14,8 @@ from policyengine.model.policy import Phase
 
 T = TypeVar("T")
 
+HELD_BY_TIER = "tier"  # the reason of a hold that ends by itself when the tier comes back
+
 
 class Lifecycle(Enum):
     """Where a device stands in the registry."""
@@ -145,6 +147,34 @@ class DeviceView:
     certificate: CertificateRecord | None
     key_reuse: int
     identity_duplicates: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateCertificate:
+    """What a gate looks at of a certificate; `content` is its DER."""
+
+    content: bytes
+    status: CertificateStatus
+    status_reason: str | None
+    not_before: datetime
+    not_after: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateView:
+    """Everything a gate asks of a device, from one read. `certificate` is the one it showed, else its current one.
+
+    What a decision gives is None before enrolment, and while the device waits to enrol again.
+    """
+
+    device_id: DeviceId
+    model: str
+    lifecycle: Lifecycle
+    tier: Tier | None
+    decision_id: Digest | None
+    bundle: Digest | None
+    valid_until: datetime | None
+    certificate: GateCertificate | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,22 +82,29 @@ class Tokens:
 
     def authenticate(self, secret: str) -> Principal:
         """Return whose token this is; compares in constant time. Raises UnauthenticatedError."""
+        now = self._clock.now()
+        record = self._recognised(secret, now)
+        if _is_due(record, now):
+            self._store.apply(TouchApiToken(id=record.id, at=now))
+        return _principal(record)
+
+    async def admit(self, secret: str) -> Principal:
+        """Do as `authenticate` does, for callers that must not block."""
+        now = self._clock.now()
+        record = self._recognised(secret, now)
+        if _is_due(record, now):
+            await self._store.submit(TouchApiToken(id=record.id, at=now))
+        return _principal(record)
+
+    def _recognised(self, secret: str, now: datetime) -> ApiToken:
         form = _FORM.fullmatch(secret)
         record = None if form is None else self._store.api_token(form[1])
         expected = _NOBODY if record is None else record.secret_hash
         given = _hash(secret if form is None else form[2])
         matches = hmac.compare_digest(expected, given)  # an unknown token takes the same steps as a wrong one
-        now = self._clock.now()
         if record is None or not matches or record.revoked_at is not None or now >= record.expires_at:
             raise UnauthenticatedError("the token is unknown, expired or revoked")
-        if record.last_used is None or now - record.last_used >= TOUCH_EVERY:
-            self._store.apply(TouchApiToken(id=record.id, at=now))
-        return Principal(
-            name=record.name,
-            role=PersonRole(record.role),
-            party=None if record.party is None else PartyName(record.party),
-            models=None if record.models is None else frozenset(record.models),
-        )
+        return record
 
     def list(self, viewer: Principal) -> tuple[ApiToken, ...]:
         """Return all tokens, newest first. Raises ForbiddenError."""
@@ -119,6 +126,19 @@ class Tokens:
 
 
 _NOBODY = bytes(32)
+
+
+def _is_due(record: ApiToken, now: datetime) -> bool:
+    return record.last_used is None or now - record.last_used >= TOUCH_EVERY
+
+
+def _principal(record: ApiToken) -> Principal:
+    return Principal(
+        name=record.name,
+        role=PersonRole(record.role),
+        party=None if record.party is None else PartyName(record.party),
+        models=None if record.models is None else frozenset(record.models),
+    )
 
 
 def _hash(secret: str) -> bytes:

@@ -9,6 +9,7 @@ from policyengine.adapters.sql.checkin_reads import SqlCheckInReads
 from policyengine.adapters.sql.compliance_reads import SqlComplianceReads
 from policyengine.adapters.sql.engine import Engines, open_engines
 from policyengine.adapters.sql.export_reads import SqlExportReads
+from policyengine.adapters.sql.gate_reads import SqlGateReads
 from policyengine.adapters.sql.log_reads import SqlLogReads
 from policyengine.adapters.sql.migration import demand_current
 from policyengine.adapters.sql.record_reads import SqlRecordReads
@@ -27,6 +28,7 @@ class SqlStore(
     SqlLogReads,
     SqlRevocationReads,
     SqlExportReads,
+    SqlGateReads,
 ):
     """Implements the Store port of services."""
 
@@ -34,6 +36,7 @@ class SqlStore(
         super().__init__(engines.read)
         SqlRevocationReads.__init__(self, engines.read)
         SqlExportReads.__init__(self, engines.read)
+        SqlGateReads.__init__(self, engines.read)
         self._engines = engines
         self._writer = GroupWriter(engines.write)
 
@@ -54,6 +57,7 @@ class SqlStore(
         self._writer.close()
         self.close_reads()
         self.close_list_reads()
+        self.close_gate_reads()
         self._engines.dispose()
 
 

@@ -27,6 +27,7 @@ from policyengine.attestation.tpm import ek, iak
 from policyengine.attestation.tpm import quote as tpm_quote
 from policyengine.attestation.tpm import statement as tpm_statement
 from policyengine.services.checkins import counters, refusal_codes
+from policyengine.services.gates import refusal_codes as gate_codes
 
 _STATING: tuple[ModuleType, ...] = (
     *(
@@ -63,7 +64,7 @@ def explain_check(check_id: str) -> CheckExplanation | None:
     """Return what `check_id` asks for or, as the code of a refusal, means; None if it is neither here."""
     found = requirements().get(check_id)
     malformed = malformed_codes.MEANINGS.get(check_id)
-    refusal = refusal_codes.MEANINGS.get(check_id)
+    refusal, page = _refusal(check_id)
     if found is None and malformed is None and refusal is None:
         return None
     clause = malformed_codes.clause_of(check_id) if malformed is not None else None
@@ -72,8 +73,16 @@ def explain_check(check_id: str) -> CheckExplanation | None:
         clause=found.clause if found is not None else clause,
         passes_when=found.expected if found is not None else None,
         meaning=malformed or refusal,
-        documentation=refusal_codes.PAGE if refusal is not None else page_of(check_id),
+        documentation=page,
     )
+
+
+def _refusal(code: str) -> tuple[str | None, str | None]:
+    """Return what the code of a refusal means, and the page that explains it or the check of that name."""
+    for found in (refusal_codes, gate_codes):
+        if code in found.MEANINGS:
+            return found.MEANINGS[code], found.PAGE
+    return None, page_of(code)
 
 
 def explained() -> Iterator[str]:
@@ -81,6 +90,7 @@ def explained() -> Iterator[str]:
     yield from requirements()
     yield from malformed_codes.MEANINGS
     yield from refusal_codes.MEANINGS
+    yield from gate_codes.MEANINGS
 
 
 @cache

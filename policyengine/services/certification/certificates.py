@@ -9,12 +9,19 @@ from pki.revocation import Reason
 from policyengine.model.ids import DeviceId
 from policyengine.model.policy import RevocationTerms
 from policyengine.services.actors import Principal, Right, demand
-from policyengine.services.certification.issuing import HELD_BY_TIER, issues
+from policyengine.services.certification.issuing import issues
 from policyengine.services.changes import SALT_SIZE, Act, SetCertificateStatus, StatusChange
 from policyengine.services.errors import ConflictError, MissingError, RefusedError
 from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import Clock, Entropy, PageRequest, Store
-from policyengine.services.records import CertificateRecord, CertificateStatus, DeviceView, Lifecycle, Page
+from policyengine.services.records import (
+    HELD_BY_TIER,
+    CertificateRecord,
+    CertificateStatus,
+    DeviceView,
+    Lifecycle,
+    Page,
+)
 
 MAX_REASON = 200
 _SERIAL = re.compile(r"[0-9a-f]{1,40}")

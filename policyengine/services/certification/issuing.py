@@ -28,11 +28,10 @@ from policyengine.model.ids import Digest
 from policyengine.services.changes import StatusChange
 from policyengine.services.errors import UnavailableError
 from policyengine.services.ports import CertificateLedger, Entropy
-from policyengine.services.records import CertificateRecord, CertificateStatus, Device, DeviceView
+from policyengine.services.records import HELD_BY_TIER, CertificateRecord, CertificateStatus, Device, DeviceView
 
 RENEWAL_JITTER = 0.1  # a fourteen-day certificate renewed at half life: spread over seventeen hours
 SIGNER_RETRY_SECONDS = 30  # a token that was reset is opened again by then; a person needs longer anyway
-HELD_BY_TIER = "tier"  # the reason of a hold that ends by itself when the tier comes back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,14 +15,13 @@ from pki.chain import validate_path
 from pki.errors import PathError
 from pki.keys import thumbprint
 from pki.request import ProvenRequest
-from policyengine.services.certification.issuing import HELD_BY_TIER
 from policyengine.services.errors import ConflictError, RefusedError, UnauthenticatedError
 from policyengine.services.identification.claimants import Claimant
 from policyengine.services.identification.enrolment_tokens import device_of_token
 from policyengine.services.identification.idevid_identity import device_of_idevid
 from policyengine.services.policies import Policies
 from policyengine.services.ports import Store
-from policyengine.services.records import CertificateRecord, CertificateStatus, DeviceView, Lifecycle
+from policyengine.services.records import HELD_BY_TIER, CertificateRecord, CertificateStatus, DeviceView, Lifecycle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from policyengine.model.decision import Tier
 from policyengine.model.endorsements import Endorser, ReferenceComponent, Release
 from policyengine.model.ids import DeviceId, Digest, PartyName
 from policyengine.model.policy import Phase
-from policyengine.services.actors import PersonRole, Principal
+from policyengine.services.actors import PersonRole, Principal, Right, demand
 from policyengine.services.catalogue import Services
 from policyengine.services.certification.certificates import Certificates
 from policyengine.services.certification.proposals import Revocations
@@ -37,6 +37,9 @@ from policyengine.services.errors import (
     UnauthenticatedError,
 )
 from policyengine.services.fleet_scope import FleetScope
+from policyengine.services.gates.feed import Moves
+from policyengine.services.gates.gate import Answer, Question
+from policyengine.services.gates.posture import Posture
 from policyengine.services.health import Health, HealthCheck
 from policyengine.services.history.audit import Audit, Explanation
 from policyengine.services.identification.activation import ActivationRequest, Activations, WrappedSecret
@@ -161,6 +164,9 @@ class FakeTokens(Tokens):
         if role not in {role.value for role in PersonRole}:
             raise UnauthenticatedError("this is no token of ours")
         return Principal(name=f"a-{role}", role=PersonRole(role), models=frozenset({model}) if model else None)
+
+    async def admit(self, secret: str) -> Principal:
+        return self.authenticate(secret)
 
     def create(
         self,
@@ -481,6 +487,46 @@ class FakeHealth(HealthCheck):
         return Health(ready=not self.problems, problems=self.problems, bundle=DIGEST, generation=7)
 
 
+class FakeGate:
+    """A gate that is open for `gw-0001` and for its certificate, as far as `network` goes."""
+
+    def __init__(self) -> None:
+        self.asked: list[Question] = []
+        self.error: Exception | None = None
+
+    async def ask(self, asker: Principal, question: Question) -> Answer:
+        demand(asker, Right.GATE)
+        self.asked.append(question)
+        if self.error is not None:
+            raise self.error
+        told = {"purpose": question.purpose, "tier": Tier.LIMITED, "asked_at": NOW, "until": NOW + timedelta(hours=1)}
+        if question.purpose != "network" or (question.device_id, question.certificate) == (None, None):
+            return Answer(**told, device_id=question.device_id, code="gate.tier", reason="tier `limited` is not enough")
+        return Answer(**told, device_id=DEVICE.id)
+
+
+class FakePostures:
+    """Gives every device a token."""
+
+    async def issue(self, asker: Principal, question: Question, *, audience: str | None) -> Posture:
+        return Posture(
+            token="jws", device_id=DEVICE.id, purpose=question.purpose, audience=audience or "us", expires_at=NOW
+        )
+
+    async def issue_to_holder(self, certificate: bytes, purpose: str, *, audience: str | None) -> Posture:
+        return Posture(token="jws", device_id=DEVICE.id, purpose=purpose, audience=audience or "us", expires_at=NOW)
+
+
+class FakeFeed:
+    """Nothing moves."""
+
+    async def moves(self, asker: Principal, purpose: str, *, after: int | None) -> Moves:
+        return Moves(next=7, more=False, everything=after is None, answers=())
+
+    async def all(self, asker: Principal, purpose: str, page: PageRequest) -> Page[Answer]:
+        return Page(items=(), next=None)
+
+
 class FakeResults:
     def sign(self, claims: Mapping[str, object]) -> str:
         return "jws"
@@ -601,6 +647,9 @@ def services() -> Services:
         batch_tokens=None,
         exports=None,
         rollovers=None,
+        gate=FakeGate(),
+        gate_feed=FakeFeed(),
+        postures=FakePostures(),
         ca_bundle=b"-----BEGIN CERTIFICATE-----\n",
         trust_bundle=b"header.payload.signature",
     )

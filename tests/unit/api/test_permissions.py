@@ -48,7 +48,10 @@ def guarded(app: FastAPI) -> Iterator[tuple[str, str, Permission]]:
         if permission not in OPEN:
             path = re.sub(r"\{decision\}|\{name\}(?=/activate)", fakes.DIGEST, route.path)
             path = re.sub(r"\{name\}", "gw-0001", path).replace("{serial}", "1f").replace("{token}", "t1")
-            yield from ((method, path, permission) for method in sorted(route.methods or ()))
+            path += "?for=network" if "gate" in path else ""
+            yield from (
+                (method, path, permission) for method in sorted((route.methods or set()) - {"HEAD"})
+            )  # GET without its body
 
 
 APP = fakes.application(fakes.services())

@@ -1,0 +1,1 @@
+"""Gates: whether a device may pass now, for what, and the proof of it that others can check without us."""
