@@ -20,10 +20,11 @@ from policyengine.adapters.entropy import SystemEntropy
 from policyengine.adapters.tree import read_tree
 from policyengine.language.bundle import BundleFile, encode_file
 from policyengine.language.compiler import compile_tree
-from policyengine.simulation.device import SimulatedDevice
+from policyengine.simulation.device import SimulatedDevice, enrolment
 from policyengine.simulation.documents import registry_entry
 from policyengine.simulation.fleet import found_vendor, manufacture
 from policyengine.simulation.plan import Scenario, plan_fleet
+from tests.support.site import plain
 
 MODELS = ("gw-200", "plc-9", "sn-40")
 SERIALS = {"vendor-acme": "AC-", "vendor-borealis": "BO-"}
@@ -145,3 +146,12 @@ def put_in_force(site: DemoSite, server: Running, *, old: bytes, new: bytes, gen
     expect(people.upload("/v1/bundles", encode_file(file), BUNDLE_TYPE), 201)
     expect(people.post(f"/v1/bundles/{compiled.digest}/activate", {"expected_generation": generation}), 200)
     people.close()
+
+
+def enrolled(server: Running, device: SimulatedDevice) -> bytes:
+    """Return the certificate (DER) of a device that enrols now."""
+    wire = server.connection()
+    nonce = plain(str(expect(wire.post("/v1/challenges", {}), 200).document["nonce"]))
+    answer = expect(wire.post("/v1/checkins", enrolment(device, nonce)), 200).document
+    wire.close()
+    return plain(str(answer["certificate"]))

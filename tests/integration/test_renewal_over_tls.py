@@ -7,20 +7,12 @@ from pathlib import Path
 from cryptography import x509
 
 from policyengine.adapters.demo_site import DemoSite
-from policyengine.simulation.device import SimulatedDevice, certificate_request, enrolment
+from policyengine.simulation.device import certificate_request
 from policyengine.simulation.renewing import late_renewal
-from tests.integration.real_site import Running, expect, publish, put_in_force, running
+from tests.integration.real_site import enrolled, expect, publish, put_in_force, running
 from tests.support.site import plain
 
 LATER = b"renew_at: 0.5\n  late_renewal: 30d"
-
-
-def enrolled(server: Running, device: SimulatedDevice) -> bytes:
-    wire = server.connection()
-    nonce = plain(str(expect(wire.post("/v1/challenges", {}), 200).document["nonce"]))
-    answer = expect(wire.post("/v1/checkins", enrolment(device, nonce)), 200).document
-    wire.close()
-    return plain(str(answer["certificate"]))
 
 
 def test_a_device_renews_by_its_key_without_a_client_certificate(tmp_path: Path) -> None:
