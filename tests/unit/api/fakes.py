@@ -647,6 +647,7 @@ def services() -> Services:
         batch_tokens=None,
         exports=None,
         rollovers=None,
+        exports=None,
         gate=FakeGate(),
         gate_feed=FakeFeed(),
         postures=FakePostures(),
