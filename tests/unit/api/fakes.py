@@ -647,7 +647,6 @@ def services() -> Services:
         batch_tokens=None,
         exports=None,
         rollovers=None,
-        exports=None,
         gate=FakeGate(),
         gate_feed=FakeFeed(),
         postures=FakePostures(),
