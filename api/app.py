@@ -17,6 +17,7 @@ from api.edge import Edge
 from api.est import est_routes
 from api.gate import gate_routes
 from api.idempotency import Memory
+from api.limits import Limits
 from api.log import log_routes
 from api.metrics import Metrics
 from api.options import Options
@@ -81,10 +82,11 @@ def create_app(services: Services, *, options: Options) -> FastAPI:
     app.state.metrics = metrics
     app.state.options = options
     app.state.idempotency = Memory()
+    app.state.limits = limits = Limits(rate=options.rate_per_second)
     app.router.routes[:] = [
         *device_routes(services, options=options, metrics=metrics),
         *(route for module in ROUTERS for route in module.router.routes),
-        *gate_routes(services, options=options),
+        *gate_routes(services, options=options, limits=limits),
         *est_routes(services, options=options),
         *log_routes(services),
         *revocation_routes(services),

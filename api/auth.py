@@ -11,6 +11,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Mount, Route
 
+from api.limits import Limits, claimed_by, source_of
 from policyengine.services.actors import PersonRole, Principal, Right, demand
 from policyengine.services.catalogue import Services
 from policyengine.services.errors import UnauthenticatedError
@@ -64,7 +65,7 @@ class Needs:
 
     def __call__(self, request: Request) -> Principal:
         """Return the token's holder. Raises UnauthenticatedError (401) and ForbiddenError (403)."""
-        return self.permission.check(services_of(request).tokens.authenticate(bearer(request)))
+        return self.permission.check(authenticated(request, bearer(request)))
 
 
 class Open:
@@ -119,6 +120,24 @@ def services_of(request: Request) -> Services:
     """Return the use cases of this application."""
     services: Services = request.app.state.services
     return services
+
+
+def authenticated(request: Request, secret: str) -> Principal:
+    """Return whose credential `secret` is. Raises UnauthenticatedError, and ThrottledError for one that came too often.
+
+    Whoever failed too often is not even compared, so that guessing costs the guesser and not the server.
+    """
+    limits: Limits = request.app.state.limits
+    source, claimed = source_of(request.scope, request.app.state.options.trusted_proxies), claimed_by(secret)
+    limits.demand_unlocked(source, claimed)
+    try:
+        actor = services_of(request).tokens.authenticate(secret)
+    except UnauthenticatedError:
+        limits.failed(source, claimed)
+        raise
+    limits.passed(source, claimed)
+    limits.spend(claimed or actor.name)
+    return actor
 
 
 Catalogue = Annotated[Services, Depends(services_of)]

@@ -48,6 +48,14 @@ class OverloadedError(HttpError):
     title = "Too many requests are being answered now"
 
 
+class ThrottledError(HttpError):
+    """This caller asked or failed too often (RFC 6585 section 4)."""
+
+    code = "http.throttled"
+    status = 429
+    title = "This caller asks too often"
+
+
 class KeyReusedError(HttpError):
     """An Idempotency-Key came back with another request (draft-ietf-httpapi-idempotency-key-header section 2.7)."""
 

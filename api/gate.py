@@ -30,10 +30,12 @@ from api.bodies import read_body
 from api.client_certificate import MAX_CERTIFICATE, byte_sequence, peer_certificate
 from api.errors import BadHeaderError, UnsupportedContentTypeError
 from api.gate_shapes import PostureOut
+from api.limits import Limits, claimed_by, source_of
 from api.options import Options
 from api.problems import problem_of
 from policyengine.model.ids import DeviceId, device_id
 from policyengine.model.strict_json import read_json
+from policyengine.services.actors import Principal
 from policyengine.services.catalogue import Services
 from policyengine.services.errors import InvalidRequestError, RefusedError, UnauthenticatedError
 from policyengine.services.gates.gate import Answer, Question, opened
@@ -49,10 +51,10 @@ _SELF_QUERY = frozenset({"for", "aud"})
 _DEVICE_KEYS = ("device", "username")  # the second is what brokers call it
 
 
-def gate_routes(services: Services, *, options: Options) -> list[BaseRoute]:
+def gate_routes(services: Services, *, options: Options, limits: Limits) -> list[BaseRoute]:
     """Return the routes of enforcement points, and the one where a device fetches its own posture token."""
     return [
-        GateRoute("/v1/gate", GateEndpoint(services), methods=["GET", "POST"], name="gate"),
+        GateRoute("/v1/gate", GateEndpoint(services, options, limits), methods=["GET", "POST"], name="gate"),
         DeviceRoute("/v1/self/gate", SelfGateEndpoint(services, options), methods=["GET"], name="self_gate"),
     ]
 
@@ -60,14 +62,16 @@ def gate_routes(services: Services, *, options: Options) -> list[BaseRoute]:
 class GateEndpoint:
     """`GET` and `POST /v1/gate`."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, options: Options, limits: Limits) -> None:
         self._tokens = services.tokens
         self._gate = services.gate
+        self._trusted = options.trusted_proxies
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer whether the device may pass, in the asker's words."""
         headers, query = Headers(scope=scope), _query(scope, _QUERY)
-        asker = await self._tokens.admit(credential_of(headers))
+        asker = await self._asker(scope, credential_of(headers))
         render = _RENDERERS.get(query.get("as", "status"))
         if render is None:
             raise InvalidRequestError(f"`as` is one of {', '.join(_RENDERERS)}", code="request.as", field="as")
@@ -79,6 +83,18 @@ class GateEndpoint:
         )
         answer = await self._gate.ask(asker, question)
         await render(answer, scope["state"].get("request_id"))(scope, receive, send)
+
+    async def _asker(self, scope: Scope, secret: str) -> Principal:
+        """Return whose token it is; a proxy asks for each of its requests, so it has no rate of its own."""
+        who = source_of(scope, self._trusted), claimed_by(secret)
+        self._limits.demand_unlocked(*who)
+        try:
+            asker = await self._tokens.admit(secret)
+        except UnauthenticatedError:
+            self._limits.failed(*who)
+            raise
+        self._limits.passed(*who)
+        return asker
 
 
 class SelfGateEndpoint:

@@ -17,3 +17,4 @@ class Options:
     max_upload_bytes: int
     max_in_flight: int
     trusted_proxies: tuple[Network, ...] = ()
+    rate_per_second: int = 0  # requests of one API token; 0: no limit

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from api.auth import MAX_TOKEN, PageRoute, Permission, PublicRoute
+from api.auth import MAX_TOKEN, PageRoute, Permission, PublicRoute, authenticated
 from api.paging import conditional, entity_tag
 from api.problems import title_for
 from api.rendering import TIERS, page
@@ -58,7 +58,7 @@ def _seen(draw: Draw) -> Callable[[Request], Awaitable[Response]]:
     def answer(request: Request) -> Response:
         services: Services = request.app.state.services
         try:
-            viewer = services.tokens.authenticate(request.cookies.get(COOKIE, "")[:MAX_TOKEN])
+            viewer = authenticated(request, request.cookies.get(COOKIE, "")[:MAX_TOKEN])
             return draw(services, Permission.PAGE.check(viewer), request)
         except UnauthenticatedError:
             return RedirectResponse("/login", status_code=303)
@@ -155,9 +155,8 @@ async def _login_form(_request: Request) -> Response:
 
 async def _login(request: Request) -> Response:
     token = _token_of(await _form(request))
-    services: Services = request.app.state.services
     try:
-        await run_in_threadpool(services.tokens.authenticate, token[:MAX_TOKEN])
+        await run_in_threadpool(authenticated, request, token[:MAX_TOKEN])
     except UnauthenticatedError:
         return page("login", wrong=True, status=401)
     answer = RedirectResponse("/", status_code=303)

@@ -22,6 +22,7 @@ MAX_UPLOAD_BYTES = 32 * 1024 * 1024  # a bundle of 10,000 rules is about 15 MB o
 MAX_IN_FLIGHT = 256  # beyond it waiting costs more than a retry: one core answers about 1,000 check-ins a second
 MAX_CONNECTIONS = 8192  # idle keep-alive connections cost about 60 KiB each with TLS
 KEEP_ALIVE_SECONDS = 75  # longer than the 60 s at which common proxies close, so that they close first
+RATE_PER_SECOND = 200  # of one API token, and five seconds of it at once; a dashboard or a pipeline makes a few
 DRAIN_SECONDS = 20  # a check-in takes milliseconds; an upload may take seconds
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -93,6 +94,7 @@ class Settings:
     max_upload_bytes: int = MAX_UPLOAD_BYTES
     max_in_flight: int = MAX_IN_FLIGHT
     max_connections: int = MAX_CONNECTIONS
+    rate_per_second: int = RATE_PER_SECOND  # of one API token; 0: no limit
     keep_alive_seconds: int = KEEP_ALIVE_SECONDS
     drain_seconds: int = DRAIN_SECONDS
     log_level: str = "info"
@@ -206,6 +208,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "max_upload_bytes": _between(1024, 2**30),
     "max_in_flight": _between(1, 100_000),
     "max_connections": _between(1, 1_000_000),
+    "rate_per_second": _between(0, 1_000_000),
     "keep_alive_seconds": _between(1, 3600),
     "drain_seconds": _between(0, 3600),
     "log_level": _level,

@@ -147,6 +147,7 @@ def _application(settings: Settings, installation: Installation) -> FastAPI:
         max_upload_bytes=settings.max_upload_bytes,
         max_in_flight=settings.max_in_flight,
         trusted_proxies=settings.trusted_proxies,
+        rate_per_second=settings.rate_per_second,
     )
     return create_app(installation.services, options=options)
 
