@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -19,6 +17,7 @@ from api.releases_shapes import (
     unmatched_out,
 )
 from api.strict import StrictRoute
+from policyengine.model.base64url import from_base64url
 from policyengine.services.errors import InvalidRequestError
 
 router = APIRouter(prefix="/v1/models/{model}", tags=["releases"], route_class=StrictRoute)
@@ -46,7 +45,7 @@ def propose_release(actor: Proposer, services: Catalogue, model: Model, body: Re
 
 
 def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except binascii.Error as cause:
-        raise InvalidRequestError("corim is not base64url", code="request.encoding", field="corim") from cause
+    found = from_base64url(text)
+    if found is None:
+        raise InvalidRequestError("corim is not base64url without padding", code="request.encoding", path="corim")
+    return found

@@ -24,9 +24,19 @@ def filtered(viewer: Principal, where: DeviceFilter) -> DeviceFilter:
 def visible_view(reads: CheckInReads, viewer: Principal, device_id: DeviceId) -> DeviceView:
     """Return the device, if there is one that `viewer` may see; raises MissingError."""
     view = reads.view(device_id)
-    if view is None or (viewer.models is not None and view.device.model not in viewer.models):
+    if view is None or not _is_in_scope(viewer, view):
         raise missing("no device has that id", "device.missing")
     return view
+
+
+def sees(reads: CheckInReads, viewer: Principal, device_id: DeviceId) -> bool:
+    """Return whether `viewer` may see what is about a device: for what must answer as if it were itself not there."""
+    view = reads.view(device_id)
+    return view is not None and _is_in_scope(viewer, view)
+
+
+def _is_in_scope(viewer: Principal, view: DeviceView) -> bool:
+    return viewer.models is None or view.device.model in viewer.models
 
 
 def missing(message: str, code: str) -> MissingError:

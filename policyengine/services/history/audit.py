@@ -14,7 +14,7 @@ from policyengine.services.history.replaying import ReplayReport, replay
 from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import PageRequest, Store
 from policyengine.services.records import AuditEvent, DeviceState, Page, Restriction, SecurityEvent
-from policyengine.services.scope import missing, visible_view
+from policyengine.services.scope import missing, sees, visible_view
 
 __all__ = ["Audit", "Explanation", "ReplayReport"]
 
@@ -89,14 +89,12 @@ class Audit:
     def _kept(self, viewer: Principal, decision_id: Digest) -> _Kept:
         record = self._store.decision(decision_id)
         state = self._store.state_of_decision(decision_id)
-        if state is not None:
-            kept = self._current(state)
-        elif record is not None:
-            kept = _Kept(device_id=record.device_id, bundle=record.bundle, document=record.document, restriction=None)
-        else:
+        about = state or record
+        if about is None or not sees(self._store, viewer, about.device_id):
             raise missing("no decision of that id is kept", "decision.missing")
-        visible_view(self._store, viewer, kept.device_id)
-        return kept
+        if isinstance(about, DeviceState):
+            return self._current(about)
+        return _Kept(device_id=about.device_id, bundle=about.bundle, document=about.document, restriction=None)
 
     def _current(self, state: DeviceState) -> _Kept:
         judged = self._memory.judged_again(state, self._shelf.by_digest(state.bundle))

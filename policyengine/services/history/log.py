@@ -12,7 +12,7 @@ from policyengine.model.ids import Digest
 from policyengine.services.actors import Principal
 from policyengine.services.errors import MissingError, UnavailableError
 from policyengine.services.ports import Clock, LogKey, LogMemory, Store
-from policyengine.services.scope import missing, visible_view
+from policyengine.services.scope import missing, sees
 from policyengine.transparency.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from policyengine.transparency.disclosure import Disclosure
 from policyengine.transparency.errors import ProofError
@@ -79,11 +79,10 @@ class TransparencyLog:
     def decision_proof(self, viewer: Principal, decision_id: Digest) -> Disclosure:
         """Return the leaf of a decision that changed something, with its receipt. Raises MissingError, ForkError."""
         record = self._store.decision(decision_id)
-        if record is None:
+        if record is None or not sees(self._store, viewer, record.device_id):
             raise missing(
                 "no decision of that id has a leaf; one that changed nothing shares one with its batch", "proof.missing"
             )
-        visible_view(self._store, viewer, record.device_id)
         index = self._store.leaf_of_decision(decision_id)
         if index is None:
             raise missing("the decision has no leaf", "proof.missing")
