@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Mount, Route
 
 from api.limits import Limits, claimed_by, source_of
+from policyengine.services.access.workloads import MAX_TOKEN_BYTES, looks_like_token
 from policyengine.services.actors import PersonRole, Principal, Right, demand
 from policyengine.services.catalogue import Services
 from policyengine.services.errors import UnauthenticatedError
@@ -131,13 +132,21 @@ def authenticated(request: Request, secret: str) -> Principal:
     source, claimed = source_of(request.scope, request.app.state.options.trusted_proxies), claimed_by(secret)
     limits.demand_unlocked(source, claimed)
     try:
-        actor = services_of(request).tokens.authenticate(secret)
+        actor = _actor(services_of(request), secret)
     except UnauthenticatedError:
         limits.failed(source, claimed)
         raise
     limits.passed(source, claimed)
     limits.spend(claimed or actor.name)
     return actor
+
+
+def _actor(services: Services, secret: str) -> Principal:
+    if looks_like_token(secret):
+        return services.workloads.authenticate(secret)
+    if len(secret) > MAX_TOKEN:
+        raise UnauthenticatedError("this is no token of ours")
+    return services.tokens.authenticate(secret)
 
 
 Catalogue = Annotated[Services, Depends(services_of)]
@@ -149,7 +158,7 @@ def bearer(request: Request) -> str:
     if len(values) != 1 or not values[0].lower().startswith(BEARER):
         raise UnauthenticatedError("say `Authorization: Bearer TOKEN`, once")
     token = values[0][len(BEARER) :].strip()
-    if not token or len(token) > MAX_TOKEN:
+    if not token or len(token) > MAX_TOKEN_BYTES:
         raise UnauthenticatedError("this is no token of ours")
     return token
 

@@ -89,6 +89,7 @@ class Settings:
     log_name: str | None = None  # the transparency log's origin; None: the first public name. Read once, like the CA's
     pki_url: str | None = None  # where relying parties reach `/pki`, e.g. http://pki.example/pki; in certificates
     trusted_proxies: tuple[Network, ...] = ()  # whose `Client-Cert` header is believed (RFC 9440)
+    oidc_file: Path | None = None  # issuers whose tokens are believed (docs/operator.md); None: nobody's
     passphrase_file: Path | None = None  # None: a random one is kept beside the keys
     max_body_bytes: int = MAX_BODY_BYTES
     max_upload_bytes: int = MAX_UPLOAD_BYTES
@@ -203,6 +204,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "log_name": str,
     "pki_url": str,
     "trusted_proxies": _networks,
+    "oidc_file": Path,
     "passphrase_file": Path,
     "max_body_bytes": _between(1024, 2**30),
     "max_upload_bytes": _between(1024, 2**30),

@@ -38,6 +38,7 @@ from policyengine.adapters.keyfile import (
     write_private,
 )
 from policyengine.adapters.log_files import CheckpointFile, found_log, open_log_key
+from policyengine.adapters.oidc_keys import OidcKeys
 from policyengine.adapters.rollover_state import RolloverState, read_rollover
 from policyengine.adapters.sql.ledger import SqlLedger
 from policyengine.adapters.sql.migration import upgrade
@@ -46,6 +47,7 @@ from policyengine.adapters.trust_bundle import make_trust_bundle
 from policyengine.attestation.verifier import BUILT_IN
 from policyengine.errors import PolicyEngineError
 from policyengine.language.bundle import decode
+from policyengine.services.access.issuers import Issuer, read_issuers
 from policyengine.services.actors import SYSTEM, PersonRole
 from policyengine.services.catalogue import OtherIssuer, Outside, Services, assemble, recover
 from policyengine.services.checkins.attestation_result import Audience
@@ -197,6 +199,8 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
         log_key=open_log_key(settings.layout.keys, passphrase=passphrase),
         log_memory=CheckpointFile(settings.layout.checkpoint),
         formats=BUILT_IN.extended(installed_formats()),
+        issuers=_issuers(settings),
+        key_source=OidcKeys(relative_to=(settings.oidc_file or Path()).parent),
         lists=stored.lists,
         ocsp=stored.ocsp,
         others=tuple(OtherIssuer(lists=other.lists, ocsp=other.ocsp) for other in stored.others),
@@ -213,6 +217,10 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
         store=store,
         issuer=stored.lists.issuer.key_identifier.hex(),
     )
+
+
+def _issuers(settings: Settings) -> tuple[Issuer, ...]:
+    return () if settings.oidc_file is None else read_issuers(settings.oidc_file.read_bytes())
 
 
 def _found(settings: Settings, passphrase: bytes) -> None:

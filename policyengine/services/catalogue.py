@@ -13,6 +13,8 @@ from pki.ocsp_response import OcspSigner
 from pki.reservation import pem_of
 from policyengine.attestation.registry import Registry
 from policyengine.attestation.verifier import BUILT_IN
+from policyengine.services.access.issuers import Issuer
+from policyengine.services.access.workloads import NOBODYS_KEYS, KeySource, Workloads
 from policyengine.services.certification.certificates import Certificates
 from policyengine.services.certification.issuing import Issuance
 from policyengine.services.certification.proposals import Revocations
@@ -73,6 +75,7 @@ class Services:
     audit: Audit
     compliance: Compliance
     tokens: Tokens
+    workloads: Workloads
     sweep: Sweep
     health: HealthCheck
     releases: Releases
@@ -121,6 +124,8 @@ class Outside:
     log_key: LogKey
     log_memory: LogMemory
     formats: Registry = BUILT_IN
+    issuers: tuple[Issuer, ...] = ()
+    key_source: KeySource = NOBODYS_KEYS
     lists: ListAuthority
     ocsp: OcspSigner | None
     others: tuple[OtherIssuer, ...]
@@ -163,6 +168,7 @@ def assemble(outside: Outside) -> Services:
         audit=Audit(store, shelf, memory),
         compliance=Compliance(store, clock, shelf),
         tokens=Tokens(store, clock, entropy),
+        workloads=Workloads(outside.issuers, outside.key_source, clock),
         sweep=Sweep(store, store, clock, redecider),
         health=HealthCheck(store, shelf),
         releases=Releases(store, clock, shelf),

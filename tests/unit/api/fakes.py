@@ -188,6 +188,16 @@ class FakeTokens(Tokens):
         return
 
 
+class FakeWorkloads:
+    """Believes `role.of.workload`."""
+
+    def authenticate(self, token: str) -> Principal:
+        role, _, rest = token.partition(".")
+        if rest != "of.workload":
+            raise UnauthenticatedError("this is no token of ours")
+        return Principal(name="repo:example", role=PersonRole(role))
+
+
 class FakeDevices(Devices):
     """One device that enrolled and one with a hostile serial; acts are remembered."""
 
@@ -633,6 +643,7 @@ def services() -> Services:
         audit=FakeAudit(),
         compliance=FakeCompliance(),
         tokens=FakeTokens(),
+        workloads=FakeWorkloads(),
         sweep=None,
         health=FakeHealth(),
         releases=FakeReleases(),

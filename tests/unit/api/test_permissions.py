@@ -176,3 +176,11 @@ def test_a_route_without_a_permission_is_found() -> None:
 def test_a_mounted_application_cannot_escape_the_table() -> None:
     with pytest.raises(UndeclaredRouteError, match="mounted"):
         list(leaves([Mount("/inner", routes=[])]))
+
+
+def test_token_of_a_workload_is_asked_about_where_its_issuer_is_known(client: fakes.Client) -> None:
+    assert client.get("/v1/devices", role="engineering.of.workload").status_code == 200
+
+
+def test_token_of_a_workload_has_the_rights_of_its_role_alone(client: fakes.Client) -> None:
+    assert client.get("/v1/tokens", role="engineering.of.workload").status_code == 403

@@ -1,0 +1,1 @@
+"""Identities that others vouch for: people and pipelines by OpenID Connect."""
