@@ -23,6 +23,7 @@ NAMES = (
     "ocsp_http",
     "rollover",
     "compliance",
+    "audit_replay",
 )
 
 

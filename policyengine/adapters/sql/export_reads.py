@@ -20,7 +20,8 @@ from policyengine.services.moments import micros, moment
 from policyengine.services.records import Activation, Device, Verdict
 from policyengine.transparency.leaf import Leaf
 
-DEVICES_AT_ONCE = 250  # devices of one parcel: a million of them make 48,000 members, of 65,535 that a zip may have
+PARCELS = 1_000  # that a fleet is divided into, so that processes share the work of verifying them
+MIN_DEVICES, MAX_DEVICES = 10, 250  # of one parcel; a million devices make 48,000 members, of 65,535 a zip may have
 
 _device = tables.device.c
 _state = tables.device_state.c
@@ -38,8 +39,10 @@ class SqlExportReads:
         self._export_engine = engine
 
     def devices_in(self, scope: Scope) -> Iterator[tuple[Device, ...]]:
-        """Yield the devices of `scope` by id, some hundred at a time."""
-        clause = select(tables.device).where(*_in_scope(scope)).order_by(_device.id).limit(DEVICES_AT_ONCE)
+        """Yield the devices of `scope` by id, a parcel at a time."""
+        count = self._run(select(func.count()).select_from(tables.device).where(*_in_scope(scope)))[0][0]
+        size = min(MAX_DEVICES, max(MIN_DEVICES, count // PARCELS))
+        clause = select(tables.device).where(*_in_scope(scope)).order_by(_device.id).limit(size)
         rows = self._run(clause)
         while rows:
             yield tuple(device_of(row._mapping) for row in rows)

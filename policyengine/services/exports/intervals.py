@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from policyengine.model.decision import Finding
 from policyengine.model.ids import Digest
 from policyengine.model.times import parse_timestamp
-from policyengine.services.changes import VerdictRow
 
 Key = tuple[str, str | None]
 Said = tuple[str, str, str, str]
@@ -21,7 +21,7 @@ class Made:
 
     at: datetime
     id: Digest
-    verdicts: Sequence[VerdictRow]
+    findings: Sequence[Finding]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class Expected:
     def follow(self, made: Made) -> None:
         """Go on with the next decision."""
         self._end_before(made.at)
-        after = {(row.rule, row.binding): _said(row) for row in made.verdicts}
+        after: dict[Key, Said] = {(found.rule, found.binding): _said(found) for found in made.findings}
         for key, interval in list(self._open.items()):
             if after.get(key) != interval.said:
                 interval.until = made.at
@@ -89,8 +89,8 @@ class Expected:
             self._reset += 1
 
 
-def _said(row: VerdictRow) -> Said:
-    return (row.result, row.reason, row.mode, row.action)
+def _said(found: Finding) -> Said:
+    return (found.result.value, found.reason, found.mode.value, found.action.name.lower())
 
 
 def _time(text: str | None) -> datetime | None:

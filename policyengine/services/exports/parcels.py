@@ -37,7 +37,7 @@ from policyengine.services.exports.layout import (
 )
 from policyengine.services.exports.period import ExportRequest
 from policyengine.services.exports.ports import ArchiveReader
-from policyengine.services.exports.reading import checked_lines, lines, whole
+from policyengine.services.exports.reading import checked_lines, digested_lines, lines, whole
 from policyengine.services.exports.tables import decision_cells, finding_cells
 from policyengine.services.exports.vouchers import Vouchers
 from policyengine.services.moments import micros
@@ -173,7 +173,7 @@ class _Parcel:
         archive, number = self._bench.archive, self._number
         folders = (DECISIONS, VERDICTS, CERTIFICATES, RESULTS)
         records = {folder: _Records(archive, folder, number) for folder in folders}
-        documents = checked_lines(archive, segment(DOCUMENTS, number))
+        documents = digested_lines(archive, segment(DOCUMENTS, number))
         for at, line in enumerate(checked_lines(archive, segment(DEVICES, number)), 1):
             self.place = (segment(DEVICES, number), at)
             device = json.loads(line)["id"]
@@ -200,22 +200,24 @@ class _Parcel:
         resets = sorted(ends - made)
         return Expected([parse_timestamp(text) for text in resets])
 
-    def _decisions(self, decisions: list[tuple[int, Line]], documents: Iterator[bytes], expected: Expected) -> None:
+    def _decisions(
+        self, decisions: list[tuple[int, Line]], documents: Iterator[tuple[str, bytes]], expected: Expected
+    ) -> None:
         document: bytes | None = None
         for number, line in decisions:
             self.place = (segment(DECISIONS, self._number), number)
-            document = next(documents, b"")
-            self._decision(number, line, document, expected)
+            digest, document = next(documents, ("", b""))
+            if f"sha256:{digest}" == line["document"]:
+                self._decision(number, line, document, expected)
+            else:
+                name = segment(DOCUMENTS, self._number)
+                self.outcome.fault("export.document", name, number, "it is not the document that the decision names")
             self.outcome.decision_rows.append(hashlib.sha256(csv_line(decision_cells(line))[:-1]).digest())
         summary = None if document is None else summary_of(json.loads(document), self._bench.request.framework)
         self.outcome.summaries.append(summary)
 
     def _decision(self, number: int, line: Line, document: bytes, expected: Expected) -> None:
         member, at = segment(DECISIONS, self._number), number
-        if digest_of(document) != line["document"]:
-            name = segment(DOCUMENTS, self._number)
-            self.outcome.fault("export.document", name, at, "it is not the document that the decision names")
-            return
         record = decision_from(line, document)
         try:
             again = self._bench.memory.replayed(record, self._bench.policies(record.bundle))
@@ -224,7 +226,7 @@ class _Parcel:
             return
         self.outcome.replayed += 1
         self._compare(at, line, document, again)
-        expected.follow(Made(at=record.decided_at, id=record.decision_id, verdicts=again.verdicts()))
+        expected.follow(Made(at=record.decided_at, id=record.decision_id, findings=again.decision.findings))
         claim = {
             "device": record.device_id,
             "decision": again.id,

@@ -99,7 +99,7 @@ class ExportReads(Protocol):
     """What an export reads; everything that was recorded up to leaf `size` of the log, and nothing later."""
 
     def devices_in(self, scope: Scope) -> Iterator[tuple[Device, ...]]:
-        """Yield the devices of `scope` by id, some hundred at a time."""
+        """Yield the devices of `scope` by id, a parcel at a time."""
         ...
 
     def decisions_of(

@@ -92,13 +92,19 @@ def lines(archive: ArchiveReader, name: str) -> Iterator[bytes]:
 
 def checked_lines(archive: ArchiveReader, name: str) -> Iterator[bytes]:
     """Yield the lines of a member of records, each held against the digest beside it. Raises ExportError."""
+    return (line for _, line in digested_lines(archive, name))
+
+
+def digested_lines(archive: ArchiveReader, name: str) -> Iterator[tuple[str, bytes]]:
+    """Yield each line of a member of records after its digest in hex. Raises ExportError where they disagree."""
     pairs = zip_longest(lines(archive, name), lines(archive, digests_of(name)))
-    for number, (line, digest) in enumerate(pairs, 1):
-        if line is None or digest is None or hashlib.sha256(line).hexdigest().encode() != digest:
+    for number, (line, listed) in enumerate(pairs, 1):
+        digest = "" if line is None else hashlib.sha256(line).hexdigest()
+        if line is None or listed is None or digest.encode() != listed:
             raise ExportError(
                 "the record has not the digest beside it", code="export.record", member=name, record=number
             )
-        yield line
+        yield digest, line
 
 
 def whole(archive: ArchiveReader, name: str) -> bytes:
