@@ -1,4 +1,4 @@
-"""Evidence exports: making one of many decisions, and verifying it (every decision made again), in megabytes and seconds.
+"""Evidence exports: making one of many decisions, and verifying it by making every decision again.
 
 `python -m benchmarks.audit_replay [--decisions 100000]`
 
