@@ -62,6 +62,11 @@ class DataLayout:
         return self.root / "log.checkpoint"
 
     @property
+    def exports(self) -> Path:
+        """Evidence exports that were asked for over HTTP."""
+        return self.root / "exports"
+
+    @property
     def server(self) -> Path:
         """Where the running server can be reached: JSON with `url`, `port`, `pid`, `ca`."""
         return self.root / "server.json"

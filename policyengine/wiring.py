@@ -29,6 +29,7 @@ from policyengine.adapters.authority import (
 from policyengine.adapters.clock import SystemClock
 from policyengine.adapters.entropy import SystemEntropy
 from policyengine.adapters.evidence_plugins import installed_formats
+from policyengine.adapters.export_folder import ExportFiles
 from policyengine.adapters.jws import ResultKey
 from policyengine.adapters.keyfile import (
     read_or_create_passphrase,
@@ -87,6 +88,7 @@ class Installation:
     tls_chain: Path
     tls_key: Path
     store: SqlStore
+    export_files: ExportFiles
     issuer: str  # the issuing CA's key identifier, hex: how its lists are addressed
 
     def generation(self) -> int:
@@ -112,6 +114,7 @@ class Installation:
 
     def close(self) -> None:
         """Commit what is queued and close the store."""
+        self.export_files.close()
         self.store.close()
 
 
@@ -186,6 +189,7 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
         authority_directory(settings), passphrase=passphrase, registrar=registrar, publish_at=settings.pki_url
     )
     store, results = open_store(settings.storage_url), _result_key(stored)
+    files = ExportFiles(settings.layout.exports, clock)
     outside = Outside(
         store=store,
         clock=clock,
@@ -198,6 +202,7 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
         audience=Audience(issuer=settings.issuer, audience=settings.audience),
         log_key=open_log_key(settings.layout.keys, passphrase=passphrase),
         log_memory=CheckpointFile(settings.layout.checkpoint),
+        export_folder=files,
         formats=BUILT_IN.extended(installed_formats()),
         issuers=_issuers(settings),
         key_source=OidcKeys(relative_to=(settings.oidc_file or Path()).parent),
@@ -215,6 +220,7 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
         tls_chain=stored.tls_chain,
         tls_key=stored.tls_key,
         store=store,
+        export_files=files,
         issuer=stored.lists.issuer.key_identifier.hex(),
     )
 

@@ -33,6 +33,7 @@ from policyengine.services.checkins.renewals import Renewals
 from policyengine.services.checkins.settling import Settlement
 from policyengine.services.compliance.report import Compliance
 from policyengine.services.exports.exporting import Exports, Keys
+from policyengine.services.exports.jobs import ExportFolder, ExportJobs
 from policyengine.services.exports.ports import ExportStore
 from policyengine.services.gates.feed import Feed
 from policyengine.services.gates.gate import Gate
@@ -91,6 +92,7 @@ class Services:
     gate: Gate
     gate_feed: Feed
     postures: Postures
+    export_jobs: ExportJobs
     ca_bundle: bytes
     trust_bundle: bytes
 
@@ -123,6 +125,7 @@ class Outside:
     audience: Audience
     log_key: LogKey
     log_memory: LogMemory
+    export_folder: ExportFolder
     formats: Registry = BUILT_IN
     issuers: tuple[Issuer, ...] = ()
     key_source: KeySource = NOBODYS_KEYS
@@ -154,6 +157,7 @@ def assemble(outside: Outside) -> Services:
     log = TransparencyLog(store, clock, outside.log_key, outside.log_memory)
     keys = Keys(log=outside.log_key, results=outside.results, cas="".join(map(pem_of, trust)).encode())
     est = Est(store, clock, entropy, shelf=shelf, redecider=redecider, issuance=issuance, trust=trust)
+    exports = Exports(store, clock, shelf=shelf, log=log, keys=keys)
     return Services(
         challenges=Challenges(clock, entropy, outside.nonce_key),
         activations=Activations(clock, entropy, outside.nonce_key, shelf),
@@ -190,7 +194,8 @@ def assemble(outside: Outside) -> Services:
         lists=RevocationLists(store, clock, outside.lists, *(other.lists for other in outside.others)),
         responder=OcspResponder(store, clock, *_answering(outside)),
         rollovers=Rollovers(store, clock, entropy),
-        exports=Exports(store, clock, shelf=shelf, log=log, keys=keys),
+        exports=exports,
+        export_jobs=ExportJobs(exports, outside.export_folder),
         ca_bundle=keys.cas,
         gate=gate,
         gate_feed=Feed(store, gate),

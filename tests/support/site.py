@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pki.reservation import Registrar
 from policyengine.adapters.authority import FleetNames, create_authority, open_authority
+from policyengine.adapters.export_folder import ExportFiles
 from policyengine.adapters.jws import ResultKey
 from policyengine.adapters.log_files import LogKeyFile
 from policyengine.adapters.sql.ledger import SqlLedger
@@ -26,6 +27,7 @@ from policyengine.adapters.sql.store import SqlStore, open_store
 from policyengine.adapters.trust_bundle import make_trust_bundle
 from policyengine.language.bundle import BundleFile, encode_file
 from policyengine.language.compiler import Compilation, compile_tree
+from policyengine.model.ids import digest_of
 from policyengine.services.actors import SYSTEM
 from policyengine.services.catalogue import OtherIssuer, Outside, Services, assemble
 from policyengine.services.checkins.attestation_result import Audience
@@ -249,6 +251,7 @@ def open_site(
             audience=Audience(issuer="policyengine", audience="kestrel"),
             log_key=LOG_KEY,
             log_memory=memory_of(url),
+            export_folder=ExportFiles(Path(tempfile.gettempdir()) / f"exports-{digest_of(url.encode())[7:23]}", clock),
             lists=stored.lists,
             ocsp=stored.ocsp,
             others=tuple(OtherIssuer(lists=other.lists, ocsp=other.ocsp) for other in stored.others),

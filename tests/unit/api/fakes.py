@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -36,6 +36,8 @@ from policyengine.services.errors import (
     RefusedError,
     UnauthenticatedError,
 )
+from policyengine.services.exports.jobs import ExportJobs, ExportState
+from policyengine.services.exports.period import ExportRequest
 from policyengine.services.fleet_scope import FleetScope
 from policyengine.services.gates.feed import Moves
 from policyengine.services.gates.gate import Answer, Question
@@ -628,6 +630,24 @@ class FakeResponder:
         return PUBLISHED if data == b"question" else Refusal.MALFORMED_REQUEST
 
 
+class FakeExportJobs(ExportJobs):
+    """One export that is done, and one that never will be."""
+
+    def __init__(self) -> None:
+        pass
+
+    def ask(self, actor: Principal, request: ExportRequest) -> tuple[Digest, ExportState]:
+        return DIGEST, ExportState(state="running")
+
+    def state(self, viewer: Principal, name: str) -> ExportState:
+        if name != DIGEST:
+            raise MissingError("no export of that name is kept", code="export.missing")
+        return ExportState(state="done", size=3)
+
+    def content(self, viewer: Principal, name: str) -> tuple[int, Iterator[bytes]]:
+        return self.state(viewer, name).size or 0, iter([b"zip"])
+
+
 def services() -> Services:
     """Return a fresh set of use cases."""
     certificates = FakeCertificates()
@@ -657,6 +677,7 @@ def services() -> Services:
         responder=FakeResponder(),
         batch_tokens=None,
         exports=None,
+        export_jobs=FakeExportJobs(),
         rollovers=None,
         gate=FakeGate(),
         gate_feed=FakeFeed(),

@@ -108,7 +108,9 @@ def test_a_role_without_the_permission_is_refused(
 
 
 def test_an_auditor_changes_nothing() -> None:
-    changing = {permission for method, _, permission in GUARDED if method != "GET"}
+    """An export is asked for by POST because it takes time; it changes no record."""
+    asking = "/v1/evidence-exports"
+    changing = {permission for method, path, permission in GUARDED if method != "GET" and path != asking}
     assert not any(PersonRole.AUDITOR in permission.roles for permission in changing)
 
 
