@@ -20,6 +20,7 @@ from api.idempotency import Memory
 from api.limits import Limits
 from api.log import log_routes
 from api.metrics import Metrics
+from api.oidc_login import oidc_login_routes
 from api.options import Options
 from api.pages import page_routes
 from api.problems import answer_for_code, problem, problem_of
@@ -93,6 +94,7 @@ def create_app(services: Services, *, options: Options) -> FastAPI:
         *log_routes(services),
         *revocation_routes(services),
         *page_routes(),
+        *oidc_login_routes(),
     ]
     _answer_errors_as_problems(app)
     app.add_middleware(Edge, options=options, metrics=metrics)

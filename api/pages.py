@@ -16,10 +16,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from api.auth import MAX_TOKEN, PageRoute, Permission, PublicRoute, authenticated
+from api.auth import MAX_TOKEN, PageRoute, Permission, PublicRoute, authenticated, services_of
 from api.paging import conditional, entity_tag
 from api.problems import title_for
 from api.rendering import TIERS, page
+from api.sessions import COOKIE, end_session, set_session
 from policyengine.model.decision import Tier
 from policyengine.model.ids import device_id, digest
 from policyengine.services.actors import Principal
@@ -28,8 +29,6 @@ from policyengine.services.catalogue import Services
 from policyengine.services.errors import ForbiddenError, MissingError, UnauthenticatedError
 from policyengine.services.ports import DeviceFilter, PageRequest
 
-COOKIE = "policyengine_session"
-SESSION_SECONDS = 8 * 3600  # a working day
 MAX_FORM = 4096
 ATTENTION = 20  # devices shown on the first page
 RECENT = 10
@@ -149,8 +148,8 @@ def _findings(document: bytes) -> list[Mapping[str, object]]:
     return sorted(findings, key=lambda item: (item["mode"] != "enforce", _ORDER.get(str(item["result"]), 3)))
 
 
-async def _login_form(_request: Request) -> Response:
-    return page("login")
+async def _login_form(request: Request) -> Response:
+    return page("login", providers=services_of(request).logins.choices)
 
 
 async def _login(request: Request) -> Response:
@@ -158,9 +157,9 @@ async def _login(request: Request) -> Response:
     try:
         await run_in_threadpool(authenticated, request, token[:MAX_TOKEN])
     except UnauthenticatedError:
-        return page("login", wrong=True, status=401)
+        return page("login", providers=services_of(request).logins.choices, wrong=True, status=401)
     answer = RedirectResponse("/", status_code=303)
-    answer.set_cookie(COOKIE, token, max_age=SESSION_SECONDS, secure=True, httponly=True, samesite="strict")
+    set_session(answer, token)
     return answer
 
 
@@ -174,8 +173,9 @@ def _token_of(form: bytes) -> str:
 
 async def _logout(request: Request) -> Response:
     await _form(request)
+    await run_in_threadpool(services_of(request).logins.end, request.cookies.get(COOKIE, "")[:MAX_TOKEN])
     answer = RedirectResponse("/login", status_code=303)
-    answer.delete_cookie(COOKIE, secure=True, httponly=True, samesite="strict")
+    end_session(answer)
     return answer
 
 

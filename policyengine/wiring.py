@@ -190,6 +190,7 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
     )
     store, results = open_store(settings.storage_url), _result_key(stored)
     files = ExportFiles(settings.layout.exports, clock)
+    oidc = OidcKeys(relative_to=(settings.oidc_file or Path()).parent)
     outside = Outside(
         store=store,
         clock=clock,
@@ -205,7 +206,8 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
         export_folder=files,
         formats=BUILT_IN.extended(installed_formats()),
         issuers=_issuers(settings),
-        key_source=OidcKeys(relative_to=(settings.oidc_file or Path()).parent),
+        key_source=oidc,
+        provider=oidc,
         lists=stored.lists,
         ocsp=stored.ocsp,
         others=tuple(OtherIssuer(lists=other.lists, ocsp=other.ocsp) for other in stored.others),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from urllib.parse import quote_plus, urlencode
 
 from policyengine.adapters.guarded_https import FetchError, GuardedHttps
 from policyengine.attestation.jwk import JwkSet, JwkSetError, read_jwk_set
 from policyengine.model.strict_json import InvalidJsonError, read_json
-from policyengine.services.access.issuers import Issuer
-from policyengine.services.errors import UnavailableError
+from policyengine.services.access.issuers import Issuer, Login
+from policyengine.services.errors import UnauthenticatedError, UnavailableError
 
 FRESH_SECONDS = 3600.0  # providers announce keys a day or more before they sign with them
 STALE_SECONDS = 24 * 3600.0  # how long known keys serve when the provider is away
@@ -30,7 +32,7 @@ class _Known:
 
 
 class OidcKeys:
-    """Implements the KeySource port."""
+    """Implements the KeySource and the Provider port."""
 
     def __init__(self, *, relative_to: Path, now: Callable[[], float] = monotonic) -> None:
         self._folder = relative_to
@@ -54,6 +56,40 @@ class OidcKeys:
         """Return the way to the issuer's servers."""
         ca_file = None if issuer.ca_file is None else self._folder / issuer.ca_file
         return GuardedHttps(ca_file=ca_file, private_network=issuer.private_network)
+
+    def authorization(self, issuer: Issuer) -> str:
+        """Return where people are sent; raises UnavailableError."""
+        try:
+            address = text_of(discovered(issuer, self.client(issuer)), "authorization_endpoint")
+        except FetchError as cause:
+            raise UnavailableError("the provider cannot be reached", code="oidc.provider") from cause
+        if not address.startswith("https://"):
+            raise UnavailableError("the provider has no https address for people", code="oidc.provider")
+        return address
+
+    def exchange(self, issuer: Issuer, login: Login, *, code: str, verifier: str) -> str:
+        """Return the ID token for a code (RFC 6749 section 4.1.3); raises UnauthenticatedError, UnavailableError."""
+        client = self.client(issuer)
+        form = {"grant_type": "authorization_code", "code": code, "code_verifier": verifier}
+        form |= {"redirect_uri": login.redirect_uri, "client_id": login.client_id}
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        if login.client_secret_file is not None:
+            headers["Authorization"] = self._basic(login.client_id, login.client_secret_file)
+        try:
+            endpoint = text_of(discovered(issuer, client), "token_endpoint")
+        except FetchError as cause:
+            raise UnavailableError("the provider cannot be reached", code="oidc.provider") from cause
+        try:
+            answer = read_json(client.post(endpoint, urlencode(form).encode(), headers))
+            return text_of(answer if isinstance(answer, dict) else {}, "id_token")
+        except (FetchError, InvalidJsonError) as cause:
+            raise UnauthenticatedError("the provider does not vouch for anybody", code="login.refused") from cause
+
+    def _basic(self, client_id: str, secret_file: str) -> str:
+        """Return the client's credential (RFC 6749 section 2.3.1)."""
+        secret = (self._folder / secret_file).read_text(encoding="utf-8").strip()
+        pair = f"{quote_plus(client_id)}:{quote_plus(secret)}"
+        return f"Basic {base64.b64encode(pair.encode()).decode()}"
 
     def _is_time(self, known: _Known) -> bool:
         return known.tried_at is None or self._now() - known.tried_at >= PAUSE_SECONDS

@@ -14,6 +14,7 @@ from pki.reservation import pem_of
 from policyengine.attestation.registry import Registry
 from policyengine.attestation.verifier import BUILT_IN
 from policyengine.services.access.issuers import Issuer
+from policyengine.services.access.logins import NOBODY, Logins, Provider
 from policyengine.services.access.workloads import NOBODYS_KEYS, KeySource, Workloads
 from policyengine.services.certification.certificates import Certificates
 from policyengine.services.certification.issuing import Issuance
@@ -77,6 +78,7 @@ class Services:
     compliance: Compliance
     tokens: Tokens
     workloads: Workloads
+    logins: Logins
     sweep: Sweep
     health: HealthCheck
     releases: Releases
@@ -129,6 +131,7 @@ class Outside:
     formats: Registry = BUILT_IN
     issuers: tuple[Issuer, ...] = ()
     key_source: KeySource = NOBODYS_KEYS
+    provider: Provider = NOBODY
     lists: ListAuthority
     ocsp: OcspSigner | None
     others: tuple[OtherIssuer, ...]
@@ -152,6 +155,7 @@ def assemble(outside: Outside) -> Services:
     issuance = Issuance(outside.authority, outside.ledger, entropy, chain=outside.chain)
     redecider = Redecider(store, entropy, shelf, memory, issuance.facts)
     certificates = Certificates(store, clock, entropy, shelf=shelf)
+    tokens, workloads = Tokens(store, clock, entropy), Workloads(outside.issuers, outside.key_source, clock)
     gate = Gate(store, clock, shelf=shelf, redecider=redecider)
     trust = tuple(certificate.public_bytes(Encoding.DER) for certificate in outside.trust)
     log = TransparencyLog(store, clock, outside.log_key, outside.log_memory)
@@ -171,8 +175,9 @@ def assemble(outside: Outside) -> Services:
         revocations=Revocations(store, clock, entropy, certificates=certificates),
         audit=Audit(store, shelf, memory),
         compliance=Compliance(store, clock, shelf),
-        tokens=Tokens(store, clock, entropy),
-        workloads=Workloads(outside.issuers, outside.key_source, clock),
+        tokens=tokens,
+        workloads=workloads,
+        logins=Logins(outside.issuers, outside.provider, workloads=workloads, tokens=tokens, entropy=entropy),
         sweep=Sweep(store, store, clock, redecider),
         health=HealthCheck(store, shelf),
         releases=Releases(store, clock, shelf),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,12 +13,13 @@ from policyengine.model.base64url import base64url
 from policyengine.model.ids import PartyName
 from policyengine.services.actors import PersonRole, Principal, Right, demand
 from policyengine.services.changes import SALT_SIZE, Act, CreateApiToken, RevokeApiToken, TouchApiToken
-from policyengine.services.errors import InvalidRequestError, MissingError, UnauthenticatedError
+from policyengine.services.errors import ConflictError, InvalidRequestError, MissingError, UnauthenticatedError
 from policyengine.services.ports import Clock, Entropy, Store
 from policyengine.services.records import ApiToken
 
 MAX_LIFETIME = timedelta(days=366)  # a token that nobody renews for a year is forgotten, and so it ends
 MAX_NAME = 100
+VOUCHED = "oidc "  # how the maker of a session's token starts; its issuer follows
 TOUCH_EVERY = timedelta(minutes=1)
 
 _FORM = re.compile(r"pe_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
@@ -62,22 +64,41 @@ class Tokens:
             raise InvalidRequestError("a vendor's token must name the models it may see", field="models")
         if role is PersonRole.ADMIN and models is not None:
             raise InvalidRequestError("an admin's token is for the whole fleet", field="models")
+        holder = Principal(name=name, role=role, party=party, models=models)
+        return self._keep(holder, lifetime, created_by=actor.name, by=(actor.name, "token.create"))
+
+    def begin_session(self, person: Principal, *, lifetime: timedelta, vouched_by: str) -> NewToken:
+        """Return a token for somebody whom a believed issuer vouches for, with what its grant lets them do."""
+        return self._keep(person, lifetime, created_by=VOUCHED + vouched_by, by=(person.name, "token.login"))
+
+    def end_session(self, secret: str) -> None:
+        """End the token if it is a session's; one that a person made goes on, and one that has ended stays so."""
+        now = self._clock.now()
+        with suppress(UnauthenticatedError, ConflictError):
+            record = self._recognised(secret, now)
+            if record.created_by.startswith(VOUCHED):
+                act = self._act(_principal(record), "token.logout", record.id, now)
+                self._store.apply(RevokeApiToken(id=record.id, at=now, act=act))
+
+    def _keep(self, holder: Principal, lifetime: timedelta, *, created_by: str, by: tuple[str, str]) -> NewToken:
         token_id, secret = self._entropy.draw(8).hex(), base64url(self._entropy.draw(32))
         now = self._clock.now()
         record = ApiToken(
             id=token_id,
-            name=name,
-            role=role.value,
-            party=party,
-            models=None if models is None else tuple(sorted(models)),
+            name=holder.name,
+            role=holder.role.value,
+            party=holder.party,
+            models=None if holder.models is None else tuple(sorted(holder.models)),
             created_at=now,
-            created_by=actor.name,
+            created_by=created_by,
             expires_at=now + lifetime,
             last_used=None,
             revoked_at=None,
             secret_hash=_hash(secret),
         )
-        self._store.apply(CreateApiToken(token=record, act=self._act(actor, "token.create", token_id, now)))
+        actor, action = by
+        act = Act(actor=actor, at=now, action=action, subject=token_id, detail={}, salt=self._entropy.draw(SALT_SIZE))
+        self._store.apply(CreateApiToken(token=record, act=act))
         return NewToken(secret=f"pe_{token_id}_{secret}", record=record)
 
     def authenticate(self, secret: str) -> Principal:

@@ -5,7 +5,8 @@ The operator's document, strict JSON:
     {"issuers": [{
        "issuer": "https://idp.example/realm", "audience": "policyengine", "algorithms": ["ES256"],
        "name": "email", "ca_file": "idp-ca.pem", "private_network": true,
-       "login": {"client_id": "policyengine", "client_secret_file": "oidc.secret", "label": "Example Corp"},
+       "login": {"client_id": "policyengine", "client_secret_file": "oidc.secret", "label": "Example Corp",
+                 "redirect_uri": "https://policy.example/login/callback", "scope": "openid email"},
        "grants": [{"where": {"groups": "iot-security"}, "role": "security", "party": "it"},
                   {"where": {"sub": "repo:example/policies:*"}, "role": "engineering"}]}]}
 
@@ -30,9 +31,10 @@ from policyengine.services.actors import PersonRole, Principal
 ALGORITHMS = frozenset({"ES256", "ES384", "EdDSA", "Ed25519", "PS256", "RS256"})
 MAX_BYTES = 256 * 1024
 MAX_NAME = 100
+CALLBACK = "/login/callback"
 
 _ISSUER_KEYS = frozenset({"issuer", "audience", "algorithms", "name", "ca_file", "private_network", "login", "grants"})
-_LOGIN_KEYS = frozenset({"client_id", "client_secret_file", "label"})
+_LOGIN_KEYS = frozenset({"client_id", "client_secret_file", "label", "redirect_uri", "scope"})
 _GRANT_KEYS = frozenset({"where", "role", "party", "models"})
 
 
@@ -58,11 +60,13 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """How people sign in: as which client, and what the page calls it."""
+    """How people sign in: as which client, what the page calls it, and where the provider sends them back to."""
 
     client_id: str
     client_secret_file: str | None
     label: str
+    redirect_uri: str  # this server's `/login/callback`, as browsers reach it
+    scope: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +131,16 @@ def _issuer(document: object) -> Issuer:
 def _login(document: object) -> Login:
     given = _keys(document, _LOGIN_KEYS, "`login`")
     secret = _text(given, "client_secret_file") if "client_secret_file" in given else None
-    return Login(client_id=_text(given, "client_id"), client_secret_file=secret, label=_text(given, "label"))
+    redirect_uri = _text(given, "redirect_uri")
+    if not redirect_uri.startswith("https://") or not redirect_uri.endswith(CALLBACK):
+        raise IssuersError(f"`redirect_uri` is the https address of `{CALLBACK}` on this server")
+    return Login(
+        client_id=_text(given, "client_id"),
+        client_secret_file=secret,
+        label=_text(given, "label"),
+        redirect_uri=redirect_uri,
+        scope=_text(given, "scope") if "scope" in given else "openid",
+    )
 
 
 def _grant(document: object) -> Grant:

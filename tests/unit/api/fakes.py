@@ -19,6 +19,7 @@ from policyengine.model.decision import Tier
 from policyengine.model.endorsements import Endorser, ReferenceComponent, Release
 from policyengine.model.ids import DeviceId, Digest, PartyName
 from policyengine.model.policy import Phase
+from policyengine.services.access.logins import Begun
 from policyengine.services.actors import PersonRole, Principal, Right, demand
 from policyengine.services.catalogue import Services
 from policyengine.services.certification.certificates import Certificates
@@ -198,6 +199,28 @@ class FakeWorkloads:
         if rest != "of.workload":
             raise UnauthenticatedError("this is no token of ours")
         return Principal(name="repo:example", role=PersonRole(role))
+
+
+class FakeLogins:
+    """One provider, which vouches for whoever comes back with the state `s`."""
+
+    choices = (("0", "Example <Corp>"),)
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+
+    def begin(self, place: str) -> Begun:
+        if place != "0":
+            raise MissingError("there is no such provider")
+        return Begun(address="https://idp.example/authorize?state=s", cookie="0.s.v")
+
+    def finish(self, cookie: str, *, code: str, state: str, issuer: str | None) -> NewToken:
+        if (cookie, state) != ("0.s.v", "s"):
+            raise UnauthenticatedError("this browser has begun no sign-in", code="login.refused")
+        return NewToken(secret="auditor", record=TOKEN)
+
+    def end(self, secret: str) -> None:
+        self.ended.append(secret)
 
 
 class FakeDevices(Devices):
@@ -664,6 +687,7 @@ def services() -> Services:
         compliance=FakeCompliance(),
         tokens=FakeTokens(),
         workloads=FakeWorkloads(),
+        logins=FakeLogins(),
         sweep=None,
         health=FakeHealth(),
         releases=FakeReleases(),

@@ -36,6 +36,8 @@ PUBLIC = {
     "/log/tile/{level}/{place:path}",
     "/.well-known/jwks.json",
     "/login",
+    "/login/oidc/{place}",
+    "/login/callback",
     "/logout",
     "/problems/{code}",
     "/static/style.css",
