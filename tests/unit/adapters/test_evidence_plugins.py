@@ -9,50 +9,71 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 ROOT = Path(__file__).parents[3]
-PLUGIN = """
-from policyengine.attestation.checks import Requirement
-from policyengine.attestation.formats import Format, Freshness, Verified
-from policyengine.attestation.media_type import MediaType
-from policyengine.model.ids import digest_of
-
-NONCE = Requirement(id="acme.nonce", clause="ACME section 1", expected="the challenge")
-
-
-def appraise(evidence, *, media_type, nonce, anchors, endorsements, now):
-    check = NONCE.passed if evidence == nonce else NONCE.failed("something else")
-    return Verified(
-        media_type=media_type, facts={}, complete=(), decoded={}, naming=dict, key_binding=None, signer=None,
-        checks=(check,), digest=digest_of(evidence), freshness=Freshness.NONCE,
-    )
-
-
-FORMAT = Format(name="acme", media_types=(MediaType(essence="application/vnd.acme"),), appraise=appraise)
+PAGE = (ROOT / "docs" / "evidence.md").read_text()
+MEDIA_TYPE = "application/vnd.acme.sensor"
+KEY = ed25519.Ed25519PrivateKey.from_private_bytes(bytes([7] * 32))
+CHALLENGE, FIRMWARE = bytes(range(32)), bytes(32)
+# What the page shows, and formats that must never be loaded.
+PLUGIN = (
+    PAGE.partition("<!-- plug-in -->\n```python\n")[2].partition("```")[0]
+    + """
 SECOND_PSA = Format(name="psa", media_types=(MediaType(essence="application/vnd.acme.psa"),), appraise=appraise)
 STOLEN = Format(name="acme", media_types=(MediaType(essence="application/eat+jwt"),), appraise=appraise)
 NOTHING = 1
 """
+)
 
 
-def verify(folder: Path, attribute: str, media_type: str = "application/vnd.acme") -> subprocess.CompletedProcess[str]:
+def evidence(challenge: bytes = CHALLENGE, key: ed25519.Ed25519PrivateKey = KEY) -> bytes:
+    """Return what Acme's sensors send."""
+    return key.sign(challenge + FIRMWARE) + challenge + FIRMWARE
+
+
+def verify(
+    folder: Path, attribute: str = "FORMAT", media_type: str = MEDIA_TYPE, token: bytes = evidence()
+) -> subprocess.CompletedProcess[str]:
     """Run `evidence verify` where a package is installed whose entry point names `attribute`."""
     (folder / "acme_evidence.py").write_text(PLUGIN)
     info = folder / "acme_evidence-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-evidence\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[policyengine.attestation_formats]\nacme = acme_evidence:{attribute}\n")
-    (folder / "token").write_bytes(b"\x01\x02")
+    (folder / "token").write_bytes(token)
+    pem = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (folder / "key.pem").write_bytes(pem)
     command = [sys.executable, "-m", "policyengine", "evidence", "verify", "--media-type", media_type]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
-    arguments = ["--nonce", "0102", str(folder / "token")]
+    arguments = ["--nonce", CHALLENGE.hex(), "--anchors", str(folder / "key.pem"), str(folder / "token")]
     return subprocess.run(command + arguments, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
 
 
-def test_evidence_of_an_installed_format_is_judged_by_it(tmp_path: Path) -> None:
+def checks(done: subprocess.CompletedProcess[str]) -> list[tuple[str, str]]:
+    return [(check["id"], check["result"]) for check in json.loads(done.stdout)["checks"]]
+
+
+def test_evidence_of_the_format_that_the_page_shows_is_believed(tmp_path: Path) -> None:
     """RFC 9999 section 3: the media type finds the format, whoever brought it."""
-    checks = json.loads(verify(tmp_path, "FORMAT").stdout)["checks"]
-    assert [(check["id"], check["result"]) for check in checks] == [("acme.nonce", "pass")]
+    done = verify(tmp_path)
+    facts = json.loads(done.stdout)["facts"]
+    assert (done.returncode, checks(done)) == (0, [("acme.signature", "pass"), ("acme.nonce", "pass")])
+    assert facts["software"][0]["digest"] == FIRMWARE.hex()
+
+
+@pytest.mark.parametrize(
+    ("token", "failed"),
+    [
+        (evidence(challenge=bytes(32)), "acme.nonce"),
+        (evidence(key=ed25519.Ed25519PrivateKey.from_private_bytes(bytes([8] * 32))), "acme.signature"),
+    ],
+    ids=["replayed", "by-a-stranger"],
+)
+def test_the_format_that_the_page_shows_refuses(tmp_path: Path, token: bytes, failed: str) -> None:
+    done = verify(tmp_path, token=token)
+    assert (done.returncode, [name for name, result in checks(done) if result == "fail"]) == (1, [failed])
 
 
 def test_without_the_package_its_media_type_is_unknown(tmp_path: Path) -> None:
