@@ -215,6 +215,13 @@ def test_a_device_of_another_model_than_the_corim_is_for_is_refused(database: st
     site.store.close()
 
 
+def test_a_vendor_proposes_keys_over_the_api_and_gets_the_document_to_merge(site: Site) -> None:
+    """docs/adr/0019: nothing is endorsed by a request."""
+    found = site.services.releases.candidate(SYSTEM, MODEL, version="batch-9", content=KEYS)
+    document = found.files["reference-values/vendor-acme/edge-7-batch-9.yaml"].decode()
+    assert document.endswith("  attest_keys:\n    - {corim: edge-7-batch-9.corim}\n")
+
+
 # What does not even become part of a bundle.
 
 

@@ -88,7 +88,8 @@ class Releases:
             )
         folder = f"reference-values/{party.name}"
         name = f"{model}-{version}.corim"
-        document = _DOCUMENT.format(model=model, party=party.name, version=version, corim=name)
+        text = _DOCUMENT if found.states or not found.keys else _KEYS
+        document = text.format(model=model, party=party.name, version=version, corim=name)
         return Candidate(
             files={f"{folder}/{name}": content, f"{folder}/{model}-{version}.yaml": document.encode()},
             corim=found,
@@ -110,4 +111,13 @@ spec:
   models: [{model}]
   releases:
     - {{version: "{version}", corim: {corim}}}
+"""
+# Of a CoRIM that measures nothing and lists the keys of devices.
+_KEYS = """apiVersion: policyengine/v1
+kind: ReferenceValues
+metadata: {{name: {model}-{version}, owner: {party}}}
+spec:
+  models: [{model}]
+  attest_keys:
+    - {{corim: {corim}}}
 """
