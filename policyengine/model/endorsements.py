@@ -6,8 +6,9 @@ here is the same for both.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 
@@ -127,6 +128,8 @@ class ReferenceValues:
     releases: tuple[Release, ...]
     tags: tuple[TagVersion, ...] = ()
     attest_keys: tuple[AttestKey, ...] | None = field(default=None, metadata=LATER)
+    implementations: frozenset[str] = field(init=False, repr=False, compare=False)
+    _of_implementation: dict[str, ReferenceValues] = field(init=False, repr=False, compare=False)
     by_component: Mapping[Measured, tuple[Release, ...]] = field(init=False, repr=False, compare=False)
     by_inventory: Mapping[frozenset[Measured | None], tuple[Release, ...]] = field(
         init=False, repr=False, compare=False
@@ -143,9 +146,28 @@ class ReferenceValues:
                 by_inventory[whole] = (*by_inventory.get(whole, ()), release)
             for measured in {(each.name, digest) for each in release.components for digest in each.digests}:
                 by_component[measured] = (*by_component.get(measured, ()), release)
+        named = frozenset(name for name in map(_implementation_of, self.releases) if name is not None)
+        object.__setattr__(self, "implementations", named)
+        object.__setattr__(self, "_of_implementation", {})
         object.__setattr__(self, "by_component", by_component)
         object.__setattr__(self, "by_inventory", by_inventory)
         object.__setattr__(self, "names", frozenset([name for name, _ in by_component]))
+
+    def of_implementation(self, implementation_id: str) -> ReferenceValues:
+        """Return these values without the releases that a CoRIM endorses for another PSA implementation id only."""
+        if self.implementations <= {implementation_id}:
+            return self
+        known = implementation_id if implementation_id in self.implementations else ""  # no device fills the memory
+        if known not in self._of_implementation:
+            kept = tuple(each for each in self.releases if _implementation_of(each) in {None, known})
+            self._of_implementation[known] = replace(self, releases=kept)
+        return self._of_implementation[known]
+
+
+def _implementation_of(release: Release) -> str | None:
+    """Return the class id that a release is endorsed for if it can be an implementation id, which has 32 bytes."""
+    named = None if release.endorser is None else release.endorser.class_id
+    return named if named is not None and re.fullmatch("[0-9a-f]{64}", named) else None
 
 
 def merged(documents: Iterable[ReferenceValues]) -> ReferenceValues:

@@ -33,8 +33,12 @@ def add_facts(
     endorsements: ReferenceValues | None,
     now: datetime,
 ) -> None:
-    """Add groups `boot` and `software` of claims that passed every check, compared with `endorsements` at `now`."""
-    comparison = compare(software.measured, endorsements=endorsements, now=now)
+    """Add groups `boot` and `software` of claims that passed every check, compared with `endorsements` at `now`.
+
+    A release that a CoRIM endorses for an implementation id counts for tokens that state it (RFC 9783 4.2.2).
+    """
+    known = endorsements and endorsements.of_implementation(claims[psa_claims.IMPLEMENTATION_ID].hex())
+    comparison = compare(software.measured, endorsements=known, now=now)
     boot, endorsement = _boot(claims, comparison.svn), comparison.endorsement
     if boot:
         facts["boot"] = boot

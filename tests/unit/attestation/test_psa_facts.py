@@ -10,6 +10,7 @@ import pytest
 
 from policyengine.attestation.anchors import TrustAnchors, thumbprint
 from policyengine.attestation.verifier import verify
+from policyengine.model.endorsements import Endorser
 from policyengine.model.ids import digest_of
 from policyengine.simulation.psa import MeasuredComponent
 from tests.unit.attestation.psa_device import (
@@ -203,3 +204,12 @@ def test_each_check_is_listed_once_whatever_the_evidence() -> None:
     good, bad = verified(token()), verified(token(lifecycle=0x7000), nonce=bytes(32))
     assert [check.id for check in good.checks] == [check.id for check in bad.checks]
     assert len({check.id for check in good.checks}) == len(good.checks)
+
+
+@pytest.mark.parametrize(
+    ("class_id", "match"), [("00" * 32, "endorsed"), ("11" * 32, "unknown"), ("1.2.3", "endorsed")]
+)
+def test_a_release_for_an_implementation_counts_for_tokens_that_state_it(class_id: str, match: str) -> None:
+    """RFC 9783 section 4.2.2: the class id of a PSA CoRIM is an implementation id; another name says nothing of it."""
+    endorsed = replace(release("1", SPE), endorser=Endorser(party="acme", class_id=class_id))
+    assert matches(token(SPE), endorsed) == [match]
