@@ -58,6 +58,11 @@ class Bundle:
         """Return the main token, its envelope judged; raises MalformedEvidenceError."""
         return read_cwt(self.main, anchors) if self.kind is Kind.CWT else read_jwt(self.main, anchors)
 
+    def claims(self, name: str) -> Mapping[Any, Any]:
+        """Return the claims set `name`, not compared with any digest; raises MalformedEvidenceError."""
+        content = self.sets[name]
+        return cbor_claims(content) if self.encoding is Encoding.CBOR else json_claims(content)
+
 
 def read_bundle(evidence: bytes, essence: str) -> Bundle:
     """Return the bundle of media type `essence`; raises MalformedEvidenceError `eat.bundle`, `cbor.*` or `jose.*`."""
@@ -129,7 +134,7 @@ def _of_set(bundle: Bundle, name: str, main: Token, now: datetime) -> Iterator[S
     if new(bundle.sets[name]).digest() != digest:
         raise UnsoundError(f"the claims of {name} have another digest")
     try:
-        claims = (cbor_claims if bundle.encoding is Encoding.CBOR else json_claims)(bundle.sets[name])
+        claims = bundle.claims(name)
     except MalformedEvidenceError as error:
         raise UnsoundError(f"the claims of {name}: {error.code}") from error
     yield from within(Submodule(path=name, kind=Kind.CLAIMS, content=claims), bundle.encoding, now)

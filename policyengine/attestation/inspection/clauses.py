@@ -13,6 +13,7 @@ from policyengine.attestation.cca import claims as cca
 from policyengine.attestation.dice import rules as dice
 from policyengine.attestation.eat import claims as eat
 from policyengine.attestation.eat import result_claims as ear
+from policyengine.attestation.eat.bundle import DETACHED
 from policyengine.attestation.eat.submods import SUBMODS
 from policyengine.attestation.inspection.parts import Vocabulary
 from policyengine.attestation.psa import claims as psa
@@ -52,6 +53,7 @@ EAT = Vocabulary(
         "eat_nonce": eat.NONCE_IS_OURS.clause,
         "eat_profile": "RFC 9711 section 4.3.2",
         "submods": SUBMODS.clause,
+        "detached": DETACHED.clause,
     },
     names={
         "": eat.NAMES,

@@ -13,18 +13,23 @@ from datetime import datetime
 from itertools import islice
 
 from pki.errors import PkiError
+from policyengine.attestation import media_type as media_types
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.cmw.wrapper import Record, Wrapper, read_cbor_wrapper, read_json_wrapper
 from policyengine.attestation.documents import shown
+from policyengine.attestation.eat.bundle import CBOR as BUNDLE_CBOR
+from policyengine.attestation.eat.bundle import JSON as BUNDLE_JSON
+from policyengine.attestation.eat.bundle import Bundle, read_bundle
 from policyengine.attestation.errors import MalformedEvidenceError, UnsupportedMediaTypeError
 from policyengine.attestation.formats import Verified
-from policyengine.attestation.inspection.clauses import ANOTHER, VOCABULARIES, WRAPPER
+from policyengine.attestation.inspection.clauses import ANOTHER, EAT, VOCABULARIES, WRAPPER
 from policyengine.attestation.inspection.envelopes import headers_of, signature_of
 from policyengine.attestation.inspection.parts import Row, Vocabulary, parts_of
 from policyengine.attestation.inspection.structures import STRUCTURES
 from policyengine.attestation.registry import Registry
 from policyengine.attestation.verifier import verify
 
+BUNDLES = frozenset({BUNDLE_CBOR, BUNDLE_JSON})
 MAX_ROWS = 2000  # an event log of a large machine has hundreds of records
 
 
@@ -86,13 +91,32 @@ def _read(evidence: bytes, media_type: str, registry: Registry, now: datetime) -
 
 def _inspected(evidence: bytes, found: Verified, *, known_by: str) -> Inspection:
     wrapper = _wrapper(evidence) if any(check.id.startswith("cmw.") for check in found.checks) else None
+    bundle = _bundle(evidence, found.media_type)
+    enveloped = evidence if bundle is None else bundle.main
     rows = (
         *(parts_of({"wrapper": _wrapped(wrapper)}, WRAPPER) if wrapper else ()),
-        *headers_of(evidence),
+        *headers_of(enveloped),
         *parts_of(found.claims, _vocabulary(found)),
-        *signature_of(evidence),
+        *signature_of(enveloped),
+        *(() if bundle is None else parts_of({"detached": _detached(bundle)}, EAT)),
     )
     return Inspection(read_as=found.media_type, known_by=known_by, rows=_bounded(rows))
+
+
+def _bundle(evidence: bytes, media_type: str) -> Bundle | None:
+    essence = media_types.parse(media_type).essence
+    return read_bundle(evidence, essence) if essence in BUNDLES else None
+
+
+def _detached(bundle: Bundle) -> Mapping[str, object]:
+    """Return the claims beside the main token by name; of what are none, how many bytes there are."""
+    found: dict[str, object] = {}
+    for name, content in bundle.sets.items():
+        try:
+            found[name] = bundle.claims(name)
+        except MalformedEvidenceError:
+            found[name] = f"{len(content)} bytes that are no claims"
+    return found
 
 
 def _bounded(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -138,8 +162,12 @@ _TOKENS: tuple[tuple[Callable[[bytes], bool], tuple[str, ...]], ...] = (
         (*(f'application/eat+jwt; eat_profile="{profile}"' for profile in _RESULTS), "application/eat+jwt"),
     ),
     (lambda content: content[:3] == b"\xd9\x01\x8f", ("application/eat-collection",)),
+    (lambda content: content[:3] == b"\xd9\x02\x5a", (BUNDLE_CBOR,)),
     (lambda content: content[:1] in {b"\xd1", b"\xd2", b"\xd8", b"\x84"}, _COSE_TYPES),
-    (lambda content: content.lstrip()[:1] in {b"[", b"{"}, ("application/cmw+json", "application/eat-ucs+json")),
+    (
+        lambda content: content.lstrip()[:1] in {b"[", b"{"},
+        ("application/cmw+json", BUNDLE_JSON, "application/eat-ucs+json"),
+    ),
     (
         bool,
         ("application/vnd.policyengine.tpm+cbor", "application/cmw+cbor", "application/eat-ucs+cbor"),
