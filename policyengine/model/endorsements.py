@@ -86,7 +86,7 @@ class KeyUse(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttestKey:
-    """A key that a vendor vouches for as one device's (draft-ietf-rats-corim sections 5.1.8 and 5.1.9).
+    """A key that a vendor vouches for as one device's (draft-ietf-rats-corim sections 5.1.9 and 5.1.10).
 
     `spki` is its SubjectPublicKeyInfo, `thumbprint` the `sha256:` name of that; `instance` what evidence calls the
     device: a UEID or other bytes in hex, or a UUID. `until` withdraws it, half-open, before its CoRIM ends.

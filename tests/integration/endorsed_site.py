@@ -125,7 +125,9 @@ def batch(
     return corim.signed(signer, corim.corim([corim.comid(triples, tag_id=tag_id)], corim_id=tag_id, **parts))
 
 
-def compiled(*batches: bytes, until: str = "", endorses: str = "", now: datetime = START) -> Compilation:
+def compiled(
+    *batches: bytes, until: str = "", entry: str = "", endorses: str = "", now: datetime = START
+) -> Compilation:
     """Return the repository with `batches` of keys beside the reference values of engineering, compiled."""
     files = policy_files()
     raw = SIGNER.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
@@ -136,7 +138,7 @@ def compiled(*batches: bytes, until: str = "", endorses: str = "", now: datetime
     files["parties.yaml"] = parties.replace(scope, allowed + scope + b", reference-values")
     ends = f", until: {until}" if until else ""
     entries = "".join(f"    - {{corim: batch-{place}.corim{ends}}}\n" for place, _ in enumerate(batches))
-    files[f"{FOLDER}/keys.yaml"] = (DOCUMENT + ("  attest_keys:\n" if entries else "") + entries).encode()
+    files[f"{FOLDER}/keys.yaml"] = (DOCUMENT + (entry or ("  attest_keys:\n" if entries else "") + entries)).encode()
     files |= {f"{FOLDER}/batch-{place}.corim": content for place, content in enumerate(batches)}
     return compile_tree(files, now=now, corims=read_endorsed)
 

@@ -1,4 +1,4 @@
-"""A device enrols by the key that its vendor's signed CoRIM lists for it (draft-ietf-rats-corim section 5.1.8)."""
+"""A device enrols by the key that its vendor's signed CoRIM lists for it (draft-ietf-rats-corim section 5.1.10)."""
 
 from __future__ import annotations
 
@@ -254,8 +254,15 @@ def test_a_corim_without_a_key_of_one_device_is_not_a_batch_of_keys() -> None:
     assert codes(batch(of_class)) == ["reference.corim-refused"]
 
 
+def test_a_corim_of_keys_alone_is_no_release_and_the_message_says_where_it_belongs() -> None:
+    found = errors(
+        compiled(KEYS, endorses=CLASS, entry="  releases:\n    - {version: 1.0.0, corim: batch-0.corim}\n").diagnostics
+    )
+    assert [(each.code, "`attest_keys`" in each.help) for each in found] == [("reference.corim-refused", True)]
+
+
 def test_a_triple_with_conditions_lists_nothing() -> None:
-    """draft-ietf-rats-corim section 5.1.8: `mkey` says that the key is of a part of the device."""
+    """draft-ietf-rats-corim section 5.1.10: `mkey` says that the key is of a part of the device."""
     assert codes(batch([*triple(SENSOR.instance, SENSOR.key), {0: "bmc"}])) == ["reference.corim-refused"]
 
 

@@ -1,6 +1,6 @@
 """Keys that a believed CoRIM vouches for: its identity and attest-key triples.
 
-(draft-ietf-rats-corim sections 5.1.8 and 5.1.9.)
+(draft-ietf-rats-corim sections 5.1.9 and 5.1.10.)
 
 Only a key of one device can prove an identity. A triple about a class or a group is left out whole, and so is one with
 conditions (`mkey`, `authorized-by`): nothing is endorsed on half of its conditions.

@@ -22,6 +22,7 @@ from policyengine.model.endorsements import AttestKey, Endorser, ReferenceValues
 from policyengine.model.policy import Anchor, Party
 
 MAX_COMBINATIONS = 64  # of states of one release; a vendor that means more should sign them apart
+_ONE_EACH = "ask the vendor for one CoRIM a release"
 MAY_SIGN = "corim"  # the use of a trust anchor whose certificates may sign CoRIMs
 
 
@@ -117,7 +118,9 @@ def _of_states(page: Page, place: YamlNode, release: Release, found: EndorsedCor
     if not by_environment or count > MAX_COMBINATIONS:
         reason = "has no digests that evidence can be compared with" if not by_environment else f"has {count} states"
         message = f"`{release.corim}` {reason}"
-        page.error(place, "reference.corim-refused", message, "ask the vendor for one CoRIM a release")
+        lists_keys = bool(found.keys) and not by_environment
+        advice = "it lists keys of devices: name it under `attest_keys`, beside `releases`" if lists_keys else _ONE_EACH
+        page.error(place, "reference.corim-refused", message, advice)
         return
     for states in product(*by_environment.values()):
         svns = {state.svn for state in states if state.svn is not None}
