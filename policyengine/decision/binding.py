@@ -35,6 +35,11 @@ class BoundRule:
     terms: WaiverTerms | None
     waivers: tuple[Waiver, ...]
 
+    @property
+    def enforced(self) -> Action:
+        """The action that a finding which does not pass takes; `NOTIFY` where the binding enforces nothing."""
+        return self.action if self.mode is Mode.ENFORCE else Action.NOTIFY
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:

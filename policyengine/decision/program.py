@@ -18,8 +18,9 @@ from policyengine.decision.findings import Case, SeenFacts, Sights, conclude
 from policyengine.decision.generated import Evaluate, Flips
 from policyengine.decision.prior import prior_digest
 from policyengine.decision.selection import Answer, applies, conjunction, identity, keys_read, selects
+from policyengine.decision.settled import Answers, settle, settled
 from policyengine.decision.space import Space
-from policyengine.decision.views import Needs, Views
+from policyengine.decision.views import Needs, View, Views
 from policyengine.model.decision import Decision, Finding, FindingTerms, Prior, Result, Tier
 from policyengine.model.facts import Facts
 from policyengine.model.ids import Digest
@@ -172,14 +173,30 @@ def _judge(case: Case, due: DueBlock) -> None:
     if answers == due.passing:
         case.told += due.passed
     else:
-        for bound, answer in zip(block.rules, answers, strict=True):
-            if answer is True:
-                case.told.append(bound.passed)
-            else:
-                conclude(case, bound, answer, view)
+        _conclude_all(case, due, answers, view)
     if functions.flips is not None:
         for moment in functions.flips(view.values, view.complete, case.now, case.version_key):
             case.until(moment if moment > case.now else moment + _MICROSECOND)  # `<=` flips just after
+
+
+def _conclude_all(case: Case, due: DueBlock, answers: Answers, view: View) -> None:
+    """Add the findings of a block in which not all pass."""
+    prior, block = case.prior, due.functions.evaluate
+    if view.refused and "fact.absent" in answers:
+        prior = None  # which fact is absent, and which is only refused, is the view's to say
+    known = None if prior is None else settled(prior, block, answers, case.now)
+    if known is not None:
+        case.told += known.findings
+        case.strictest = max(case.strictest, known.strictest)
+        return
+    start = len(case.told)
+    for bound, answer in zip(due.block.rules, answers, strict=True):
+        if answer is True:
+            case.told.append(bound.passed)
+        else:
+            conclude(case, bound, answer, view)
+    if prior is not None:
+        settle(prior, block, answers, due.block.rules, case.told[start:])
 
 
 def _note_deadlines(case: Case, due: Due) -> None:

@@ -17,22 +17,16 @@ def identity(facts: Facts, views: Views) -> dict[str, str]:
     What the device only reports of itself is left out, so that no device chooses its own policies.
     """
     keys = {"device": str(facts.device_id)}
-    device = facts.values.get("device")
+    device, provenance = facts.values.get("device"), facts.provenance
     for name, value in device.items() if isinstance(device, dict) else ():
-        if _vouched(views, f"device.{name}"):
-            keys |= _texts(name, value)
+        key = views.prefix(f"device.{name}")
+        if key is None or provenance[key].source is Source.REPORTED:
+            continue
+        if isinstance(value, str):
+            keys[name] = value
+        elif isinstance(value, dict):
+            keys.update((f"{name}.{inner}", text) for inner, text in value.items())
     return keys
-
-
-def _vouched(views: Views, path: str) -> bool:
-    key = views.prefix(path)
-    return key is not None and views.facts.provenance[key].source is not Source.REPORTED
-
-
-def _texts(name: str, value: object) -> dict[str, str]:
-    if isinstance(value, str):
-        return {name: value}
-    return {f"{name}.{key}": text for key, text in value.items()} if isinstance(value, dict) else {}
 
 
 def selects(selector: Selector, keys: Mapping[str, str | None]) -> Answer:

@@ -159,11 +159,15 @@ class RuleHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prior:
-    """The part of the previous decision that the next one depends on; its canonical bytes have a digest."""
+    """The part of the previous decision that the next one depends on; its canonical bytes have a digest.
+
+    `settled` is no part of it: decisions keep there what they would make of it again (decision/settled.py).
+    """
 
     tier: Tier
     decided_tier: Tier
     rules: Mapping[tuple[RuleName, BindingName | None], RuleHistory]
+    settled: dict[object, object] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
