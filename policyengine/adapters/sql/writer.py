@@ -1,7 +1,7 @@
 """Group commit: one writer per process drains a queue into one transaction, and answers only after COMMIT.
 
-A batch gathers while the one before it is being committed and while its loop still has other changes at hand. A lost race
-refuses its own change only. A batch that fails as a whole (a poison change) is repeated one by one.
+A batch gathers while the one before it is being committed, and while its loop still has other changes at hand. A lost
+race refuses its own change only. A batch that fails as a whole (a poison change) is repeated one by one.
 """
 
 from __future__ import annotations
