@@ -109,7 +109,7 @@ class Installation:
             anchors = decode(self.services.bundles.show(active.digest)[1]).anchors
         except PolicyEngineError:
             return ours
-        vendors = (anchor.certificate for anchor in anchors if "idevid" in anchor.use)
+        vendors = (anchor.certificate for anchor in anchors if anchor.use & {"idevid", "legacy"})
         return "\n".join([ours, *dict.fromkeys(vendors)])
 
     def close(self) -> None:

@@ -57,6 +57,8 @@ class Policies:
     ek_anchors: tuple[x509.Certificate, ...]
     dice_entitlements: tuple[Entitlement, ...]  # CAs that certify the keys of DICE devices
     dice_anchors: tuple[x509.Certificate, ...]
+    legacy_entitlements: tuple[Entitlement, ...]  # CAs that certified devices before we did
+    legacy_anchors: tuple[x509.Certificate, ...]
     endorsements: Mapping[str, ReferenceValues]
     endorsed_keys: EndorsedKeys
     profiles: Mapping[str, Profile]
@@ -76,7 +78,8 @@ class ActivePolicies:
 
 def compiled(bundle: Bundle, *, digest: Digest, commit: str | None) -> Policies:
     """Return `bundle` ready to decide with."""
-    entitlements, tpm_vendors, dice_vendors = (_entitled(bundle, use) for use in ("idevid", "ek", "dice"))
+    uses = ("idevid", "ek", "dice", "legacy")
+    entitlements, tpm_vendors, dice_vendors, former = (_entitled(bundle, use) for use in uses)
     models = bundle.fleet.models
     return Policies(
         digest=digest,
@@ -90,6 +93,8 @@ def compiled(bundle: Bundle, *, digest: Digest, commit: str | None) -> Policies:
         ek_anchors=_certificates(tpm_vendors),
         dice_entitlements=dice_vendors,
         dice_anchors=_certificates(dice_vendors),
+        legacy_entitlements=former,
+        legacy_anchors=_certificates(former),
         endorsements={
             model: merged(values for values in bundle.reference_values if model in values.models)
             for model in models

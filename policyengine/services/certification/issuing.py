@@ -45,6 +45,7 @@ class Grant:
     decision_id: Digest
     fleet: str
     now: datetime
+    follows: str | None = None  # the serial number of another CA's certificate that the lineage begins with
 
 
 class Issuance:
@@ -164,6 +165,9 @@ def _fields(device: Device, fleet: str) -> dict[str, str]:
 
 def _record(certificate: bytes, reservation: Reservation, grant: Grant) -> CertificateRecord:
     current = grant.view.certificate
+    lineage, replaces = (1 if grant.follows is None else 2), grant.follows
+    if current is not None:
+        lineage, replaces = current.lineage + 1, current.serial
     return CertificateRecord(
         issuer=reservation.issuer,
         serial=reservation.serial,
@@ -171,8 +175,8 @@ def _record(certificate: bytes, reservation: Reservation, grant: Grant) -> Certi
         decision_id=grant.decision_id,
         profile=reservation.profile,
         tier=grant.tier,
-        lineage=1 if current is None else current.lineage + 1,
-        replaces=None if current is None else current.serial,
+        lineage=lineage,
+        replaces=replaces,
         key_thumbprint=reservation.key,
         not_before=reservation.not_before,
         not_after=reservation.not_after,

@@ -24,7 +24,7 @@ from pki.request import ProvenRequest, parse_request
 from policyengine.errors import quoted
 from policyengine.model.policy import Phase
 from policyengine.services.certification.issuing import Issuance
-from policyengine.services.changes import SALT_SIZE, Enrolment, RecordDecision
+from policyengine.services.changes import SALT_SIZE, Act, Enrolment, RecordDecision
 from policyengine.services.checkins.admission import WAITS_FOR_A_PERSON, pending_device
 from policyengine.services.checkins.gathering import Context, gather_identified
 from policyengine.services.checkins.judging import Standing, judge, record_of, standing_of, state_after
@@ -33,7 +33,7 @@ from policyengine.services.checkins.refusals import security_event
 from policyengine.services.checkins.settling import Decided, Issued, Pending, Settlement
 from policyengine.services.errors import ConflictError, MissingError, RefusedError, UnavailableError
 from policyengine.services.identification.claimants import Claimant, UnannouncedError
-from policyengine.services.identification.est_identity import Credentials, newcomer, renewer
+from policyengine.services.identification.est_identity import Credentials, adopted, newcomer, renewer
 from policyengine.services.policies import ActivePolicies, PolicyShelf
 from policyengine.services.ports import Clock, Entropy, Store
 from policyengine.services.records import DeviceView, Lifecycle
@@ -105,7 +105,10 @@ class Est:
     def _as_newcomer(self, asked: ProvenRequest, given: Credentials, active: ActivePolicies, now: datetime) -> Claimant:
         return newcomer(asked, given, policies=active.policies, store=self._store, now=now)
 
-    def _as_renewer(self, asked: ProvenRequest, given: Credentials, _active: ActivePolicies, now: datetime) -> Claimant:
+    def _as_renewer(self, asked: ProvenRequest, given: Credentials, active: ActivePolicies, now: datetime) -> Claimant:
+        former = adopted(asked, given, policies=active.policies, store=self._store, now=now)
+        if former is not None:  # its names were another CA's; ours come from the profile
+            return former
         claimant, current = renewer(given, store=self._store, now=now)
         _demand_same_names(asked, load_certificate(current.certificate))
         return claimant
@@ -190,7 +193,22 @@ class Est:
                 enrolment=enrolment,
                 certificate=certificate,
                 recheck_peers=key_reuse > 0,
+                act=self._adoption(claimant, now),
             ),
+            follows=None if claimant.legacy is None else claimant.legacy.serial,
+        )
+
+    def _adoption(self, claimant: Claimant, now: datetime) -> Act | None:
+        """Return that a certificate of a former CA is the first of the device's lineage, for the log."""
+        if claimant.legacy is None:
+            return None
+        return Act(
+            actor=f"device:{claimant.view.device.id}",
+            at=now,
+            action="certificate.adopted",
+            subject=claimant.view.device.id,
+            detail=claimant.legacy.detail,
+            salt=self._entropy.draw(SALT_SIZE),
         )
 
     async def _keep_stranger(self, stranger: UnannouncedError) -> None:

@@ -52,6 +52,7 @@ class Decided:
     now: datetime
     record: Callable[[CertificateRecord | None], RecordDecision]
     refusal: str = "est.denied"
+    follows: str | None = None  # the serial number of another CA's certificate that the lineage begins with
 
     @property
     def profile(self) -> Profile | None:
@@ -91,6 +92,7 @@ class Settlement:
             decision_id=decided.judged.id,
             fleet=decided.active.policies.bundle.fleet.name,
             now=decided.now,
+            follows=decided.follows,
         )
         certificate = await self._issuance.issue(grant)
         try:

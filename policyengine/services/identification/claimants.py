@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -32,6 +33,14 @@ AK_KIND = "ak"  # of `Claimant.kind` and of fact `identity.kind`: a key that is 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Legacy:
+    """The certificate that a device had before ours, and what the audit log keeps of it."""
+
+    serial: str
+    detail: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claimant:
     """A device that proved who it is, and its evidence, all signed by that one key."""
 
@@ -42,6 +51,7 @@ class Claimant:
     anchor: str | None
     verified: tuple[Verified, ...]
     token_hash: bytes | None
+    legacy: Legacy | None = None
 
     @property
     def enrols(self) -> bool:

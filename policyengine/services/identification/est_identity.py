@@ -19,6 +19,7 @@ from policyengine.services.errors import ConflictError, RefusedError, Unauthenti
 from policyengine.services.identification.claimants import Claimant
 from policyengine.services.identification.enrolment_tokens import device_of_token
 from policyengine.services.identification.idevid_identity import device_of_idevid
+from policyengine.services.identification.legacy_identity import by_legacy
 from policyengine.services.policies import Policies
 from policyengine.services.ports import Store
 from policyengine.services.records import HELD_BY_TIER, CertificateRecord, CertificateStatus, DeviceView, Lifecycle
@@ -47,7 +48,23 @@ def newcomer(asked: ProvenRequest, given: Credentials, *, policies: Policies, st
     known = ours(given.certificates[0], store)
     if known is not None:
         return _known(_in_service(known, store, now=now))
-    return _by_idevid(given.certificates, policies=policies, store=store, now=now)
+    former = adopted(asked, given, policies=policies, store=store, now=now)
+    return former or _by_idevid(given.certificates, policies=policies, store=store, now=now)
+
+
+def adopted(
+    asked: ProvenRequest, given: Credentials, *, policies: Policies, store: Store, now: datetime
+) -> Claimant | None:
+    """Return the device that shows a certificate of the CA that the fleet had before; None for any other certificate.
+
+    Raises as by_legacy does, and RefusedError where a person has stopped what the device got from us since.
+    """
+    if not given.certificates or ours(given.certificates[0], store) is not None:
+        return None
+    former = by_legacy(asked, given.certificates, policies=policies, reads=store, now=now)
+    if former is not None and former.view.certificate is not None:
+        demand_not_stopped(former.view.certificate)
+    return former
 
 
 def renewer(given: Credentials, *, store: Store, now: datetime) -> tuple[Claimant, CertificateRecord]:
