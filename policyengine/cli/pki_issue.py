@@ -1,4 +1,4 @@
-"""`policyengine pki issue | renew`: certificates on requests that a person carries to the server's machine."""
+"""`policyengine pki issue | renew | install`: what a person carries to the server's machine."""
 
 from __future__ import annotations
 
@@ -100,6 +100,36 @@ def renew(
     with _own_services(data, (), "certificate.renew-tls", reason) as services:
         file = services.renew_tls()
     typer.echo(f"made anew: {file}; start the server again: it reads this at its start")
+
+
+@app.command()
+def install(
+    zone: Annotated[Path, typer.Argument(metavar="DIR", help="A ceremony's folder of one issuing CA: SAFE/NAME.")],
+    host: Annotated[list[str], typer.Option(help="Name of the server, below the CA's domains. Repeatable.")],
+    passphrase_file: Annotated[Path, typer.Option(help="Passphrase of the ceremony's keys, mode 0600.")],
+    data: Annotated[Path, typer.Option(help="Data directory of the server; keys go below it.")],
+    fleet: Annotated[str, typer.Option(help="Name of the fleet, in the server's own certificates.")] = "fleet",
+    root: Annotated[Path | None, typer.Option(help="The root's certificate; default: SAFE/root/root.pem.")] = None,
+) -> None:
+    """Bring an issuing CA of a ceremony to the server that it works for."""
+    from policyengine.adapters.authority import DIRECTORY, FleetNames
+    from policyengine.adapters.ceremony_install import install_ceremony
+    from policyengine.adapters.clock import SystemClock
+    from policyengine.adapters.entropy import SystemEntropy
+    from policyengine.adapters.keyfile import read_passphrase
+
+    install_ceremony(
+        data / DIRECTORY,
+        zone,
+        root or zone.parent / "root" / "root.pem",
+        passphrase=read_passphrase(passphrase_file),
+        names=FleetNames(fleet=fleet, domains=(), hosts=tuple(host)),
+        now=SystemClock().now(),
+        entropy=SystemEntropy().draw,
+    )
+    typer.echo(f"authority in {data / DIRECTORY}; it never saw the root's key")
+    typer.echo(f"serve with POLICYENGINE_PASSPHRASE_FILE={passphrase_file}")
+    typer.echo(f"and POLICYENGINE_PUBLIC_NAMES={','.join(host)}: its own certificate is renewed for these names")
 
 
 def _issue_own(role: Role, csr: Path, hosts: tuple[str, ...], out: Path | None, reason: str, data: Path | None) -> None:
