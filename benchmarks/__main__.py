@@ -24,6 +24,7 @@ NAMES = (
     "rollover",
     "compliance",
     "audit_replay",
+    "gate",
 )
 
 

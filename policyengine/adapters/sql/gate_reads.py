@@ -1,4 +1,4 @@
-"""What gates read: a device, what was decided of it and one certificate, by one indexed key in one statement."""
+"""What gates read at each question: whose token it is, and a device with its decision and one certificate, by key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from policyengine.adapters.sql.statements import ReadConnections, Reading
 from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId
 from policyengine.services.moments import moment
-from policyengine.services.records import CertificateStatus, GateCertificate, GateView, Lifecycle
+from policyengine.services.records import ApiToken, CertificateStatus, GateCertificate, GateView, Lifecycle
 
 _device = tables.device.c
 _state = tables.device_state.c
@@ -30,6 +30,8 @@ class SqlGateReads:
         by_serial = _columns(_from_certificate()).where(
             _certificate.serial == bindparam("by_serial"), _certificate.state == "issued"
         )
+        token = select(tables.api_token).where(tables.api_token.c.id == bindparam("token_id"))
+        self._asker = Reading(token, engine, kept)
         self._gate_by_id = Reading(by_id, engine, kept)
         self._gate_by_serial = Reading(by_serial, engine, kept)
 
@@ -46,6 +48,29 @@ class SqlGateReads:
         """Return the device that an issued certificate was made for, with that certificate."""
         row = self._gate_by_serial.first(by_serial=serial)
         return None if row is None else _view(row)
+
+    def api_token(self, token_id: str) -> ApiToken | None:
+        """Return an API token's record."""
+        row = self._asker.first(token_id=token_id)
+        return None if row is None else api_token_of(row)
+
+
+def api_token_of(row: Sequence[Any]) -> ApiToken:
+    """Return the token in a row of its table."""
+    token_id, name, role, party, models, created_at, created_by, expires_at, last_used, revoked_at, secret_hash = row
+    return ApiToken(
+        id=token_id,
+        name=name,
+        role=role,
+        party=party,
+        models=None if models is None else tuple(models.split("\n")),
+        created_at=moment(created_at),
+        created_by=created_by,
+        expires_at=moment(expires_at),
+        last_used=time_or_none(last_used),
+        revoked_at=time_or_none(revoked_at),
+        secret_hash=secret_hash,
+    )
 
 
 def _columns(source: FromClause) -> Select[Any]:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Engine, Row, Select, desc, literal, select
 
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.checkin_reads import bundle_of, bundle_select
-from policyengine.adapters.sql.codec import time_or_none
+from policyengine.adapters.sql.gate_reads import api_token_of
 from policyengine.adapters.sql.paging import cursor_of, number, page_of, parts_of
 from policyengine.adapters.sql.proposals import proposal_of
 from policyengine.adapters.sql.rows import certificate_of
@@ -101,14 +101,9 @@ class SqlRecordReads:
         rows = [_audit_event(row) for row in self._rows(clause.order_by(desc(_act.log_index)).limit(page.limit + 1))]
         return page_of(rows, page.limit, lambda row: cursor_of(str(row.index)))
 
-    def api_token(self, token_id: str) -> ApiToken | None:
-        """Return an API token's record."""
-        rows = self._rows(select(_token).where(_token.c.id == token_id))
-        return _api_token(rows[0]) if rows else None
-
     def api_tokens(self) -> tuple[ApiToken, ...]:
         """Return all API tokens, newest first."""
-        return tuple(_api_token(row) for row in self._rows(select(_token).order_by(desc(_token.c.created_at))))
+        return tuple(api_token_of(row) for row in self._rows(select(_token).order_by(desc(_token.c.created_at))))
 
 
 def _wanted(device_id: DeviceId | None, status: CertificateStatus | None) -> list[ColumnElement[bool]]:
@@ -141,20 +136,4 @@ def _audit_event(row: Row[Any]) -> AuditEvent:
         action=row.action,
         subject=row.subject,
         detail=json.loads(row.detail),
-    )
-
-
-def _api_token(row: Row[Any]) -> ApiToken:
-    return ApiToken(
-        id=row.id,
-        name=row.name,
-        role=row.role,
-        party=row.party,
-        models=None if row.models is None else tuple(row.models.split("\n")),
-        created_at=moment(row.created_at),
-        created_by=row.created_by,
-        expires_at=moment(row.expires_at),
-        last_used=time_or_none(row.last_used),
-        revoked_at=time_or_none(row.revoked_at),
-        secret_hash=row.secret_hash,
     )
