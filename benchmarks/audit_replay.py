@@ -59,6 +59,12 @@ def filled(site: Site, decisions: int) -> None:
         assert not failures, failures[0]
 
 
+def spent() -> float:
+    """Return the seconds of CPU that this process and those it waited for have used."""
+    own, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
+
+
 def report(decisions: int) -> bool:
     """Print the figures; return whether the target was met."""
     with tempfile.TemporaryDirectory() as directory:
@@ -69,11 +75,11 @@ def report(decisions: int) -> bool:
         exported(site, path)
         made = time.perf_counter() - began
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), spent()
         archive = OpenedArchive(path)
         found = verify(archive, LOG_KEY.verifier, ParcelProcesses(path))
         archive.close()
-        checked = time.perf_counter() - began
+        checked, cpu = time.perf_counter() - began, spent() - cpu
         assert found.verified, found.faults[:3]
         began = time.perf_counter()
         second = subprocess.run([sys.executable, SECOND, path], check=True, capture_output=True)
@@ -82,6 +88,7 @@ def report(decisions: int) -> bool:
         print(f"{found.replayed} decisions, {path.stat().st_size / 1e6:.0f} MB, {found.leaves} leaves")
         print(f"{made:8.1f} s  made: {found.replayed / made:,.0f} decisions/s; this process at most {grown:.0f} MB")
         print(f"{checked:8.1f} s  verified in {processes()} processes: {found.replayed / checked:,.0f} decisions/s")
+        print(f"{cpu:8.1f} s  of CPU for that, {cpu / found.replayed * 1e3:.2f} ms a decision")
         print(
             f"{beside:8.1f} s  by the second verifier, which makes none again: {second.stdout.decode().splitlines()[0]}"
         )
