@@ -40,6 +40,7 @@ from policyengine.adapters.keyfile import (
 )
 from policyengine.adapters.log_files import CheckpointFile, found_log, open_log_key
 from policyengine.adapters.oidc_keys import OidcKeys
+from policyengine.adapters.rollover import issuers_ever
 from policyengine.adapters.rollover_state import RolloverState, read_rollover
 from policyengine.adapters.sql.ledger import SqlLedger
 from policyengine.adapters.sql.migration import upgrade
@@ -212,6 +213,7 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
         ocsp=stored.ocsp,
         others=tuple(OtherIssuer(lists=other.lists, ocsp=other.ocsp) for other in stored.others),
         trust=stored.trust,
+        issuers_ever=issuers_ever(authority_directory(settings)),
         trust_bundle=make_trust_bundle(stored, results, issuer=settings.issuer),
     )
     return Installation(

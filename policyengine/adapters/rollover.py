@@ -228,3 +228,9 @@ def retired_keys(directory: Path, rollover: Rollover) -> tuple[Path, ...]:
     folders = [directory / FIRST, *sorted(directory.glob("g[0-9]*"))]
     served = {directory / name for name in rollover.served}
     return tuple(folder / "issuing.key" for folder in folders if folder not in served)
+
+
+def issuers_ever(directory: Path) -> tuple[x509.Certificate, ...]:
+    """Return every issuing CA that ever stood in `directory`, in service or not: what it signed stays on record."""
+    files = (folder / "issuing.pem" for folder in [directory / FIRST, *sorted(directory.glob("g[0-9]*"))])
+    return tuple(certificate_in(file) for file in files if file.exists())

@@ -113,6 +113,8 @@ class Outside:
 
     `trust` are all CAs that clients are told of: `chain`, and in a rollover the others with their cross-certificates.
 
+    `issuers_ever` are those that issued once, for exports of that time.
+
     `formats` are those of evidence: ours, and those of installed plug-ins.
     """
 
@@ -136,6 +138,7 @@ class Outside:
     ocsp: OcspSigner | None
     others: tuple[OtherIssuer, ...]
     trust: tuple[x509.Certificate, ...]
+    issuers_ever: tuple[x509.Certificate, ...] = ()
     trust_bundle: bytes
 
 
@@ -159,7 +162,9 @@ def assemble(outside: Outside) -> Services:
     gate = Gate(store, clock, shelf=shelf, redecider=redecider)
     trust = tuple(certificate.public_bytes(Encoding.DER) for certificate in outside.trust)
     log = TransparencyLog(store, clock, outside.log_key, outside.log_memory)
-    keys = Keys(log=outside.log_key, results=outside.results, cas="".join(map(pem_of, trust)).encode())
+    ca_bundle = "".join(map(pem_of, trust)).encode()
+    former = (each.public_bytes(Encoding.DER) for each in outside.issuers_ever if each not in outside.trust)
+    keys = Keys(log=outside.log_key, results=outside.results, cas=ca_bundle + "".join(map(pem_of, former)).encode())
     est = Est(store, clock, entropy, shelf=shelf, redecider=redecider, issuance=issuance, trust=trust)
     exports = Exports(store, clock, shelf=shelf, log=log, keys=keys)
     return Services(
@@ -201,7 +206,7 @@ def assemble(outside: Outside) -> Services:
         rollovers=Rollovers(store, clock, entropy),
         exports=exports,
         export_jobs=ExportJobs(exports, outside.export_folder),
-        ca_bundle=keys.cas,
+        ca_bundle=ca_bundle,
         gate=gate,
         gate_feed=Feed(store, gate),
         postures=Postures(gate, clock, entropy, signer=outside.results, audience=outside.audience),

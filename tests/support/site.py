@@ -21,6 +21,7 @@ from policyengine.adapters.authority import FleetNames, create_authority, open_a
 from policyengine.adapters.export_folder import ExportFiles
 from policyengine.adapters.jws import ResultKey
 from policyengine.adapters.log_files import LogKeyFile
+from policyengine.adapters.rollover import issuers_ever
 from policyengine.adapters.sql.ledger import SqlLedger
 from policyengine.adapters.sql.migration import upgrade
 from policyengine.adapters.sql.store import SqlStore, open_store
@@ -256,6 +257,7 @@ def open_site(
             ocsp=stored.ocsp,
             others=tuple(OtherIssuer(lists=other.lists, ocsp=other.ocsp) for other in stored.others),
             trust=stored.trust,
+            issuers_ever=issuers_ever(authority or authority_directory()),
             trust_bundle=make_trust_bundle(stored, results, issuer="policyengine"),
         )
     )
