@@ -125,7 +125,7 @@ def build(settings: Settings) -> Installation:
     Raises what the adapters raise: KeyFileError, PassphraseError, UnavailableError, OSError.
     """
     settings.layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    passphrase = read_or_create_passphrase(_passphrase_file(settings), entropy=SystemEntropy().draw)
+    passphrase = _passphrase(settings)
     _found(settings, passphrase)
     upgrade(settings.storage_url)
     installation = _open(settings, passphrase)
@@ -227,6 +227,13 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
         export_files=files,
         issuer=stored.lists.issuer.key_identifier.hex(),
     )
+
+
+def _passphrase(settings: Settings) -> bytes:
+    """Return the passphrase, made on the first start only: of keys that were restored none can be made up."""
+    if authority_directory(settings).exists():
+        return read_passphrase(_passphrase_file(settings))
+    return read_or_create_passphrase(_passphrase_file(settings), entropy=SystemEntropy().draw)
 
 
 def _issuers(settings: Settings) -> tuple[Issuer, ...]:

@@ -13,6 +13,7 @@ import typer
 from policyengine.settings import Settings, from_environment
 
 Data = Annotated[Path | None, typer.Option(help="Data directory of the server.")]
+DatabaseUrl = Annotated[str | None, typer.Option("--url", help="Database address instead of the data directory's.")]
 
 
 class Output(StrEnum):
@@ -29,6 +30,18 @@ def settings_at(data: Path | None) -> Settings:
     """
     settings = from_environment()
     return settings if data is None else replace(settings, data=data)
+
+
+def database_address(data: Path | None, url: str | None) -> str:
+    """Return `url`, or the address of the database that the server of `data` uses; raises NoInstallationError."""
+    from policyengine.wiring import demand_installation
+
+    if url is not None:
+        return url
+    settings = settings_at(data)
+    if settings.database_url is None:
+        demand_installation(settings)  # nothing is made in a directory named by mistake
+    return settings.storage_url
 
 
 def moment_at(text: str | None) -> datetime:

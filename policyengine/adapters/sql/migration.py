@@ -44,13 +44,13 @@ def upgrade(url: str) -> SchemaStatus:
             command.upgrade(config, "head")
             return _status(connection)
     except SQLAlchemyError as cause:
-        message = f"the database cannot be brought up to date: {_reason(cause)}"
+        message = f"the database cannot be brought up to date: {reason(cause)}"
         raise UnavailableError(message, code="store.migration") from cause
     finally:
         engines.dispose()
 
 
-def _reason(error: SQLAlchemyError) -> str:
+def reason(error: SQLAlchemyError) -> str:
     """Return the first line of what the database itself says, such as `database or disk is full`."""
     said = str(error.orig) if isinstance(error, DBAPIError) else str(error)
     return said.partition("\n")[0].strip() or type(error).__name__

@@ -17,7 +17,7 @@ from policyengine.transparency.checkpoint import Checkpoint, open_checkpoint, si
 from policyengine.transparency.disclosure import Disclosure
 from policyengine.transparency.errors import ProofError
 from policyengine.transparency.leaf import Leaf, entry
-from policyengine.transparency.merkle import Frontier, frontier_of, inclusion_proof
+from policyengine.transparency.merkle import Frontier, Nodes, frontier_of, inclusion_proof
 from policyengine.transparency.receipt import Receipt
 from policyengine.transparency.tiles import Tile, entry_bundle, nodes_from
 
@@ -33,6 +33,24 @@ class ForkError(UnavailableError):
 def entry_of(leaf: Leaf) -> bytes:
     """Return the public bytes of a stored leaf."""
     return entry(at_us=leaf.at_us, kind=leaf.kind, record=leaf.record, salt=leaf.salt)
+
+
+def demand_extension(before: Checkpoint, head: Frontier, nodes: Nodes) -> None:
+    """Raise ForkError unless the log at `head` contains the one that was signed, UnavailableError if it has holes."""
+    if before.size > head.size:
+        raise ForkError(
+            f"the log has {head.size} leaves and was signed with {before.size}: was a backup restored?",
+            signed=before.size,
+            size=head.size,
+        )
+    try:
+        root = frontier_of(before.size, nodes).root
+    except ProofError as cause:
+        raise UnavailableError(cause.message, code=cause.code) from cause
+    if root != before.root:
+        raise ForkError(
+            f"the first {before.size} leaves are not those that were signed", signed=before.size, size=head.size
+        )
 
 
 class TransparencyLog:
@@ -120,27 +138,11 @@ class TransparencyLog:
         head = self._store.log_head()
         if last is not None:
             before = open_checkpoint(last, key=self._key.verifier)
-            self._demand_extension(before, head)
+            demand_extension(before, head, self._nodes)
             if before.size == head.size:
                 return last
         checkpoint = Checkpoint(origin=self._key.verifier.name, size=head.size, root=head.root)
         return sign_checkpoint(checkpoint, key=self._key.verifier, sign=self._key.sign)
-
-    def _demand_extension(self, before: Checkpoint, head: Frontier) -> None:
-        if before.size > head.size:
-            raise ForkError(
-                f"the log has {head.size} leaves and was signed with {before.size}: was a backup restored?",
-                signed=before.size,
-                size=head.size,
-            )
-        try:
-            root = frontier_of(before.size, self._nodes).root
-        except ProofError as cause:
-            raise UnavailableError(cause.message, code=cause.code) from cause
-        if root != before.root:
-            raise ForkError(
-                f"the first {before.size} leaves are not those that were signed", signed=before.size, size=head.size
-            )
 
     def _demand(self, tile: Tile) -> None:
         if not tile.exists_in(self._store.log_head().size):

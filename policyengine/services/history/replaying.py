@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 from policyengine.errors import PolicyEngineError
 from policyengine.model.ids import DeviceId, Digest
@@ -29,14 +30,14 @@ class ReplayReport:
     differences: tuple[Difference, ...]
 
 
-def replay(reads: AuditReads, shelf: PolicyShelf, memory: Memory) -> ReplayReport:
-    """Return the outcome over the whole history and over every device's current decision."""
+def replay(reads: AuditReads, shelf: PolicyShelf, memory: Memory, *, every: int = 1) -> ReplayReport:
+    """Return the outcome over the whole history and over every device's current decision; `every` 10: a tenth of it."""
     checked = 0
     differences: list[Difference] = []
-    for record in reads.all_decisions():
+    for record in islice(reads.all_decisions(), 0, None, every):
         checked += 1
         differences.extend(_compared(record, shelf, memory))
-    for state in reads.all_states():
+    for state in islice(reads.all_states(), 0, None, every):
         checked += 1
         differences.extend(_compared_state(state, shelf, memory))
     return ReplayReport(checked=checked, differences=tuple(differences))
