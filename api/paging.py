@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from api.errors import PreconditionError
 from policyengine.model.times import parse_timestamp
+from policyengine.services.fleet_scope import WHOLE_FLEET, FleetScope, parse_scope
 from policyengine.services.ports import DEFAULT_PAGE, MAX_PAGE, PageRequest
 from policyengine.services.records import Page
 
@@ -54,7 +55,21 @@ def _as_of(
     return None if as_of is None else parse_timestamp(as_of)
 
 
+def _scope(
+    scope: Annotated[
+        list[str] | None,
+        Query(
+            max_length=64,
+            description="`model:NAME`, `site:NAME`, `zone:NAME`; names of one key are alternatives, all keys must hold",
+            examples=[["site:plant-a", "model:gw-200"]],
+        ),
+    ] = None,
+) -> FleetScope:
+    return WHOLE_FLEET if scope is None else parse_scope(scope)
+
+
 Paging = Annotated[Pager, Depends()]
+Scope = Annotated[FleetScope, Depends(_scope)]
 AsOf = Annotated[datetime | None, Depends(_as_of)]
 
 

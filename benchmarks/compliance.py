@@ -159,7 +159,9 @@ def main() -> int:
         print(f"{options.devices:,} devices written in {time.perf_counter() - start:.0f} s")
         slow = ask(SqlComplianceReads(engines.read))
         with engines.read.connect() as connection:
-            seconds = timed(lambda: by_intervals(connection))
+            start = time.perf_counter()
+            by_intervals(connection)
+            seconds = time.perf_counter() - start
         print(f"{'counting the intervals, one framework, now':56}{seconds * 1000:9.0f} ms")
         engines.dispose()
     return 1 if slow else 0

@@ -8,12 +8,11 @@ from fastapi import APIRouter, Depends, Path, Query
 
 from api.auth import Catalogue, Reader
 from api.compliance_shapes import ComplianceOut, ControlOut, DeviceStanceOut, compliance_out, control_row
-from api.paging import AsOf, Paging
+from api.paging import AsOf, Paging, Scope
 from api.strict import StrictRoute
 from policyengine.model.times import parse_timestamp
 from policyengine.services.compliance.report import Period
 from policyengine.services.errors import InvalidRequestError
-from policyengine.services.fleet_scope import WHOLE_FLEET, FleetScope, parse_scope
 
 router = APIRouter(prefix="/v1", tags=["compliance"], route_class=StrictRoute)
 
@@ -22,19 +21,6 @@ Framework = Annotated[
     str | None, Query(max_length=64, description="what stands before the colon of a control's id", examples=["etsi"])
 ]
 Control = Annotated[str, Path(max_length=128, description="a control's id, such as `etsi:5.7-1`")]
-
-
-def _scope(
-    scope: Annotated[
-        list[str] | None,
-        Query(
-            max_length=64,
-            description="`model:NAME`, `site:NAME`, `zone:NAME`; names of one key are alternatives, all keys must hold",
-            examples=[["site:plant-a", "model:gw-200"]],
-        ),
-    ] = None,
-) -> FleetScope:
-    return WHOLE_FLEET if scope is None else parse_scope(scope)
 
 
 def _period(
@@ -51,7 +37,6 @@ def _period(
     return period
 
 
-Scope = Annotated[FleetScope, Depends(_scope)]
 During = Annotated[Period | None, Depends(_period)]
 
 

@@ -36,6 +36,7 @@ from policyengine.services.compliance.report import Compliance
 from policyengine.services.exports.exporting import Exports, Keys
 from policyengine.services.exports.jobs import ExportFolder, ExportJobs
 from policyengine.services.exports.ports import ExportStore
+from policyengine.services.exposure.search import Exposure
 from policyengine.services.gates.feed import Feed
 from policyengine.services.gates.gate import Gate
 from policyengine.services.gates.posture import Postures
@@ -76,6 +77,7 @@ class Services:
     revocations: Revocations
     audit: Audit
     compliance: Compliance
+    exposure: Exposure
     tokens: Tokens
     workloads: Workloads
     logins: Logins
@@ -180,6 +182,7 @@ def assemble(outside: Outside) -> Services:
         revocations=Revocations(store, clock, entropy, certificates=certificates),
         audit=Audit(store, shelf, memory),
         compliance=Compliance(store, clock, shelf),
+        exposure=Exposure(store, memory),
         tokens=tokens,
         workloads=workloads,
         logins=Logins(outside.issuers, outside.provider, workloads=workloads, tokens=tokens, entropy=entropy),

@@ -6,7 +6,7 @@ Reads are synchronous and see only committed rows. Writes go through one Writer:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -40,6 +40,7 @@ from policyengine.services.records import (
     Unmatched,
     Verdict,
 )
+from policyengine.services.revocation_reads import RevocationReads
 from policyengine.transparency.leaf import Leaf
 from policyengine.transparency.merkle import Frontier
 from policyengine.transparency.notes import VerifierKey
@@ -345,33 +346,21 @@ class ComplianceReads(Protocol):
         ...
 
 
-class RevocationReads(Protocol):
-    """What revocation lists and OCSP answers read. Serials are lowercase hex; ranges include both ends."""
+class ExposureReads(Protocol):
+    """Which shared facts (Memory.shared_facts) devices in service have and had."""
 
-    def revocation_state(self, issuer: str, first: str, last: str) -> Hashable:
-        """Return a value that changes whenever an entry between the serials does."""
+    def facts_in_use(self, scope: FleetScope) -> tuple[Digest, ...]:
+        """Return each of them once."""
         ...
 
-    def revocation_entries(self, issuer: str, first: str, last: str, *, alive_at: datetime) -> list[bytes]:
-        """Return the encoded entries of what is revoked or on hold and has not expired."""
+    def running(
+        self, scope: FleetScope, facts: Sequence[Digest], page: PageRequest
+    ) -> Page[tuple[Device, DeviceState]]:
+        """Return the devices whose facts are among `facts`, by id."""
         ...
 
-    def revocation_changes(
-        self, issuer: str, first: str, last: str, *, since: datetime
-    ) -> list[tuple[str, bytes | None, datetime]]:
-        """Return (serial, entry, when) of what changed; entry None: released."""
-        ...
-
-    def certificate_status(self, issuer: str, serial: str) -> tuple[CertificateStatus, str | None, datetime] | None:
-        """Return what is said of an issued certificate: status, reason, since when."""
-        ...
-
-    def in_use(self, issuer: str, at: datetime) -> int:
-        """Return how many devices in service have nothing newer than a certificate of `issuer` that is not over."""
-        ...
-
-    def serials_in_use(self, issuer: str, at: datetime, limit: int) -> tuple[str, ...]:
-        """Return some serial numbers of those certificates."""
+    def facts_history(self, ids: Sequence[DeviceId]) -> Mapping[DeviceId, Sequence[tuple[datetime, Digest]]]:
+        """Return when each device's kept decisions were made on which of them, newest first."""
         ...
 
 
@@ -387,5 +376,5 @@ class GateReads(Protocol):
         ...
 
 
-class Store(CheckInReads, AuditReads, ComplianceReads, RevocationReads, GateReads, Writer, Protocol):
+class Store(CheckInReads, AuditReads, ComplianceReads, ExposureReads, RevocationReads, GateReads, Writer, Protocol):
     """All of storage."""

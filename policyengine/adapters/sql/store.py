@@ -9,6 +9,7 @@ from policyengine.adapters.sql.checkin_reads import SqlCheckInReads
 from policyengine.adapters.sql.compliance_reads import SqlComplianceReads
 from policyengine.adapters.sql.engine import Engines, open_engines
 from policyengine.adapters.sql.export_reads import SqlExportReads
+from policyengine.adapters.sql.exposure_reads import SqlExposureReads
 from policyengine.adapters.sql.gate_reads import SqlGateReads
 from policyengine.adapters.sql.log_reads import SqlLogReads
 from policyengine.adapters.sql.migration import demand_current
@@ -24,6 +25,7 @@ class SqlStore(
     SqlCheckInReads,
     SqlAuditReads,
     SqlComplianceReads,
+    SqlExposureReads,
     SqlRecordReads,
     SqlLogReads,
     SqlRevocationReads,

@@ -18,8 +18,9 @@ from pki.ocsp_response import Answered, OcspSigner, Refusal, Status
 from pki.publication import SHARDS, serials_of
 from policyengine.services.errors import MissingError
 from policyengine.services.moments import micros
-from policyengine.services.ports import Clock, RevocationReads
+from policyengine.services.ports import Clock
 from policyengine.services.records import CertificateStatus
+from policyengine.services.revocation_reads import RevocationReads
 
 LIST_LIFETIME = timedelta(hours=24)  # a relying party that cannot reach us believes its list a day
 LIST_REFRESH = timedelta(hours=1)  # an unchanged list is made again, so that a fetched one holds 23 hours at least

@@ -685,6 +685,7 @@ def services() -> Services:
         revocations=FakeRevocations(certificates),
         audit=FakeAudit(),
         compliance=FakeCompliance(),
+        exposure=None,
         tokens=FakeTokens(),
         workloads=FakeWorkloads(),
         logins=FakeLogins(),

@@ -1,0 +1,1 @@
+"""Which devices run a component, and since when."""
