@@ -21,7 +21,7 @@ def main() -> int:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        drill = Drill(Path(folder), count)
+        drill = Drill(Path(folder), count, say=lambda what: print(f"{time.perf_counter() - start:6.0f} s  {what}"))
         report = asyncio.run(drill.run())
         drill.site.store.close()
     for name, what in sorted(report.locked_out.items())[:10]:

@@ -7,9 +7,10 @@ certificate.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,8 @@ from tests.support.site import PASSPHRASE, FakeClock, FakeEntropy, Site, announc
 from tests.support.site import put_in_force as activate
 
 NAMES = FleetNames(fleet="kestrel", domains=("devices.kestrel.example", "example"))
+AT_ONCE = 64  # devices that call at a time: their renewals share commits
+SAID_EVERY = 1000
 AWAY_EVERY = (0, 3, 6)  # of ten devices, the ones that are away: 30 %
 
 
@@ -60,7 +63,8 @@ class Report:
 class Drill:
     """A fleet and its server in `folder`; the server is started again at every step, as an operator would."""
 
-    def __init__(self, folder: Path, count: int) -> None:
+    def __init__(self, folder: Path, count: int, *, say: Callable[[str], None] = lambda _: None) -> None:
+        self.say = say
         self.folder = folder
         self.count = count
         self.directory = folder / "keys" / "ca"
@@ -88,8 +92,10 @@ class Drill:
         self.site = self._opened()
 
     async def enrol(self) -> None:
-        for member in self.fleet:
+        async def one(member: Member) -> None:
             self._keep(member, (await self.site.enrol(member.device)).body)
+
+        await self._at_once(self.fleet, one, "enrolled")
 
     @property
     def away(self) -> list[Member]:
@@ -102,21 +108,34 @@ class Drill:
     async def visit(self, members: Sequence[Member]) -> None:
         """Let each connect with its certificate, be known, renew, connect with the new one, and fetch the bundle."""
         context = self._server_context()
-        for member in members:
+
+        async def one(member: Member) -> None:
             name = member.device.planned.device_id
             try:
-                self._connect(member, context)
+                await self._connect(member, context)
                 self._keep(member, (await self.site.renew(member.device, member.nonce)).body)
-                self._connect(member, context)
+                await self._connect(member, context)
                 self._learn(member)
             except (ssl.SSLError, PolicyEngineError, Locked) as failure:
                 self.report.locked_out.setdefault(name, f"version {member.seen}: {failure}")
 
-    def _connect(self, member: Member, server: ssl.SSLContext) -> None:
+        await self._at_once(members, one, "visited")
+
+    async def _at_once(self, members: Sequence[Member], one: Callable[[Member], Awaitable[None]], done: str) -> None:
+        """Let AT_ONCE members act at a time, as a server sees a fleet, and say how far it is now and then."""
+        for start in range(0, len(members), AT_ONCE):
+            await asyncio.gather(*map(one, members[start : start + AT_ONCE]))
+            if start // SAID_EVERY != (start + AT_ONCE) // SAID_EVERY:
+                self.say(f"{done} {min(start + AT_ONCE, len(members)):,} of {len(members):,}")
+
+    async def _connect(self, member: Member, server: ssl.SSLContext) -> None:
         self.report.handshakes += 1
-        presented = handshake(server, self._client_context(member))
+        presented = await asyncio.to_thread(self._shaken, member, server)  # OpenSSL works on the other core meanwhile
         if self.site.services.certificates.identify(presented) != member.device.planned.device_id:
             raise Locked("known as another device")
+
+    def _shaken(self, member: Member, server: ssl.SSLContext) -> bytes:
+        return handshake(server, self._client_context(member))
 
     def _keep(self, member: Member, body: bytes) -> None:
         reply = json.loads(body)
@@ -136,17 +155,19 @@ class Drill:
         return LiveContext(keys, Trust(generation=lambda: 1, authorities=authorities)).context
 
     def _client_context(self, member: Member) -> ssl.SSLContext:
-        file = self.folder / "client.pem"
+        file = self.folder / f"{member.device.planned.device_id}.pem"
         key = member.device.operational_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         file.write_bytes(key + pem_of(member.certificate).encode())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cadata="".join(pem_of(root.public_bytes(Encoding.DER)) for root in member.roots))
         context.load_cert_chain(file)
+        file.unlink()
         return context
 
     async def run(self) -> Report:
         """Return what a whole rollover to a new root did to the fleet."""
         report, old = self.report, self._issuing("")
+        self.say(f"{len(self.fleet):,} devices made and announced")
         await self.enrol()
         await self.visit(self.fleet)
         root = rollover.RootKey(file=self.folder / "root.key", passphrase=PASSPHRASE)
@@ -154,16 +175,20 @@ class Drill:
             self.directory, passphrase=PASSPHRASE, root=root, now=self.clock.now(), entropy=self.entropy
         ).root()
         rollover.publish(self.directory, now=self.clock.now())
+        self.say(f"a new root is published; {len(self.away):,} devices are away from now on")
         self.restart()
         await self.visit(self.present)
         rollover.switch(self.directory, now=self.clock.now())
+        self.say("the new CA issues")
         self.restart()
         await self.visit(self.present)
         report.away = len(self.away)
         report.retirement_refused_for = self._refused_for(old)
+        self.say(f"retirement is refused for {report.retirement_refused_for:,}; they come back")
         await self.visit(self.away)  # they come back: the old root and a certificate of the old CA is all they have
         self.site.services.rollovers.demand_unused(old)
         rollover.retire(self.directory, now=self.clock.now())
+        self.say("the old CA is retired")
         self.restart()
         await self.visit(self.fleet)
         new = self._issuing("g2")
