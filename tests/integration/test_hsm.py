@@ -23,8 +23,10 @@ from pki.request import held_key
 from pki.reservation import Registrar
 from pki.signatures import check_signature
 from pki.software import SoftwareSigner
-from policyengine.adapters.authority import FleetNames, create_authority, open_authority
+from policyengine.adapters import rollover
+from policyengine.adapters.authority import CROSS, FleetNames, certificate_in, create_authority, open_authority
 from policyengine.adapters.hsm import HsmError, HsmSigner, Token, TokenPlace
+from tests.support.site import FakeEntropy
 from tests.unit.pki.making import FIELDS, KEYS, NOW, MemoryLedger, entropy, terms
 
 MODULES = (
@@ -159,6 +161,32 @@ def test_an_authority_whose_issuing_key_is_in_the_token_is_founded_and_opened(
     assert validate_path(leaf.certificate, intermediates=[stored.issuing], anchors=[stored.root], at=NOW)
     plan = ListPlan(issuer=stored.lists.issuer, number=1, this_update=NOW, next_update=NOW + timedelta(days=1))
     assert load_crl(stored.lists.sign_list(plan, (), now=NOW)).is_signature_valid(stored.issuing.public_key())
+
+
+def test_a_new_root_and_ca_follow_one_whose_key_is_in_the_token(
+    place: TokenPlace, token: Token, tmp_path: Path
+) -> None:
+    """Both issuing keys stay in the token: the old root vouches for the new one, and devices of either have a path."""
+    directory, secret = tmp_path / "ca", b"correct horse battery"
+    draw, later = FakeEntropy(seed=43).draw, NOW + timedelta(days=1)
+    names = FleetNames(fleet="Plant R", domains=("devices.example",))
+    create_authority(directory, passphrase=secret, names=names, now=NOW, entropy=draw, token=place)
+    old = directory / "root.pem"
+    root = rollover.RootKey(file=directory / "root.key", passphrase=secret)
+    rollover.Rotation(directory, passphrase=secret, root=root, now=later, entropy=draw).root()
+    rollover.publish(directory, now=later)
+    rollover.switch(directory, now=later)
+    registrar = Registrar()
+    stored = open_authority(directory, passphrase=secret, registrar=registrar)
+    order = Order(terms=terms(), key=held_key(SoftwareSigner(KEYS[2])), fields=FIELDS, authorization="sha256:decision")
+    leaf = issue(stored.authority, MemoryLedger(registrar), order, now=later, entropy=entropy("leaf after rotation"))
+    cross = certificate_in(directory / "g2" / CROSS)
+    for above, anchor in ((cross, certificate_in(old)), (stored.issuing, stored.root)):
+        assert validate_path(leaf.certificate, intermediates=[above], anchors=[anchor], at=later)
+    assert (
+        sorted(each.name for each in directory.rglob("issuing.*"))
+        == ["issuing.hsm.json", "issuing.hsm.json"] + ["issuing.pem"] * 2
+    )
 
 
 def test_a_wrong_pin_is_refused_in_a_process_of_its_own(place: TokenPlace, tmp_path: Path) -> None:
