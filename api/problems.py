@@ -68,6 +68,7 @@ _BY_CODE: Mapping[str, Answer] = {
     "evidence.media-type": Answer(status=415, title="Evidence of that media type is not taken here"),
     "csr": Answer(status=400, title="The certification request was refused"),
     "key": Answer(status=400, title="The public key was refused"),
+    "path": Answer(status=400, title="The certificate cannot be read"),
     "der": Answer(status=400, title="The bytes are not the DER that was expected"),
     "bundle": Answer(status=400, title="The bundle was refused"),
     "time": Answer(status=400, title="A time cannot be read"),

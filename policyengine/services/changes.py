@@ -132,6 +132,7 @@ class ReserveCertificate:
     decision_id: Digest
     tbs_sha256: bytes
     profile: str
+    key_thumbprint: str
     at: datetime
     salt: bytes
 

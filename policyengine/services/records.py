@@ -122,6 +122,11 @@ class CertificateRecord:
     status_reason: str | None
     status_at: datetime
 
+    @property
+    def held_by_person(self) -> bool:
+        """Whether a person put it on hold: then the device gets no other certificate until a person releases it."""
+        return self.status is CertificateStatus.HOLD and self.status_reason != HELD_BY_TIER
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationProposal:

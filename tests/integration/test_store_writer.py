@@ -40,6 +40,7 @@ def reservation(serial: str) -> ReserveCertificate:
         decision_id=digest_of(b"decision"),
         tbs_sha256=bytes(32),
         profile="gateway",
+        key_thumbprint=f"sha256:{serial:0>64}",
         at=START,
         salt=b"salt",
     )

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import BigInteger, Connection, Dialect, Insert, LargeBinary, bindparam, cast, insert, select
 
 from pki.crl_encoding import encode_entry
+from pki.revocation import Reason
 from policyengine.adapters.sql import tables
+from policyengine.adapters.sql.certified_keys import KeyStatements, demand_own_key
 from policyengine.adapters.sql.codec import frontier_from, packed, raw
 from policyengine.adapters.sql.rows import CERTIFICATE_COLUMNS, STATE_COLUMNS, certificate_row
 from policyengine.adapters.sql.statements import (
@@ -72,6 +74,7 @@ class Statements:
         self.leaves = insert_row(tables.log_leaf, dialect)
         self.subtrees = insert_row(tables.log_subtree, dialect)
         self.audit = insert_row(tables.audit_event, dialect)
+        self.keys = KeyStatements(dialect)
         self.unmatched = insert_or_set(tables.unmatched_measurement, dialect, column="last_seen")
 
 
@@ -210,6 +213,23 @@ class Batch:
         self.add("revocations", {"entry": _entry(change), "changed_at": at_us, **keys})
         fact = {**keys, "status": change.status.value, "reason": change.reason}
         self.leaf("certificate-status", at_us=at_us, record=fact, seed=seed)
+        if change.status is CertificateStatus.REVOKED and change.reason == Reason.KEY_COMPROMISE.value:
+            theirs = {"by_issuer": change.issuer, "by_serial": change.serial, "at": at_us}
+            self.statements.keys.compromised.many(self.connection, [theirs])
+
+    def claim_key(self, thumbprint: str, *, device_id: str) -> None:
+        """Keep that a certificate of this key is for this device; raises ConflictError (`key.*`), nothing kept."""
+        keys = self.statements.keys
+        holders = keys.holder.rows(self.connection, {"thumbprint": thumbprint})
+        elsewhere = keys.pinned_elsewhere.rows(self.connection, {"thumbprint": thumbprint, "beside": device_id})
+        demand_own_key(holders, device_id=device_id, pinned_elsewhere=bool(elsewhere))
+        if not holders:
+            row = {"key_thumbprint": thumbprint, "device_id": device_id, "compromised_at": None}
+            keys.claim.many(self.connection, [row])
+
+    def holds(self, name: str) -> bool:
+        """Tell whether rows of the statement called `name` wait to be written."""
+        return bool(self._rows.get(name))
 
     def flush(self) -> None:
         """Write all queued rows, so that later reads of this transaction see them."""

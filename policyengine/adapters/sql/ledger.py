@@ -20,7 +20,10 @@ class SqlLedger:
     async def reserve(
         self, reservation: Reservation, *, device_id: DeviceId, decision_id: Digest, at: datetime, salt: bytes
     ) -> Reserved:
-        """Return the token to sign with, once serial, TBS digest and decision are committed."""
+        """Return the token to sign with, once serial, TBS digest and decision are committed.
+
+        Raises ConflictError (`key.reused`, `key.compromised`), UnavailableError.
+        """
         await self._writer.submit(
             ReserveCertificate(
                 issuer=reservation.issuer,
@@ -29,6 +32,7 @@ class SqlLedger:
                 decision_id=decision_id,
                 tbs_sha256=bytes.fromhex(reservation.tbs_sha256.removeprefix("sha256:")),
                 profile=reservation.profile,
+                key_thumbprint=reservation.key,
                 at=at,
                 salt=salt,
             )

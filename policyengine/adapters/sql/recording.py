@@ -74,7 +74,11 @@ def enrol(batch: Batch, change: RecordDecision, enrolment: Enrolment) -> None:
 
 
 def reserve(batch: Batch, change: ReserveCertificate) -> None:
-    """Queue a reservation and its leaf: the durable record that precedes the signature."""
+    """Queue a reservation and its leaf: the durable record that precedes the signature.
+
+    Raises ConflictError (`key.reused`, `key.compromised`): what is not reserved is never signed.
+    """
+    batch.claim_key(change.key_thumbprint, device_id=change.device_id)
     empty = dict.fromkeys(tables.certificate.c.keys())
     facts = {"issuer": change.issuer, "serial": change.serial, "device_id": change.device_id, "profile": change.profile}
     keys = {"decision_id": raw(change.decision_id), "tbs_sha256": change.tbs_sha256}
@@ -92,19 +96,28 @@ def reserve(batch: Batch, change: ReserveCertificate) -> None:
 
 def _demand_possible(batch: Batch, change: RecordDecision) -> None:
     if change.certificate is not None:
-        _demand_reserved(batch.connection, change.certificate)
+        _demand_reserved(batch, change.certificate)
+        _demand_not_held(batch, change.certificate)
     if change.status is not None:
         demand_status(batch, change.status)
     if change.spent is not None:
         _spend(batch, change.spent, change.state.device_id)
 
 
-def _demand_reserved(connection: Connection, record: CertificateRecord) -> None:
-    row = connection.execute(
-        select(_certificate.state).where(_certificate.issuer == record.issuer, _certificate.serial == record.serial)
-    ).first()
-    if row is None or row.state != "reserved":
+def _demand_reserved(batch: Batch, record: CertificateRecord) -> None:
+    keys = {"by_issuer": record.issuer, "by_serial": record.serial}
+    rows = batch.statements.keys.reservation.rows(batch.connection, keys)
+    if [state for (state,) in rows] != ["reserved"]:
         raise ConflictError("the certificate's reservation is not open", code="certificate.reservation")
+
+
+def _demand_not_held(batch: Batch, record: CertificateRecord) -> None:
+    """Raise ConflictError if a person has put the certificate that `record` replaces on hold since it was read."""
+    if batch.holds("statuses"):
+        batch.flush()
+    replaced = {"by_serial": record.replaces, "by_device": record.device_id}
+    if batch.statements.keys.held_by_person.rows(batch.connection, replaced):
+        raise moved(record.device_id)
 
 
 def demand_status(batch: Batch, change: StatusChange) -> None:

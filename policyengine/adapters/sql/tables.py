@@ -107,6 +107,14 @@ former_key = Table(
     Column("ended_at", BigInteger, nullable=False),
 )
 
+certified_key = Table(
+    "certified_key",
+    metadata,
+    Column("key_thumbprint", Text, primary_key=True),
+    Column("device_id", Text, nullable=False),  # the one device that certificates name with this key
+    Column("compromised_at", BigInteger),  # a certificate of this key was revoked for it: there is no further one
+)
+
 spent_nonce = Table(
     "spent_nonce",
     metadata,

@@ -153,10 +153,5 @@ class Certificates:
         self._store.apply(SetCertificateStatus(change=change, act=act))
 
 
-def held_by_person(record: CertificateRecord) -> bool:
-    """Tell whether a person put the certificate on hold, who also ends that."""
-    return record.status is CertificateStatus.HOLD and record.status_reason != HELD_BY_TIER
-
-
 def _refused(message: str, check: str) -> RefusedError:
     return RefusedError(message, code=check, check=check)

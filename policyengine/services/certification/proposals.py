@@ -13,7 +13,7 @@ from datetime import datetime
 from pki.revocation import Reason
 from policyengine.model.policy import RevocationTerms
 from policyengine.services.actors import Principal, Right, demand
-from policyengine.services.certification.certificates import Certificates, held_by_person
+from policyengine.services.certification.certificates import Certificates
 from policyengine.services.changes import SALT_SIZE, Act, CloseProposal, ProposeRevocation, StatusChange
 from policyengine.services.errors import ConflictError, ForbiddenError, MissingError
 from policyengine.services.ports import Clock, Entropy, Store
@@ -145,7 +145,7 @@ def _party(actor: Principal, terms: RevocationTerms) -> str:
 
 def _held(record: CertificateRecord, proposal: RevocationProposal) -> StatusChange | None:
     """Return the hold while a proposal waits: not where a person holds the certificate already, which stays theirs."""
-    if held_by_person(record):
+    if record.held_by_person:
         return None
     return _change(record, CertificateStatus.HOLD, _hold_reason(proposal), proposal.proposed_at)
 

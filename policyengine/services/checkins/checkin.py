@@ -155,6 +155,9 @@ class CheckIns:
         profile = found.profile
         if found.request is None or profile is None or not issues(profile, found.tier):
             return None
+        current = found.claimant.view.certificate
+        if current is not None and current.held_by_person:
+            return None
         grant = Grant(
             view=found.claimant.view,
             request=found.request,

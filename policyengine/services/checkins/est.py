@@ -30,10 +30,17 @@ from policyengine.services.checkins.gathering import Context, gather_identified
 from policyengine.services.checkins.judging import Standing, judge, record_of, standing_of, state_after
 from policyengine.services.checkins.redeciding import Redecider
 from policyengine.services.checkins.refusals import security_event
-from policyengine.services.checkins.settling import Decided, Issued, Pending, Settlement
+from policyengine.services.checkins.settling import Decided, Issued, Pending, Settlement, issued
 from policyengine.services.errors import ConflictError, MissingError, RefusedError, UnavailableError
 from policyengine.services.identification.claimants import Claimant, UnannouncedError
-from policyengine.services.identification.est_identity import Credentials, adopted, newcomer, renewer
+from policyengine.services.identification.est_identity import (
+    Credentials,
+    adopted,
+    lost_answer,
+    newcomer,
+    ours,
+    renewer,
+)
 from policyengine.services.policies import ActivePolicies, PolicyShelf
 from policyengine.services.ports import Clock, Entropy, Store
 from policyengine.services.records import DeviceView, Lifecycle
@@ -98,7 +105,7 @@ class Est:
         """Return the profile of the device in TLS; None when no certificate of ours says which device that is."""
         if not given.certificates:
             return None
-        record = self._store.certificate(f"{load_certificate(given.certificates[0]).serial_number:x}")
+        record = ours(given.certificates[0], self._store)
         view = None if record is None else self._store.view(record.device_id)
         return None if view is None else self._shelf.active().policies.profiles.get(view.device.model)
 
@@ -133,6 +140,11 @@ class Est:
     ) -> Issued | Pending:
         for _ in range(MAX_ATTEMPTS):
             now, active = self._clock.now(), self._shelf.active()
+            answered = lost_answer(asked, given, store=self._store, now=now)
+            if answered is not None:
+                certificate, view = answered
+                _demand_label(label, active, view)
+                return issued(certificate, active.policies.profiles.get(view.device.model))
             claimant = identify(asked, given, active, now)
             _demand_label(label, active, claimant.view)
             try:

@@ -103,7 +103,7 @@ class Renewals:
         record = self._claimed(request)
         try:
             return await self._attempts(self._proven(request, record))
-        except RefusedError as refusal:
+        except (RefusedError, ConflictError) as refusal:
             device = None if record is None else record.device_id
             salt = self._entropy.draw(SALT_SIZE)
             await self._store.submit(security_event(refusal, device_id=device, now=self._clock.now(), salt=salt))

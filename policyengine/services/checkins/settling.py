@@ -78,7 +78,14 @@ class Settlement:
         return self._issuance.chain
 
     async def settle(self, asked: ProvenRequest, decided: Decided) -> Issued | Pending:
-        """Return what `decided` comes to, recorded; a first contact that gets nothing leaves nothing."""
+        """Return what `decided` comes to, recorded; a first contact that gets nothing leaves nothing.
+
+        Raises RefusedError (`certificate.status`, or the decision's own code), ConflictError, UnavailableError.
+        """
+        current = decided.view.certificate
+        if current is not None and current.held_by_person:
+            message = "a person holds the device's certificate"
+            raise RefusedError(message, code="certificate.status", check="certificate.status")
         profile = decided.profile
         if profile is None or not issues(profile, decided.tier):
             if decided.view.state is not None:

@@ -17,12 +17,12 @@ from pki.keys import thumbprint
 from pki.request import ProvenRequest
 from policyengine.services.errors import ConflictError, RefusedError, UnauthenticatedError
 from policyengine.services.identification.claimants import Claimant
-from policyengine.services.identification.enrolment_tokens import device_of_token
+from policyengine.services.identification.enrolment_tokens import device_of_token, token_digest
 from policyengine.services.identification.idevid_identity import device_of_idevid
 from policyengine.services.identification.legacy_identity import by_legacy
 from policyengine.services.policies import Policies
 from policyengine.services.ports import Store
-from policyengine.services.records import HELD_BY_TIER, CertificateRecord, CertificateStatus, DeviceView, Lifecycle
+from policyengine.services.records import CertificateRecord, CertificateStatus, DeviceView, Lifecycle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ def newcomer(asked: ProvenRequest, given: Credentials, *, policies: Policies, st
         raise UnauthenticatedError("connect with the device's certificate, or send its one-time token")
     known = ours(given.certificates[0], store)
     if known is not None:
-        return _known(_in_service(known, store, now=now))
+        return _known(_newest(known, store, now=now))
     former = adopted(asked, given, policies=policies, store=store, now=now)
     return former or _by_idevid(given.certificates, policies=policies, store=store, now=now)
 
@@ -77,10 +77,47 @@ def renewer(given: Credentials, *, store: Store, now: datetime) -> tuple[Claiman
     record = ours(given.certificates[0], store)
     if record is None:
         raise _refused("the certificate is not one of ours", "certificate.foreign")
+    return _known(_newest(record, store, now=now)), record
+
+
+def lost_answer(
+    asked: ProvenRequest, given: Credentials, *, store: Store, now: datetime
+) -> tuple[CertificateRecord, DeviceView] | None:
+    """Return the certificate that this very request led to before, and its device, when its answer was lost.
+
+    The credential is used up by then: a newer certificate was issued than the one shown, or the token is redeemed. The
+    same credential with a request of the same key gets the same certificate, while that is good. Raises PathError.
+    """
+    view, replaced = _spender(asked, given, store=store, now=now)
+    if view is None or view.device.lifecycle is not Lifecycle.OPERATIONAL or view.certificate is None:
+        return None
+    newest = view.certificate
+    is_answer = newest.replaces == replaced and newest.key_thumbprint == asked.key.thumbprint
+    return (newest, view) if is_answer and newest.status is CertificateStatus.GOOD else None
+
+
+def _spender(
+    asked: ProvenRequest, given: Credentials, *, store: Store, now: datetime
+) -> tuple[DeviceView | None, str | None]:
+    """Return who used the credential up, and the serial of the certificate that was replaced by it."""
+    if given.token is not None:
+        token = store.enrolment_token(token_digest(given.token))
+        if token is None or token.redeemed_at is None or now >= token.expires_at:
+            return None, None
+        view = store.view(token.device_id)
+        same_key = view is not None and view.state is not None and view.state.key_thumbprint == asked.key.thumbprint
+        return (view if same_key else None), None
+    shown = ours(given.certificates[0], store) if given.certificates else None
+    if shown is None or shown.status is not CertificateStatus.GOOD or not shown.not_before <= now < shown.not_after:
+        return None, None
+    return store.view(shown.device_id), shown.serial
+
+
+def _newest(record: CertificateRecord, store: Store, *, now: datetime) -> DeviceView:
     view = _in_service(record, store, now=now)
     if view.certificate is None or view.certificate.serial != record.serial:
         raise _refused("a newer certificate of this device was issued", "certificate.superseded")
-    return _known(view), record
+    return view
 
 
 def ours(certificate: bytes, store: Store) -> CertificateRecord | None:
@@ -92,8 +129,7 @@ def ours(certificate: bytes, store: Store) -> CertificateRecord | None:
 
 def demand_not_stopped(record: CertificateRecord) -> None:
     """Raise RefusedError (`certificate.status`) for a certificate that is revoked, or that a person holds."""
-    held_by_tier = record.status is CertificateStatus.HOLD and record.status_reason == HELD_BY_TIER
-    if record.status is not CertificateStatus.GOOD and not held_by_tier:
+    if record.status is CertificateStatus.REVOKED or record.held_by_person:
         raise _refused(f"the certificate is {record.status.value}", "certificate.status")
 
 

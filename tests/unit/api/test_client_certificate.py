@@ -9,6 +9,8 @@ import pytest
 
 from api.client_certificate import STATE_KEY, peer_certificate
 from api.errors import BadHeaderError
+from api.problems import problem_of
+from pki.errors import PathError
 from policyengine.services.catalogue import Services
 from policyengine.services.errors import RefusedError
 from tests.unit.api import fakes
@@ -88,3 +90,9 @@ def test_a_revoked_device_is_refused_at_the_next_request(services: Services) -> 
     before = client.get("/v1/self", headers={"Client-Cert": HEADER}).status_code
     certificates.revoked = True
     assert (before, client.get("/v1/self", headers={"Client-Cert": HEADER}).status_code) == (200, 403)
+
+
+def test_a_proxy_that_hands_on_bytes_which_are_no_certificate_is_told_so() -> None:
+    """RFC 9440 section 2.1 is kept by its form alone; what stands inside is still the peer's to choose."""
+    found = problem_of(PathError("certificate cannot be read", code="path.malformed"))
+    assert (found.status_code, b"path.malformed" in found.body) == (400, True)
