@@ -117,6 +117,8 @@ def bundle_cases() -> list[Case]:
     both = cwt({10: NONCE, 266: {"kept": digest_of(PART), "other": {270: "other"}}})
     ended = cbor2.dumps({270: "kept", 4: NOW})
     web_main = jwt(JSON | {"submods": {"kept": ["DIGEST", ["sha-256", base64url(hashlib.sha256(JSON_PART).digest())]]}})
+    listed = JSON | {"submods": {"kept": ["DIGEST", ["SHA-256", base64url(hashlib.sha256(PART).digest())]]}}
+    web_digest_of_cbor = jwt(listed).decode()
     inner = cbor2.dumps({266: {"se": cwt(MINIMAL)}})
     return [
         bundle("good", cbor2.CBORTag(602, [main, {"kept": PART}])),
@@ -156,6 +158,9 @@ def bundle_cases() -> list[Case]:
         bundle("claims-not-wrapped", [main, {"kept": {270: "kept"}}], "eat.bundle"),
         bundle("three-parts", [main, {"kept": PART}, 0], "eat.bundle"),
         bundle("under-another-tag", cbor2.CBORTag(601, [main, {"kept": PART}]), "cbor.tag"),
+        bundle("good-jwt", [selector("JWT", web_digest_of_cbor), {"kept": PART}], reason="the encodings may differ"),
+        bundle("main-token-a-jwt-without-a-selector", [web_digest_of_cbor, {"kept": PART}], "eat.bundle"),
+        bundle("main-token-a-bundle-in-text", [selector("BUNDLE", []), {"kept": PART}], "eat.bundle"),
         bundle("main-token-a-map", [{10: NONCE}, {"kept": PART}], "eat.bundle"),
         text_bundle("good", [["JWT", web_main.decode()], {"kept": base64url(JSON_PART)}]),
         text_bundle(
@@ -166,6 +171,9 @@ def bundle_cases() -> list[Case]:
             ],
         ),
         text_bundle("changed-claims", [["JWT", web_main.decode()], {"kept": base64url(b"{}")}], "eat.detached"),
+        text_bundle(
+            "main-token-of-a-kind-in-an-array", [[["JWT"], "AA"], {"kept": base64url(JSON_PART)}], "eat.bundle"
+        ),
         text_bundle(
             "main-token-of-another-kind", [["BUNDLE", web_main.decode()], {"kept": base64url(JSON_PART)}], "eat.bundle"
         ),
@@ -186,7 +194,8 @@ def good_cases() -> list[Case]:
         eat("good-submodules", cwt({10: NONCE, 266: {"os": {270: "os", 266: {"app": {270: "app"}}}}})),
         eat("good-detached-digest", cwt({10: NONCE, 266: {"kept": [-16, DIGEST]}})),
         eat("good-nested-cwt", cwt({10: NONCE, 266: {"se": cwt({10: NONCE, 270: "se"}, tags=(18, 61))}})),
-        eat("good-nested-jwt", cwt({10: NONCE, 266: {"se": jwt(JSON).decode()}})),
+        eat("good-nested-jwt", cwt({10: NONCE, 266: {"se": selector("JWT", jwt(JSON).decode())}})),
+        eat("good-nested-cwt-in-text", cwt({10: NONCE, 266: {"se": selector("CBOR", base64url(cwt(MINIMAL)))}})),
         eat("good-nested-by-a-stranger", cwt({10: NONCE, 266: {"se": cwt(MINIMAL, key=OTHER)}}), reason="no facts"),
         web("good-full", jwt(JSON)),
         web("good-typ", jwt(JSON, header={"alg": "ES256", "typ": "application/EAT+JWT"})),
@@ -246,12 +255,23 @@ def claim_cases() -> list[Case]:
     ]
 
 
+def selector(kind: str, value: object) -> str:
+    """Return a JSON-encoded selector, which is how CBOR holds a JWT."""
+    return json.dumps([kind, value])
+
+
+def within(*tokens: bytes) -> bytes:
+    """Return a token with `tokens` in its submodules."""
+    return cwt({10: NONCE, 266: {f"se{index}": each for index, each in enumerate(tokens)}})
+
+
 def submodule_cases() -> list[Case]:
     def sub(name: str, value: object, failed: str = "eat.submods", reason: str = "") -> Case:
         return eat(f"submods-{name}", cwt({10: NONCE, 266: value}), failed, reason)
 
     short_digest = ["DIGEST", [-16, base64url(DIGEST[1:])]]
     many = {f"se{index}": cwt(MINIMAL) for index in range(9)}
+    three = within(*[cwt(MINIMAL)] * 3)
     return [
         sub("empty", {}),
         sub("array", [{262: True}]),
@@ -265,8 +285,12 @@ def submodule_cases() -> list[Case]:
         sub("too-many", {f"part{index}": {262: True} for index in range(65)}),
         sub("too-deep", {"part": deep(4)}),
         sub("token-malformed", {"se": b"\x00"}, "eat.nested"),
-        sub("jwt-malformed", {"se": "a.b"}, "eat.nested"),
+        sub("jwt-malformed", {"se": selector("JWT", "a.b")}, "eat.nested"),
+        sub("jwt-without-a-selector", {"se": jwt(JSON).decode()}, reason="text is a JSON-encoded selector"),
+        sub("digest-in-text", {"kept": selector("DIGEST", [-16, base64url(DIGEST)])}, reason="MUST NOT be in CBOR"),
+        sub("claims-in-text", {"os": json.dumps(JSON)}),
         sub("nine-tokens", many, "eat.nested", "each costs a signature"),
+        sub("twelve-tokens-in-all", {"a": three, "b": three, "c": three}, "eat.nested", "those inside others count"),
         web("submods-unknown-selector", jwt(JSON | {"submods": {"se": ["XML", "x"]}}), "eat.submods"),
         web("submods-bare-token", jwt(JSON | {"submods": {"se": jwt(JSON).decode()}}), "eat.submods"),
         web(

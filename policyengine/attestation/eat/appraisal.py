@@ -10,10 +10,10 @@ are refused: they need a secure channel that ends in the attester itself, which 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from policyengine.attestation.anchors import SharedKey, TrustAnchors, TrustedKey
 from policyengine.attestation.cca import claims as cca_claims
@@ -67,7 +67,7 @@ def appraise(
             evidence, media_type=media_type, nonce=nonce, anchors=anchors, endorsements=endorsements, now=now
         )
     context = _Context(nonce=nonce, anchors=anchors, now=now, announced=announced, bundle=bundle)
-    judged = context.judged(token, level=0)
+    judged = context.judged(token, level=0, room=MAX_TOKENS)
     facts: dict[str, object] = {}
     binding = None
     signer, algorithm = token.signed.signer, token.signed.algorithm
@@ -102,12 +102,28 @@ def appraise_unsigned(
     raise MalformedEvidenceError("eat.unsigned", "anybody on the way could have written claims without a signature")
 
 
+Parts = tuple[tuple[str, eat.Claims], ...]
+
+
+class _Inside(NamedTuple):
+    """The check over the tokens inside one, the believed claims in it by path, and how many tokens were met."""
+
+    check: Check
+    parts: Parts = ()
+    tokens: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Judged:
-    """All checks of one token, and the claims of its believed parts by path."""
+    """All checks of one token, and what lies inside it."""
 
     checks: tuple[Check, ...]
-    parts: tuple[tuple[str, eat.Claims], ...]
+    inside: _Inside
+
+    @property
+    def parts(self) -> Parts:
+        """The claims of the believed parts by path."""
+        return self.inside.parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,46 +136,53 @@ class _Context:
     announced: str | None = None
     bundle: Bundle | None = None
 
-    def judged(self, token: Token, *, level: int) -> _Judged:
-        """Return what becomes of `token`, which lies `level` tokens deep."""
+    def judged(self, token: Token, *, level: int, room: int) -> _Judged:
+        """Return what becomes of `token`, which lies `level` tokens deep and may have `room` tokens inside."""
         if token.raw is None:
-            return _Judged(checks=(*token.signed.checks, *_UNREACHED), parts=())
+            return _Judged(checks=(*token.signed.checks, *_UNREACHED), inside=_Inside(NESTED.unreached))
         found = submodules(token.claims, token.encoding, self.now)
         announced, bundle = (self.announced, self.bundle) if level == 0 else (None, None)
         detached, beside = attached(bundle, token, self.now)
-        inside = (*found.found, *beside)
-        nested, believed = self._nested(inside, level=level)
+        parts = (*found.found, *beside)
+        nested = self._nested([each for each in parts if each.kind in _TOKENS], level=level, room=room)
         checks = (
             *token.signed.checks,
             eat.check_profile(token.claims, announced=announced, elsewhere=_ELSEWHERE),
             *eat.check_claims(token.claims, self.nonce, self.now),
             found.check,
             detached,
-            nested,
+            nested.check,
         )
-        own = tuple((each.path, each.content) for each in inside if each.kind is Kind.CLAIMS)
-        return _Judged(checks=checks, parts=(*own, *believed))
+        own = tuple((each.path, each.content) for each in parts if each.kind is Kind.CLAIMS)
+        return _Judged(checks=checks, inside=nested._replace(parts=(*own, *nested.parts)))
 
-    def _nested(self, found: tuple[Submodule, ...], *, level: int) -> tuple[Check, tuple[tuple[str, eat.Claims], ...]]:
-        """Return the check over the tokens inside, and the claims of those that a trusted key signed and that hold."""
-        tokens = [each for each in found if each.kind in {Kind.CWT, Kind.JWT}]
+    def _nested(self, tokens: Sequence[Submodule], *, level: int, room: int) -> _Inside:
+        """Return what becomes of `tokens`: claims of those that a trusted key signed and that hold."""
         if not tokens:
-            return NESTED.absent, ()
-        if len(tokens) > MAX_TOKENS or level >= MAX_LEVELS:
-            return NESTED.failed(f"{len(tokens)} tokens, {level + 1} deep"), ()
+            return _Inside(NESTED.absent)
+        if level >= MAX_LEVELS:
+            return _Inside(NESTED.failed(f"{level + 1} deep"))
         believed: list[tuple[str, eat.Claims]] = []
+        met = len(tokens)
+        if met > room:
+            return _Inside(_TOO_MANY, tokens=met)
         for each in tokens:
             try:
                 token = (read_cwt if each.kind is Kind.CWT else read_jwt)(each.content, self.anchors)
-                judged = self.judged(token, level=level + 1)
             except MalformedEvidenceError as error:
-                return NESTED.failed(f"{each.path}: {error.code}"), ()
+                return _Inside(NESTED.failed(f"{each.path}: {error.code}"), tokens=met)
+            judged = self.judged(token, level=level + 1, room=room - met)
+            met += judged.inside.tokens
+            if met > room:  # also where they are inside a stranger's: the work is ours
+                return _Inside(_TOO_MANY, tokens=met)
             if token.signed.signer and nothing_failed(judged.checks):
                 believed.append((each.path, token.claims))
                 believed += [(f"{each.path}/{path}", claims) for path, claims in judged.parts]
-        return NESTED.passed, tuple(believed)
+        return _Inside(NESTED.passed, tuple(believed), met)
 
 
+_TOKENS = frozenset({Kind.CWT, Kind.JWT})
+_TOO_MANY = NESTED.failed(f"more than {MAX_TOKENS} tokens in all")
 _UNREACHED = (*eat.UNREACHED, SUBMODS.unreached, DETACHED.unreached, NESTED.unreached)
 
 
@@ -185,7 +208,7 @@ FORMAT = Format(
     name=NAME,
     media_types=tuple(MediaType(essence=each) for each in (CWT, JWT, BUNDLE_CBOR, BUNDLE_JSON)),
     appraise=appraise,
-    any_profile=frozenset({CWT, JWT}),
+    any_profile=frozenset({CWT, JWT, BUNDLE_CBOR, BUNDLE_JSON}),
 )
 UNSIGNED_FORMAT = Format(
     name="eat-ucs",

@@ -19,7 +19,16 @@ from policyengine.attestation import cbor
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.checks import Check, Requirement, described
 from policyengine.attestation.eat.envelope import Token, cbor_claims, json_claims, read_cwt, read_jwt
-from policyengine.attestation.eat.submods import MAX_SUBMODS, Encoding, Kind, Submodule, UnsoundError, digest_in, within
+from policyengine.attestation.eat.submods import (
+    MAX_SUBMODS,
+    Encoding,
+    Kind,
+    Submodule,
+    UnsoundError,
+    digest_in,
+    selected_token,
+    within,
+)
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.jose import json_value
 from policyengine.attestation.plain_text import is_plain_text
@@ -71,15 +80,17 @@ def read_bundle(evidence: bytes, essence: str) -> Bundle:
 
 def _of_cbor(item: Any) -> Bundle:
     main, sets = _parts(item.value if type(item) is cbor2.CBORTag else item)
-    if type(main) is bytes:
-        kind, content = Kind.CWT, main
-    elif type(main) is str:
-        kind, content = Kind.JWT, main.encode()
-    else:
-        raise _refused("the main token is neither a CWT in bytes nor a JWT in text")
+    kind, content = (Kind.CWT, main) if type(main) is bytes else _selected(main)
     if any(type(each) is not bytes for each in sets.values()):
         raise _refused("a claims set is not wrapped in bytes")
     return Bundle(kind=kind, main=content, sets=sets, encoding=Encoding.CBOR)
+
+
+def _selected(main: Any) -> tuple[Kind, bytes]:
+    kind, content = selected_token(main) if type(main) is str else (None, b"")
+    if kind is not Kind.CWT and kind is not Kind.JWT:
+        raise _refused("the main token is neither a CWT in bytes nor a CWT or JWT in a selector in text")
+    return kind, content
 
 
 def _of_json(item: Any) -> Bundle:
@@ -87,9 +98,9 @@ def _of_json(item: Any) -> Bundle:
     if not isinstance(main, list) or len(main) != 2 or not isinstance(main[1], str):
         raise _refused("the main token is not a pair of type and token")
     selector, text = main
-    content = text.encode("utf-8", "surrogatepass") if selector == "JWT" else _bytes(text)
-    if selector not in {"JWT", "CBOR"}:
+    if selector != "JWT" and selector != "CBOR":  # noqa: PLR1714 - JSON has values that no set can be asked for
         raise _refused("the main token is neither a CWT nor a JWT")
+    content = text.encode("utf-8", "surrogatepass") if selector == "JWT" else _bytes(text)
     decoded = {name: _bytes(each) for name, each in sets.items()}
     return Bundle(kind=Kind.JWT if selector == "JWT" else Kind.CWT, main=content, sets=decoded, encoding=Encoding.JSON)
 

@@ -17,6 +17,8 @@ from typing import Any
 from policyengine.attestation.checks import Check, Outcome, Requirement
 from policyengine.attestation.eat import claims as eat
 from policyengine.attestation.eat import json as eat_json
+from policyengine.attestation.errors import MalformedEvidenceError
+from policyengine.attestation.jose import json_value
 from policyengine.attestation.plain_text import is_plain_text
 from policyengine.model.base64url import from_base64url
 
@@ -53,6 +55,9 @@ class Kind(Enum):
     JWT = "jwt"
     BUNDLE = "bundle"
     DIGEST = "digest"
+
+
+_TOKENS = frozenset({Kind.CWT, Kind.JWT, Kind.BUNDLE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +141,17 @@ def _cbor(value: object) -> tuple[Kind | None, Any]:
         return Kind.CLAIMS, value
     if type(value) is bytes:
         return Kind.CWT, value
-    if type(value) is str:
-        return Kind.JWT, value.encode()
-    return _digest(value)
+    return selected_token(value) if type(value) is str else _digest(value)
+
+
+def selected_token(text: str) -> tuple[Kind | None, Any]:
+    """Return what a JSON-encoded selector in CBOR stands for: a token, since a digest there MUST NOT be in text."""
+    try:
+        selector = json_value(text.encode(), "a selector")
+    except MalformedEvidenceError:
+        return None, None
+    kind, content = _json(selector)
+    return (kind, content) if kind in _TOKENS else (None, None)
 
 
 def _json(value: object) -> tuple[Kind | None, Any]:

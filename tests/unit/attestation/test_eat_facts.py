@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -134,9 +135,19 @@ def test_a_token_inside_that_is_not_believed_gives_no_facts(inner: bytes) -> Non
     assert (found.accepted, "software" in found.facts) == (True, False)
 
 
+def test_a_bundle_is_held_to_the_profile_that_its_media_type_announces() -> None:
+    """RFC 9782 section 4: `eat_profile` is a parameter of all media types of EAT."""
+    detached = cbor2.dumps({270: "tee"})
+    profile = "https://profiles.example/gateway"
+    digest = [-16, hashlib.sha256(detached).digest()]
+    bundle = cbor2.dumps([make_cwt(KEY, {10: NONCE, 265: profile, 266: {"tee": digest}}), {"tee": detached}])
+    types = [f'application/eat-bun+cbor; eat_profile="{each}"' for each in (profile, f"{profile}/2")]
+    assert [verified(bundle, media_type=each).failed for each in types] == [(), ("eat.profile",)]
+
+
 def test_a_jwt_inside_a_cwt_inside_a_jwt_is_followed() -> None:
     innermost = make_jwt(KEY, {"eat_nonce": base64url(NONCE), "swname": "tee"})
-    middle = make_cwt(KEY, {10: NONCE, 266: {"tee": innermost.decode()}})
+    middle = make_cwt(KEY, {10: NONCE, 266: {"tee": json.dumps(["JWT", innermost.decode()])}})
     outer = make_jwt(KEY, {"eat_nonce": base64url(NONCE), "submods": {"soc": ["CBOR", base64url(middle)]}})
     found: Any = verified(outer, media_type=JWT).facts
     assert found["software"] == [{"name": "tee", "layer": "soc/tee"}]
