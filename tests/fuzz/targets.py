@@ -86,6 +86,12 @@ def _certificate(leaf: bytes) -> object:
     return evidence(tpm_device.MEDIA_TYPE, tpm_device.ANCHORS)(tpm.make_tpm_evidence(parts))
 
 
+def _iak_certificate(leaf: bytes) -> object:
+    anchors = TrustAnchors(certificates=tpm_device.ANCHORS.certificates)
+    parts = tpm_device.parts(ak_chain=(leaf,))
+    return evidence(tpm_device.MEDIA_TYPE, anchors)(tpm.make_tpm_evidence(parts))
+
+
 VECTORS = Path(__file__).parents[1] / "vectors"
 # Good evidence among our own vectors, by index and case: one or two of each form that a format has.
 _GOOD = {
@@ -97,6 +103,8 @@ _GOOD = {
             "eat/good-nested-jwt",
             "eat/jwt-good-full",
             "eat/jwt-good-nested-cwt",
+            "eat/bundle-good",
+            "eat/bundle-json-good",
         ),
     ),
     "dice": ("dice/good-tcg", "dice/good-open-dice-cbor", "dice/good-riot"),
@@ -210,6 +218,7 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target(name="tpm quote, signed", seeds=(_QUOTE,), decode=_resigned_quote, resigned=True),
     Target(name="tpm ek certificate", seeds=tpm_device.CHAIN, decode=_certificate),
+    Target(name="tpm iak certificate", seeds=(tpm_device.iak_certificate(),), decode=_iak_certificate),
     Target(name="TPMS_ATTEST", seeds=(_QUOTE,), decode=read_attest),
     Target(name="TPMT_PUBLIC", seeds=(tpm_device.AK.public, tpm_device.EK.public), decode=read_public),
     Target(name="TPMT_SIGNATURE", seeds=(_SIGNATURE,), decode=read_signature),
