@@ -166,6 +166,10 @@ class CheckInReads(Protocol):
         """Return the device whose nonce tag (first 16 bytes of SHA-256 of its id) is `tag`."""
         ...
 
+    async def view_at_check_in(self, tag: bytes) -> DeviceView | None:
+        """Return the same; check-ins that are ready together may share one read."""
+        ...
+
     def views_by_serial(self, vendor: str, serial: str) -> tuple[DeviceView, ...]:
         """Return the devices registered under a vendor's serial number; more than one is a conflict."""
         ...

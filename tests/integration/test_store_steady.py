@@ -11,6 +11,8 @@ import pytest
 
 from policyengine.model.decision import Tier
 from policyengine.services.actors import SYSTEM
+from policyengine.services.nonces import device_tag
+from policyengine.services.records import DeviceView
 from policyengine.simulation.device import SimulatedDevice
 from tests.support.site import Site, next_nonce, put_in_force, ready_site
 
@@ -54,3 +56,19 @@ def test_new_bundle_is_decided_in_full_even_if_every_rule_says_the_same(site: Si
     reply = asyncio.run(site.check_in(device, nonce))
     state = site.store.view(device.planned.device_id).state
     assert (state.bundle, state.tier, site.store.decision(reply.decision_id) is not None) == (changed, Tier.FULL, True)
+
+
+def test_devices_that_call_together_are_each_read_as_alone(database: str) -> None:
+    """On a database server their rows come by one read, on an embedded database one by one."""
+    site = ready_site(database)
+    devices = site.of("healthy")[:3]
+    for device in devices:
+        asyncio.run(site.enrol(device))
+    tags = [device_tag(device.planned.device_id) for device in devices]
+
+    async def together() -> list[DeviceView | None]:
+        return list(await asyncio.gather(*map(site.store.view_at_check_in, [*tags, bytes(16)])))
+
+    found, alone = asyncio.run(together()), [site.store.view_by_tag(tag) for tag in tags]
+    site.store.close()
+    assert found == [*alone, None]

@@ -106,7 +106,7 @@ class CheckIns:
         raise UnavailableError("the device is changing too fast", code="state.contended", retry_after=1)
 
     async def _attempt(self, request: CheckInRequest, nonce: Nonce) -> CheckInReply:
-        bound = self._bound(nonce)
+        bound = await self._with.reads.view_at_check_in(nonce.tag) if nonce.is_bound else None
         if nonce.is_bound and bound is None:
             raise RefusedError("no such device", code="identity.unknown-device", check="identity.unknown-device")
         repeated = self._repeated(request, nonce, bound)
