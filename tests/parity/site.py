@@ -94,10 +94,10 @@ def announced(device_id: str, serial: str) -> NewDevice:
 
 def enrol(site: Site, device: Presented, firmware: Firmware = RELEASED, **members: object) -> Mapping[str, Any]:
     """Return the reply to a first check-in with a certificate request, after a challenge for nobody in particular."""
-    nonce = site.services.challenges.issue(None).nonce
-    claimed = bound_nonce(nonce, spki_of(OPERATIONAL))
+    nonce, key = site.services.challenges.issue(None).nonce, operational_key(device)
+    claimed = bound_nonce(nonce, spki_of(key))
     body = body_of(nonce, device.evidence(claimed, firmware)) | device.introduction(site, nonce)
-    return send(site, body | {"csr": certificate_request()} | members)
+    return send(site, body | {"csr": certificate_request(key)} | members)
 
 
 def check_in(site: Site, device: Presented, firmware: Firmware = RELEASED) -> Mapping[str, Any]:
@@ -115,6 +115,11 @@ def send(site: Site, body: Mapping[str, object]) -> Mapping[str, Any]:
     reply = asyncio.run(site.services.checkins.check_in(request(body)))
     found: Mapping[str, Any] = json.loads(reply.body)
     return found
+
+
+def operational_key(device: Presented) -> ec.EllipticCurvePrivateKey:
+    """Return the key that is certified for `device` and for no other."""
+    return ec.derive_private_key(int.from_bytes(device.id.encode()), ec.SECP256R1())
 
 
 def certificate_request(key: ec.EllipticCurvePrivateKey = OPERATIONAL) -> str:
