@@ -15,8 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from policyengine.attestation.corim.states import read_endorsed
 from policyengine.language.bundle import BundleFile, encode_file
 from policyengine.language.compiler import Compilation, compile_tree
+from policyengine.model.base64url import base64url
 from policyengine.services.actors import SYSTEM
 from policyengine.simulation import corim, tpm, tpm_log
+from policyengine.simulation.eat import coswid_evidence, make_jwt
 from tests.parity.presented import (
     TPM_TYPE,
     DiceDevice,
@@ -30,6 +32,7 @@ from tests.parity.presented import (
 from tests.parity.site import MODEL, announced, policy_files
 from tests.support.site import START, Site, open_site
 from tests.unit.attestation import tpm_device
+from tests.vectors import cca_cases
 
 SIGNER = ed25519.Ed25519PrivateKey.from_private_bytes(bytes([0x91] * 32))
 STRANGER = ed25519.Ed25519PrivateKey.from_private_bytes(bytes([0x92] * 32))
@@ -56,6 +59,28 @@ class Module(EatDevice):
 
     def introduction(self, site: Site, nonce: bytes) -> Mapping[str, object]:
         return {}
+
+
+class WebModule(Module):
+    """A module that speaks EAT as JWT, where its UEID is text."""
+
+    def evidence(self, challenge: bytes, firmware: Firmware) -> Evidence:
+        measured = coswid_evidence(name="edge", version="1.2.3", files=firmware.digests)
+        claims = {"eat_nonce": base64url(challenge), "ueid": base64url(self.instance), "oemboot": True, "bootcount": 7}
+        stated = {"dbgstat": "disabled-permanently", "measurements": [[258, base64url(measured)]]}
+        return "application/eat+jwt", make_jwt(self.key, claims | stated)
+
+
+class Realm(Sensor):
+    """A server whose platform attests to a realm (Arm CCA): the challenge binds the one, a key both."""
+
+    def evidence(self, challenge: bytes, firmware: Firmware) -> Evidence:
+        components = [
+            {1: name, 2: digest, 4: "1.2.3", 5: bytes(32), 6: "sha-256"} for name, digest in firmware.digests.items()
+        ]
+        platform = cca_cases.PLATFORM | {256: self.instance, 2396: bytes(32), 2399: components}
+        realm = cca_cases.REALM | {10: challenge.ljust(64, b"\x00")}
+        return "application/eat-collection", cca_cases.token(platform, realm, key=self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +127,8 @@ class Layered(DiceDevice):
 SENSOR = Sensor("edge-psa", "", ec.derive_private_key(0xE1, ec.SECP256R1()))
 MODULE = Module("edge-eat", "AC-7", ec.derive_private_key(0xE2, ec.SECP256R1()))
 GATEWAY = Gateway("edge-tpm")
+WEB = WebModule("edge-web", "AC-8", ec.derive_private_key(0xE4, ec.SECP256R1()))
+SERVER = Realm("edge-cca", "", ec.derive_private_key(0xE5, ec.SECP256R1()))
 OTHER = Sensor("edge-two", "", ec.derive_private_key(0xE3, ec.SECP256R1()))
 
 

@@ -28,7 +28,9 @@ from tests.integration.endorsed_site import (
     MODULE,
     OTHER,
     SENSOR,
+    SERVER,
     STRANGER,
+    WEB,
     Layered,
     Sensor,
     batch,
@@ -59,6 +61,8 @@ KEYS = batch(
     triple(MODULE.instance, MODULE.key),
     triple(GATEWAY.instance, GATEWAY.key),
     triple(OTHER.instance, OTHER.key),
+    triple(WEB.instance, WEB.key),
+    triple(SERVER.instance, SERVER.key, class_id=IMPLEMENTATION),
 )
 CLASS = f'["{"00" * 32}"]'
 WAITING = Sensor("edge-nine", "", ec.derive_private_key(0xE9, ec.SECP256R1()))
@@ -73,7 +77,7 @@ def database(tmp_path: Path) -> str:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     url = f"sqlite:///{tmp_path_factory.mktemp('endorsed')}/site.db"
-    made = endorsed_site(url, compiled(KEYS, endorses=CLASS), SENSOR, MODULE, GATEWAY, OTHER, WAITING)
+    made = endorsed_site(url, compiled(KEYS, endorses=CLASS), SENSOR, MODULE, GATEWAY, OTHER, WAITING, WEB, SERVER)
     yield made
     made.store.close()
 
@@ -85,14 +89,16 @@ def refusal(site: Site, device: Presented, **members: object) -> object:
 
 
 def refused_with(database: str, content: bytes, device: Presented = SENSOR, **given: str) -> object:
-    made = endorsed_site(database, compiled(content, **given), SENSOR, OTHER)
+    made = endorsed_site(database, compiled(content, **given), SENSOR, OTHER, SERVER)
     try:
         return refusal(made, device)
     finally:
         made.store.close()
 
 
-@pytest.mark.parametrize(("device", "kind"), [(SENSOR, "iak"), (MODULE, "iak"), (GATEWAY, "ak")])
+@pytest.mark.parametrize(
+    ("device", "kind"), [(SENSOR, "iak"), (MODULE, "iak"), (GATEWAY, "ak"), (WEB, "iak"), (SERVER, "iak")]
+)
 def test_a_device_whose_key_the_vendor_lists_enrols_without_a_certificate_from_the_factory(
     site: Site, device: Presented, kind: str
 ) -> None:
@@ -161,11 +167,22 @@ def test_a_request_for_a_key_that_the_evidence_is_not_over_gets_nothing(site: Si
     assert refusal(site, OTHER, csr=stray) == "binding.csr-key"
 
 
-def test_a_device_of_another_implementation_than_its_corim_says_is_refused(database: str) -> None:
-    """RFC 9783 section 4.2.2: the class id of the triple is an implementation id."""
+@pytest.mark.parametrize("device", [SENSOR, SERVER], ids=["PSA", "CCA"])
+def test_a_device_of_another_implementation_than_its_corim_says_is_refused(database: str, device: Sensor) -> None:
+    """RFC 9783 section 4.2.2 and its like for CCA platforms: the class id of the triple is an implementation id."""
     other = "11" * 32
-    content = batch(triple(SENSOR.instance, SENSOR.key, class_id=cbor2.CBORTag(560, bytes.fromhex(other))))
-    assert refused_with(database, content, endorses=f'["{other}"]') == "endorsement.class"
+    content = batch(triple(device.instance, device.key, class_id=cbor2.CBORTag(560, bytes.fromhex(other))))
+    assert refused_with(database, content, device, endorses=f'["{other}"]') == "endorsement.class"
+
+
+def test_what_a_realm_and_its_platform_say_become_attested_facts(site: Site) -> None:
+    """draft-ffm-rats-cca-token-03 sections 4.5.2, 4.6 and 4.8: the platform's state, then the realm's measurements."""
+    enrol(site, SERVER)
+    facts = site.services.devices.facts(SYSTEM, SERVER.id)["facts"]
+    found = [(each["name"], each["match"]) for each in facts["software"]]
+    assert found[:2] == [("boot", "endorsed"), ("app", "endorsed")]
+    assert [name for name, _ in found[2:]] == ["realm", "rem1"]
+    assert (facts["boot"]["lifecycle"], facts["evidence"]["format"]) == ("secured", "cca")
 
 
 def test_a_withdrawn_key_enrols_nobody(database: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from policyengine.attestation.eat import claims as eat
+from policyengine.attestation.eat.measurements import COSWID_FORMAT
 from policyengine.model.base64url import from_base64url
 
 _DEBUG_STATES = {
@@ -63,6 +64,16 @@ def _location(value: Any) -> Any:
     return {_PLACES.get(name, name): each for name, each in value.items()} if isinstance(value, dict) else value
 
 
+def _measured(value: Any) -> Any:
+    """Return pairs of content type and content, a CoSWID's in the bytes that its base64url is of."""
+    return [_pair(each) for each in value] if isinstance(value, list) else value
+
+
+def _pair(value: Any) -> Any:
+    is_coswid = isinstance(value, list) and len(value) == 2 and value[0] == COSWID_FORMAT
+    return [value[0], _padded(value[1])] if is_coswid else value
+
+
 _CONVERSIONS: Mapping[int, Callable[[Any], Any]] = {
     eat.NONCE: _nonce,
     eat.UEID: _padded,
@@ -73,6 +84,7 @@ _CONVERSIONS: Mapping[int, Callable[[Any], Any]] = {
     eat.DBGSTAT: _word(_DEBUG_STATES),
     eat.INTUSE: _word(_USES),
     eat.LOCATION: _location,
+    eat.MEASUREMENTS: _measured,
 }
 _KEYS = {name: key for key, name in eat.NAMES.items() if key != eat.CTI} | {"jti": eat.CTI}
 

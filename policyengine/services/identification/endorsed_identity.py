@@ -24,6 +24,7 @@ from policyengine.attestation.dice.certificate import DiceCertificate
 from policyengine.attestation.formats import KeyBinding, Verified
 from policyengine.attestation.tpm.evidence import read_evidence
 from policyengine.attestation.tpm.keys import thumbprint_of
+from policyengine.model.base64url import from_base64url
 from policyengine.model.endorsements import AttestKey, KeyUse
 from policyengine.services.endorsed_keys import EndorsedKey, EndorsedKeys
 from policyengine.services.identification.claimants import (
@@ -49,7 +50,8 @@ from policyengine.services.requests import EvidenceItem
 
 MAX_KEYS = 8  # of one device: those of several services, and their successors
 _NAMES = ("instance_id", "ueid")  # claims that name the device in what formats decode
-_PLATFORM_NAME = 256  # of a CCA platform token: its instance id
+_IMPLEMENTATION = "implementation_id"
+_OF_PLATFORM = {"instance_id": 256, _IMPLEMENTATION: 2396}  # the claims of a CCA platform token stand under PSA's keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,15 +122,19 @@ def _shown(question: Question, item: EvidenceItem) -> Iterator[str]:
             yield name
         return
     said = appraised(question, item, anchors=TrustAnchors(), endorsements=None)
-    for named in (said.claims.get(name) for name in _NAMES):
-        if isinstance(named, bytes):
-            yield named.hex()
-    platform = said.claims.get("platform")
-    instance = platform.get(_PLATFORM_NAME) if isinstance(platform, Mapping) else None
-    if isinstance(instance, bytes):
-        yield instance.hex()
+    for named in (_in_hex(said, name) for name in _NAMES):
+        if named is not None:
+            yield named
     if is_dice(item):
         yield from (_certified(each) for each in said.decoded.get("chain", ()))
+
+
+def _in_hex(found: Verified, name: str) -> str | None:
+    """Return the identifier `name` that evidence states: bytes, in a JWT their base64url; a CCA token's platform's."""
+    platform = found.claims.get("platform")
+    value = platform.get(_OF_PLATFORM.get(name)) if isinstance(platform, Mapping) else found.claims.get(name)
+    content = from_base64url(value.rstrip("=")) if isinstance(value, str) else value
+    return content.hex() if isinstance(content, bytes) else None
 
 
 def _certified(certificate: DiceCertificate | CdiCertificate) -> str:
@@ -179,11 +185,9 @@ def _device_key(binding: KeyBinding) -> EvidenceKey:
 
 def _demand_class(found: Verified, key: AttestKey) -> None:
     """Raise RefusedError if evidence and CoRIM name another implementation (RFC 9783 section 4.2.2)."""
-    said = found.claims.get("implementation_id")
-    if isinstance(said, bytes) and key.class_id is not None and said.hex() != key.class_id:
-        raise refused(
-            "the device is of another implementation than the CoRIM says", "endorsement.class", seen=said.hex()
-        )
+    said = _in_hex(found, _IMPLEMENTATION)
+    if said is not None and key.class_id is not None and said != key.class_id:
+        raise refused("the device is of another implementation than the CoRIM says", "endorsement.class", seen=said)
 
 
 def _registered(

@@ -72,6 +72,14 @@ def test_measured_files_are_compared_with_the_reference_values() -> None:
     assert (found["boot"]["svn"], found["endorsement"]) == (8, {"matched": True})
 
 
+def test_a_jwt_measures_as_a_cwt_does() -> None:
+    """RFC 9711 section 4.2.16: in JSON a CoSWID is base64url text."""
+    tag = coswid_evidence(name="os", version="4.2.1", files={"app": bytes([2] * 32)})
+    token = make_jwt(KEY, {"eat_nonce": base64url(NONCE), "measurements": [[258, base64url(tag)], [50, "{}"]]})
+    found: Any = verified(token, media_type=JWT, endorsements=MEASURED).facts["software"]
+    assert [(row["name"], row["match"]) for row in found] == [("app", "endorsed")]
+
+
 def test_a_measured_file_of_no_release_is_unknown_and_gives_no_security_version() -> None:
     found = measured(bytes([3] * 32))
     assert (found["software"][1]["match"], found["endorsement"]) == ("unknown", {"matched": False})
