@@ -41,9 +41,14 @@ def digest(text: str) -> Digest:
     return Digest(text)
 
 
+_SHA256 = hashlib.sha256()  # to copy one takes a third less than OpenSSL takes to look one up by name
+
+
 def digest_of(content: bytes) -> Digest:
     """Return the SHA-256 name of `content`."""
-    return Digest("sha256:" + hashlib.sha256(content).hexdigest())
+    sha256 = _SHA256.copy()
+    sha256.update(content)
+    return Digest("sha256:" + sha256.hexdigest())
 
 
 def rule_name(policy: PolicyName, rule_id: str) -> RuleName:
