@@ -58,6 +58,12 @@ class Comparison(NamedTuple):
 _ENDORSED = (Match.ENDORSED,)
 
 
+def sole_release(inventory: frozenset[Measured | None], endorsements: ReferenceValues, now: datetime) -> Release | None:
+    """Return the release that `inventory` is at `now`, if it is one as a whole and no other has the same components."""
+    known = endorsements.by_inventory.get(inventory, ())
+    return known[0] if len(known) == 1 and known[0].is_current(now) else None
+
+
 def compare(
     components: Sequence[Measured | None], *, endorsements: ReferenceValues | None, now: datetime
 ) -> Comparison:

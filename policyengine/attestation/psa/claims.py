@@ -121,6 +121,8 @@ def _mandatory(claims: Claims, nonce: bytes) -> tuple[Check, ...]:
     in_range = type(client) is int and -INT32 <= client < INT32 and client != 0
     is_random = type(instance) is bytes and len(instance) == 33 and instance.startswith(RANDOM_UEID)
     is_sized = type(implementation) is bytes and len(implementation) == 32
+    if is_ours and in_range and is_random and is_sized:
+        return _MANDATORY_PASSED
     return (
         PROFILE_IS_KNOWN.passed,
         NONCE_IS_OURS.passed if is_ours else NONCE_IS_OURS.failed(described(challenge)),
@@ -128,6 +130,11 @@ def _mandatory(claims: Claims, nonce: bytes) -> tuple[Check, ...]:
         INSTANCE.passed if is_random else INSTANCE.failed(described(instance)),
         IMPLEMENTATION.passed if is_sized else IMPLEMENTATION.failed(described(implementation)),
     )
+
+
+_MANDATORY_PASSED = tuple(
+    requirement.passed for requirement in (PROFILE_IS_KNOWN, NONCE_IS_OURS, CLIENT, INSTANCE, IMPLEMENTATION)
+)
 
 
 def _certification(value: object, rules: Rules) -> Check:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from policyengine.attestation.psa import claims as psa_claims
-from policyengine.attestation.psa.software import Inventory
-from policyengine.attestation.reference import add_matches, compare
+from policyengine.attestation.psa.software import Compared, Inventory
+from policyengine.attestation.reference import add_matches, compare, sole_release
 from policyengine.model.endorsements import ReferenceValues
 
 _PROVISIONING = {"secure": False, "mode": "unknown", "lifecycle": "provisioning"}
@@ -37,17 +37,31 @@ def add_facts(
 
     A release that a CoRIM endorses for an implementation id counts for tokens that state it (RFC 9783 4.2.2).
     """
-    known = endorsements and endorsements.of_implementation(claims[psa_claims.IMPLEMENTATION_ID].hex())
-    comparison = compare(software.measured, endorsements=known, now=now)
-    boot, endorsement = _boot(claims, comparison.svn), comparison.endorsement
+    if endorsements is not None and endorsements.implementations:
+        endorsements = endorsements.of_implementation(claims[psa_claims.IMPLEMENTATION_ID].hex())
+    compared = _compared(software, endorsements, now)
+    boot = _boot(claims, compared.svn)
     if boot:
         facts["boot"] = boot
-    if endorsement:
-        facts["endorsement"] = endorsement
-    if software.rows:
-        rows = [dict(row) for row in software.rows]
-        add_matches(rows, comparison)
-        facts["software"] = rows
+    if compared.endorsement:
+        facts["endorsement"] = compared.endorsement
+    if compared.rows:
+        facts["software"] = compared.rows
+
+
+def _compared(software: Inventory, endorsements: ReferenceValues | None, now: datetime) -> Compared:
+    """Return how `software` compares; what it comes to as one whole release is kept for the next device."""
+    release = sole_release(software.whole, endorsements, now) if endorsements else None
+    last = software.last
+    if release and last and last.release is release:
+        return last
+    comparison = compare(software.measured, endorsements=endorsements, now=now)
+    rows = [dict(row) for row in software.rows]
+    add_matches(rows, comparison)
+    compared = Compared(release, comparison.svn, comparison.endorsement, rows)
+    if release:
+        software.last = compared
+    return compared
 
 
 def _boot(claims: psa_claims.Claims, svn: int | None) -> dict[str, object]:

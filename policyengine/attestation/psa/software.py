@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from policyengine.attestation.checks import described
 from policyengine.attestation.psa import claims as psa
-from policyengine.model.endorsements import Measured
+from policyengine.model.endorsements import Measured, Release
 from policyengine.model.schema import MAX_SOFTWARE
 
 MAX_KEPT = 512  # inventories; a fleet runs dozens, and one can have 64 KiB, which is what a whole token may have
@@ -30,36 +30,67 @@ _TEXTS = ((psa.TYPE, "measurement type"), (psa.VERSION, "version"), (psa.DESCRIP
 Component = Mapping[Any, Any]
 
 
-class Inventory(NamedTuple):
+class Compared(NamedTuple):
+    """An inventory beside reference values, as facts. `release`: the only one that it is as a whole, or None.
+
+    INVARIANT: shared by all devices of that release, so nobody changes what is in it.
+    """
+
+    release: Release | None
+    svn: int | None
+    endorsement: Mapping[str, object]
+    rows: Sequence[Mapping[str, object]]
+
+
+@dataclass(slots=True, eq=False)
+class Inventory:
     """What is wrong with a list of components, or None; then what each says as facts, and its name and SHA-256.
 
-    The last is None where a component has no name or was measured with another hash.
+    `measured` has None where a component has no name or was measured with another hash. `last` is how this compared
+    with the last release that it was as a whole.
     """
 
     problem: str | None
     rows: tuple[Mapping[str, object], ...] = ()
     measured: tuple[Measured | None, ...] = ()
+    whole: frozenset[Measured | None] = field(init=False)
+    last: Compared | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        """Make the key under which reference values know the whole."""
+        self.whole = frozenset(self.measured)
 
 
 def inventory(components: Any, *, maximum: int = MAX_SOFTWARE) -> Inventory:
     """Return what `components`, the value of the claim or None, come to; more than `maximum` are a problem."""
     if not isinstance(components, _ARRAYS) or not 1 <= len(components) <= maximum:
         return Inventory(described(components))
-    items = []
-    for component in components:
-        # Of other types some are equal and not the same, as 1 and true are: those are read each time.
-        if type(component) is not dict or not _KEPT_TYPES.issuperset(map(type, component.values())):
-            return _read(components)
-        items.append(tuple(component.items()))
-    return _known(tuple(items))
+    try:
+        digests = tuple([component[psa.VALUE] for component in components])
+        kept = _kept.get(digests)
+    except (LookupError, TypeError):  # not a map, or one without a digest, or with a list for one
+        return read_anew(components)
+    if kept and kept[0] == components:
+        return kept[1]
+    found = read_anew(components)
+    # Of other types some are equal and not the same, as 1 and true are: those are read each time.
+    if all(type(each) is dict and _KEPT_TYPES.issuperset(map(type, each.values())) for each in components):
+        _keep(digests, [dict(each) for each in components], found)
+    return found
 
 
-@lru_cache(maxsize=MAX_KEPT)
-def _known(items: tuple[tuple[tuple[Any, Any], ...], ...]) -> Inventory:
-    return _read([dict(each) for each in items])
+# By the digests of all components: what was said of them last, and what it came to.
+_kept: dict[tuple[object, ...], tuple[list[Component], Inventory]] = {}
 
 
-def _read(components: Any) -> Inventory:
+def _keep(digests: tuple[object, ...], said: list[Component], found: Inventory) -> None:
+    if len(_kept) >= MAX_KEPT:
+        _kept.clear()
+    _kept[digests] = said, found
+
+
+def read_anew(components: Sequence[Any]) -> Inventory:
+    """Return what at least one component comes to, whatever is kept; a problem is that of the first that has one."""
     for index, component in enumerate(components):
         problem = _problem(component)
         if problem:
