@@ -15,6 +15,7 @@ import typer
 
 from policyengine.cli.columns import columns
 from policyengine.cli.options import Data, Output, moment_at
+from policyengine.cli.refvals_keys import list_keys
 from policyengine.errors import PolicyEngineError, quoted
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _DIGEST = re.compile(r"(?P<name>[^=]{1,128})=(?P<sha256>[0-9a-f]{64})")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}", re.ASCII)  # it becomes part of a file's name
 
 app = typer.Typer(help="Add, list, retire and capture reference values.", no_args_is_help=True, rich_markup_mode=None)
+app.command("keys")(list_keys)
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The policy repository.")]
 PartyName = Annotated[str, typer.Option(help="The party that vouches for it.")]
@@ -99,6 +101,30 @@ def add(
     )
 
 
+@app.command("add-keys")
+def add_keys(
+    directory: Directory,
+    party: PartyName,
+    model: ModelName,
+    batch: Annotated[str, typer.Option(metavar="NAME", help="What to call this list of keys.")],
+    corim: Annotated[Path, typer.Option(help="A signed CoRIM with the keys.")],
+) -> None:
+    """Write a signed list of device keys into the repository once it compiles there: exit 1 when it does not."""
+    from policyengine.language.release_text import keys_document
+
+    _demand_name(batch)
+    name, folder = f"{model}-{batch}", f"reference-values/{party}"
+    if (directory / folder / f"{name}.yaml").exists():
+        raise ReleaseArgumentError(f"`{folder}/{name}.yaml` is there; give the list another name")
+    document = keys_document(name=_document_name(name), owner=party, models=[model], corim=f"{name}.corim")
+    _write(directory, {f"{folder}/{name}.yaml": document, f"{folder}/{name}.corim": _read(corim)}, party)
+
+
+def _demand_name(part: str) -> None:
+    if not _VERSION.fullmatch(part):
+        raise ReleaseArgumentError(f"{quoted(part)} cannot be part of a file's name")
+
+
 def _part(argument: str) -> tuple[str, str]:
     found = _DIGEST.fullmatch(argument)
     if found is None:
@@ -126,8 +152,7 @@ def _propose(
 ) -> None:
     from policyengine.language.release_text import release_document
 
-    if not _VERSION.fullmatch(release):
-        raise ReleaseArgumentError(f"version {quoted(release)} cannot be part of a file's name")
+    _demand_name(release)
     _demand_new(directory, model, release)
     name = f"{model}-{release}"
     folder = f"reference-values/{party}"

@@ -1,4 +1,4 @@
-"""ReferenceValues documents as text: a new one for one release, and the end of a release set in one that is there."""
+"""ReferenceValues documents as text: new ones of a release or of keys, and the end of a release in one that is there."""
 
 from __future__ import annotations
 
@@ -35,6 +35,20 @@ def release_document(
     lines += ["      components:"] if components else []
     lines += [f"        - {{name: {_quoted(part)}, sha256: {_quoted(digest)}}}" for part, digest in components]
     lines += [f"      corim: {corim}"] if corim is not None else []
+    return ("\n".join(lines) + "\n").encode()
+
+
+def keys_document(*, name: str, owner: str, models: Sequence[str], corim: str) -> bytes:
+    """Return a document with the keys of devices that the file `corim` beside it lists, and no release."""
+    lines = [
+        "apiVersion: policyengine/v1",
+        "kind: ReferenceValues",
+        f"metadata: {{name: {name}, owner: {owner}}}",
+        "spec:",
+        f"  models: [{', '.join(models)}]",
+        "  attest_keys:",
+        f"    - corim: {corim}",
+    ]
     return ("\n".join(lines) + "\n").encode()
 
 

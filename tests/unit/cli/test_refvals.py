@@ -6,6 +6,7 @@ import base64
 import json
 from pathlib import Path
 
+import cbor2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -18,6 +19,7 @@ from tests.unit.language.repository import base
 KEY = ed25519.Ed25519PrivateKey.from_private_bytes(bytes([0xA1] * 32))
 STRANGER = ed25519.Ed25519PrivateKey.from_private_bytes(bytes([0xA2] * 32))
 APP = "11" * 32
+UEID = b"\x01" + bytes(16)
 NAMED = ["--party", "vendor-acme", "--model", "gw-200", "--release", "5.0.0"]
 
 
@@ -51,6 +53,35 @@ def signed(tmp_path: Path, key: ed25519.Ed25519PrivateKey) -> Path:
     path = tmp_path / "given.cbor"
     path.write_bytes(corim.signed(key, corim.corim([tag])))
     return path
+
+
+def listing(tmp_path: Path, key: ed25519.Ed25519PrivateKey = KEY) -> Path:
+    """Return a CoRIM with the key of one device."""
+    device = corim.environment(vendor="vendor-acme", model="gw-200", instance=cbor2.CBORTag(550, UEID))
+    tag = corim.comid({3: [corim.key_triple(device, STRANGER)]})
+    path = tmp_path / "keys.cbor"
+    path.write_bytes(corim.signed(key, corim.corim([tag])))
+    return path
+
+
+def test_a_list_of_keys_is_added_and_shown(repository: Path, tmp_path: Path) -> None:
+    """draft-ietf-rats-corim section 5.1.10."""
+    assert run("add-keys", repository, *NAMED[:4], "--batch", "2026-11", "--corim", listing(tmp_path))[0] == 0
+    (row,) = json.loads(run("keys", repository, "--output", "json")[1])
+    assert (row["instance"], row["use"], row["signer"]) == (UEID.hex(), "attest", "vendor-acme")
+
+
+def test_a_list_of_keys_by_somebody_else_is_not_written(repository: Path, tmp_path: Path) -> None:
+    given = listing(tmp_path, STRANGER)
+    assert run("add-keys", repository, *NAMED[:4], "--batch", "2026-11", "--corim", given)[0] == 1
+    assert json.loads(run("keys", repository, "--output", "json")[1]) == []
+
+
+def test_a_list_of_keys_replaces_no_other(repository: Path, tmp_path: Path) -> None:
+    arguments = ("add-keys", repository, *NAMED[:4], "--batch", "2026-11", "--corim", listing(tmp_path))
+    run(*arguments)
+    with pytest.raises(ReleaseArgumentError, match="another name"):
+        run(*arguments)
 
 
 def test_digests_become_a_release(repository: Path) -> None:
