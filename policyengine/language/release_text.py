@@ -1,4 +1,4 @@
-"""ReferenceValues documents as text: new ones of a release or of keys, and the end of a release in one that is there."""
+"""ReferenceValues documents as text: new ones of a release or of keys, and the end of a release in an old one."""
 
 from __future__ import annotations
 

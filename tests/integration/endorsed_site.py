@@ -100,6 +100,11 @@ class Gateway:
         assert isinstance(private, ec.EllipticCurvePrivateKey)
         return private
 
+    @property
+    def shown(self) -> Mapping[str, Any]:
+        """What the quote shows beside the AK."""
+        return {}
+
     def evidence(self, challenge: bytes, firmware: Firmware) -> Evidence:
         records = measured_boot(firmware)
         parts = tpm.tpm_evidence(
@@ -107,11 +112,20 @@ class Gateway:
             nonce=challenge,
             values={"sha256": tpm_log.pcrs(records)},
             eventlog=tpm_log.eventlog(records),
+            **self.shown,
         )
         return TPM_TYPE, tpm.make_tpm_evidence(parts)
 
     def introduction(self, site: Site, nonce: bytes) -> Mapping[str, object]:
         return {}
+
+
+class Certified(Gateway):
+    """A gateway whose TPM shows the certificate of its EK all the same."""
+
+    @property
+    def shown(self) -> Mapping[str, Any]:
+        return {"ek": tpm_device.EK, "ek_chain": tpm_device.CHAIN}
 
 
 class Layered(DiceDevice):

@@ -31,6 +31,7 @@ from tests.integration.endorsed_site import (
     SERVER,
     STRANGER,
     WEB,
+    Certified,
     Layered,
     Sensor,
     batch,
@@ -123,6 +124,15 @@ def test_a_dice_device_enrols_by_the_key_its_chain_stands_below(database: str) -
     enrol(site, device)
     identity = site.services.devices.facts(SYSTEM, device.id)["facts"]["identity"]
     assert (identity["kind"], identity["anchor"]) == ("dice", "vendor-acme acme.keys")
+    site.store.close()
+
+
+def test_a_listed_tpm_may_show_its_endorsement_key_too(database: str) -> None:
+    """TCG EK Credential Profile section 3.2: the chain ends at a TPM vendor's CA and says whose TPM it is."""
+    site = endorsed_site(database, compiled(KEYS, endorses=CLASS), Certified(GATEWAY.id))
+    enrol(site, Certified(GATEWAY.id))
+    facts = site.services.devices.facts(SYSTEM, GATEWAY.id)["facts"]
+    assert (facts["identity"]["kind"], "manufacturer" in facts["tpm"]) == ("ak", True)
     site.store.close()
 
 

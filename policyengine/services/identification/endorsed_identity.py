@@ -43,7 +43,7 @@ from policyengine.services.identification.claimants import (
     refused,
 )
 from policyengine.services.identification.enrolment_tokens import demand_bound, demand_key, device_of_token
-from policyengine.services.identification.signing_keys import KEY_CHECKS, by_same_key, same_key, stated_by_tpm
+from policyengine.services.identification.signing_keys import KEY_CHECKS, by_same_key, makers, same_key, stated_by_tpm
 from policyengine.services.ports import CheckInReads
 from policyengine.services.records import DeviceView
 from policyengine.services.requests import EvidenceItem
@@ -78,7 +78,9 @@ def shown_key(question: Question) -> ShownKey | None:
 def by_endorsed_key(question: Question, shown: ShownKey, bound: DeviceView | None, reads: CheckInReads) -> Claimant:
     """Return the announced device whose vouched-for key signed the challenge; raises as `identity.identify` does."""
     keys = _current(shown.keys, question.policies.endorsed_keys, question.now)
-    anchors = TrustAnchors(keys=tuple(_loaded(each.key.spki) for each in keys[:MAX_KEYS]))
+    # A TPM may show the certificates of its keys too; a listed AK is the only key that this admits.
+    certificates = makers(question.policies) if is_tpm(shown.item) else ()
+    anchors = TrustAnchors(keys=tuple(_loaded(each.key.spki) for each in keys[:MAX_KEYS]), certificates=certificates)
     found, key = _signed(question, shown.item, anchors)
     endorsed = next(each for each in keys if each.key.thumbprint == thumbprint(key))
     _demand_class(found, endorsed.key)
