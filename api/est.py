@@ -111,7 +111,10 @@ def _request_in(content_type: str, body: bytes) -> bytes:
     try:
         return base64.b64decode(b"".join(body.split()), validate=True)
     except binascii.Error as cause:
-        raise InvalidRequestError("the body is not base64", code="csr.encoding") from cause
+        raise InvalidRequestError(
+            "the body is not base64: send the DER in base64, without the lines that PEM puts around it",
+            code="csr.encoding",
+        ) from cause
 
 
 def _credentials(request: Request, options: Options) -> Credentials:

@@ -21,7 +21,7 @@ from api.errors import UnsupportedContentTypeError
 from pki.ocsp_request import MAX_REQUEST_BYTES
 from pki.ocsp_response import Refusal
 from policyengine.services.catalogue import Services
-from policyengine.services.certification.revocation import Published
+from policyengine.services.certification.revocation import NO_SHARD, Published
 from policyengine.services.errors import MissingError
 
 LIST = "application/pkix-crl"  # RFC 2585 section 4.2
@@ -71,7 +71,7 @@ def revocation_routes(services: Services) -> list[BaseRoute]:
 
 def _shard(text: str) -> int:
     if len(text) != 2 or text.strip("0123456789abcdef"):
-        raise MissingError("there is no such list", code="pki.list")
+        raise MissingError(NO_SHARD, code="pki.list")
     return int(text, 16)
 
 

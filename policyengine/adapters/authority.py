@@ -1,6 +1,6 @@
 """The authority on disk: a fleet's hierarchy, made once by a logged ceremony and opened at every start.
 
-    root.key root.pem          move root.key to a safe after the ceremony: nothing opens it again
+    root.key root.pem          move root.key to a safe after the ceremony: a rotation alone asks for it
     issuing.key issuing.pem    the fleet's issuing CA: path length 0, bound to the fleet's domains
     issuing.hsm.json           instead of issuing.key: which token holds the key, and under which label
     results.key results.pem    signs attestation results (EAR); never a CA key

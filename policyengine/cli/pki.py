@@ -256,7 +256,7 @@ def init(  # noqa: PLR0913, PLR0917 - one command for one ceremony, whoever cert
         return
     create_authority(directory, passphrase=passphrase, names=names, now=now, entropy=draw, token=token)
     typer.echo(f"authority of `{fleet}` founded in {data / DIRECTORY}")
-    typer.echo(f"move {data / DIRECTORY / 'root.key'} to a safe: nothing opens it again")
+    typer.echo(f"move {data / DIRECTORY / 'root.key'} to a safe: `pki rotate prepare` alone asks for it again")
     typer.echo(f"keys open with the passphrase in {secret}")
 
 

@@ -74,7 +74,7 @@ def withdraw(serial: Serial, proposal: Proposal, reason: Why, token_file: TokenF
     with opened_by_person(data, token_file) as (installation, actor):
         installation.services.revocations.withdraw(actor, _plain(serial), proposal=proposal, reason=reason)
         status = installation.services.certificates.show(actor, _plain(serial)).status
-    typer.echo(f"the proposal is withdrawn; {_plain(serial)} is {status.value}")
+    typer.echo(f"the proposal is withdrawn; {_plain(serial)} is {status.in_words}")
 
 
 @app.command()
@@ -120,7 +120,7 @@ def release(serial: Serial, reason: Why, data: Data = None) -> None:
     with opened_by_person(data) as (installation, actor):
         installation.services.certificates.release(actor, _plain(serial), reason=reason)
         status = installation.services.certificates.show(actor, _plain(serial)).status
-    typer.echo(f"{_plain(serial)} is {status.value}")
+    typer.echo(f"{_plain(serial)} is {status.in_words}")
 
 
 @app.command()
@@ -146,7 +146,8 @@ def _number(shard: str) -> int:
 
 
 def _plain(serial: str) -> str:
-    return serial.replace(":", "").lower().lstrip("0")
+    """Return a serial number as the registry writes it, of what `openssl x509` and others print: `01:AB`, `0x1ab`."""
+    return serial.replace(":", "").lower().removeprefix("0x").lstrip("0")
 
 
 @contextmanager

@@ -33,6 +33,11 @@ class CertificateStatus(Enum):
     HOLD = "hold"
     REVOKED = "revoked"
 
+    @property
+    def in_words(self) -> str:
+        """Return what is said of a certificate after `is`."""
+        return "on hold" if self is CertificateStatus.HOLD else self.value
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:

@@ -132,6 +132,15 @@ def test_a_renewal_under_another_name_is_refused(fleet: Fleet, tmp_path: Path) -
     assert b"est.names" in answer.body
 
 
+def test_who_renews_under_another_name_is_told_what_to_ask_for(fleet: Fleet, tmp_path: Path) -> None:
+    """RFC 7030 section 4.2.2: a client's first request for a renewal often leaves the alternative names out."""
+    _, client, first = fleet.enrolled(tmp_path)
+    subject = first.subject.rfc4514_string()
+    answer = client.post("simplereenroll", client.request(f"/{subject}", key="second.key"))
+    wanted = names_of(first).replace("DNS:", "dns:")
+    assert f"`{subject}, {wanted}`".encode() in answer.body
+
+
 def test_the_older_of_two_certificates_renews_nothing(fleet: Fleet, tmp_path: Path) -> None:
     """Research: renewal only for the newest member of a lineage."""
     _, client, first = fleet.enrolled(tmp_path)

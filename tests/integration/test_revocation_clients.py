@@ -178,9 +178,9 @@ def test_a_list_is_written_for_those_whom_the_server_does_not_reach(served: tupl
 
 
 def test_a_serial_that_is_none_of_ours_is_a_refusal(served: tuple[Running, Path]) -> None:
-    said = command(served, "revoke", "1234")
+    said = command(served, "revoke", "0x12:34")
     assert said.returncode != 0
-    assert b"no certificate has that serial number" in said.stderr
+    assert b"no certificate has the serial number `1234`" in said.stderr
 
 
 def said_by(served: tuple[Running, Path], *arguments: str) -> str:

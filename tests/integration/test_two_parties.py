@@ -115,6 +115,16 @@ def test_what_the_second_party_confirms_is_revoked_as_the_first_proposed_it(case
     assert found == (CertificateStatus.REVOKED, "keyCompromise", False)
 
 
+def test_a_hold_for_a_reason_that_says_nothing_is_refused(case: Case) -> None:
+    assert code_of(lambda: case.site.services.certificates.hold(SYSTEM, case.serial, reason=" ")) == "request.reason"
+
+
+def test_who_comes_with_a_certificate_on_hold_is_told_so(case: Case) -> None:
+    case.site.services.certificates.hold(SYSTEM, case.serial, reason="odd traffic")
+    with pytest.raises(PolicyEngineError, match="the certificate is on hold"):
+        case.site.services.certificates.identify(case.certificate.certificate)
+
+
 def test_the_log_names_both_people_and_both_parties(case: Case) -> None:
     case.confirm(case.propose())
     event = case.site.services.audit.events(SYSTEM, PageRequest()).items[0]

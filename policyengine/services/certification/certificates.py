@@ -6,6 +6,7 @@ import re
 
 from pki.certificates import load_certificate
 from pki.revocation import Reason
+from policyengine.errors import quoted
 from policyengine.model.ids import DeviceId
 from policyengine.model.policy import RevocationTerms
 from policyengine.services.actors import Principal, Right, demand
@@ -14,6 +15,7 @@ from policyengine.services.changes import SALT_SIZE, Act, SetCertificateStatus, 
 from policyengine.services.errors import ConflictError, MissingError, RefusedError
 from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import Clock, Entropy, PageRequest, Store
+from policyengine.services.reasons import stated
 from policyengine.services.records import (
     HELD_BY_TIER,
     CertificateRecord,
@@ -23,7 +25,6 @@ from policyengine.services.records import (
     Page,
 )
 
-MAX_REASON = 200
 _SERIAL = re.compile(r"[0-9a-f]{1,40}")
 
 
@@ -53,7 +54,9 @@ class Certificates:
         view = None if record is None else self._store.view(record.device_id)
         hidden = viewer.models is not None and (view is None or view.device.model not in viewer.models)
         if record is None or hidden:
-            raise MissingError("no certificate has that serial number", code="certificate.missing")
+            raise MissingError(
+                f"no certificate has the serial number {quoted(serial)} (hex)", code="certificate.missing"
+            )
         return record
 
     def revoke(self, actor: Principal, serial: str, *, reason: Reason) -> None:
@@ -76,7 +79,7 @@ class Certificates:
         record = self.show(actor, serial)
         if record.status is not CertificateStatus.GOOD:
             raise ConflictError("the certificate is not good", code="certificate.status")
-        self._set(actor, record, CertificateStatus.HOLD, f"person: {reason[:MAX_REASON]}")
+        self._set(actor, record, CertificateStatus.HOLD, f"person: {stated(reason)}")
 
     def release(self, actor: Principal, serial: str, *, reason: str) -> None:
         """Take from a person's hold; where the device's tier holds none, the tier's hold takes its place.
@@ -84,6 +87,7 @@ class Certificates:
         Raises MissingError, ConflictError; a tier's hold ends with the tier.
         """
         demand(actor, Right.CERTIFY)
+        said = f"person: {stated(reason)}"
         record = self.show(actor, serial)
         if record.status is not CertificateStatus.HOLD:
             raise ConflictError("the certificate is not on hold", code="certificate.status")
@@ -93,7 +97,7 @@ class Certificates:
             message = "a proposal to revoke the certificate waits: withdraw it, which also ends its hold"
             raise ConflictError(message, code="revocation.proposed")
         status, why = self.after_hold(record)
-        self._set(actor, record, status, why or f"person: {reason[:MAX_REASON]}")
+        self._set(actor, record, status, why or said)
 
     def after_hold(self, record: CertificateRecord) -> tuple[CertificateStatus, str | None]:
         """Return what a certificate is when a person's hold ends, and by whose reason (None: the person's)."""
@@ -118,7 +122,7 @@ class Certificates:
         if record is None or record.certificate != certificate:
             raise _refused("the certificate is not one of ours", "certificate.foreign")
         if record.status is not CertificateStatus.GOOD:
-            raise _refused(f"the certificate is {record.status.value}", "certificate.status")
+            raise _refused(f"the certificate is {record.status.in_words}", "certificate.status")
         if not record.not_before <= self._clock.now() < record.not_after:
             raise _refused("the certificate is not valid now", "certificate.expired")
         view = self._store.view(record.device_id)

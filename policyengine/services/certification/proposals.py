@@ -17,6 +17,7 @@ from policyengine.services.certification.certificates import Certificates
 from policyengine.services.changes import SALT_SIZE, Act, CloseProposal, ProposeRevocation, StatusChange
 from policyengine.services.errors import ConflictError, ForbiddenError, MissingError
 from policyengine.services.ports import Clock, Entropy, Store
+from policyengine.services.reasons import stated
 from policyengine.services.records import CertificateRecord, CertificateStatus, RevocationProposal
 
 _ID_BYTES = 8
@@ -106,8 +107,8 @@ class Revocations:
         release = None
         if record.status is CertificateStatus.HOLD and record.status_reason == _hold_reason(found):
             status, why = self._certificates.after_hold(record)
-            release = _change(record, status, why or f"person: {reason}", now)
-        act = self._act(actor, "certificate.revocation-withdrawn", found, now, why=reason)
+            release = _change(record, status, why or f"person: {stated(reason)}", now)
+        act = self._act(actor, "certificate.revocation-withdrawn", found, now, why=stated(reason))
         self._store.apply(CloseProposal(proposal=found, status=release, act=act))
 
     def _found(self, actor: Principal, serial: str, proposal: str) -> tuple[CertificateRecord, RevocationProposal]:

@@ -32,6 +32,7 @@ ANSWER_LIFETIME = timedelta(hours=1)
 ANSWER_REFRESH = timedelta(minutes=30)
 MAX_KEPT_ANSWERS = 65_536  # 700 bytes each; a larger fleet signs again
 EVERYTHING = ("0", "g")  # bounds of all serials in hex
+NO_SHARD = "there is no such list: shards are `00` to `3f`, where the server has a POLICYENGINE_PKI_URL"
 
 _REASONS = {
     "unspecified": EntryReason.UNSPECIFIED,
@@ -79,7 +80,7 @@ class RevocationLists:
         authority = self._of(issuer)
         where = authority.issuer.publication
         if where is None or not 0 <= shard < SHARDS:
-            raise MissingError("there is no such list", code="pki.list")
+            raise MissingError(NO_SHARD, code="pki.list")
         url, delta = where.shard_url(shard), where.delta_url(shard)
         return self._current(authority, f"shard {shard}", serials_of(shard), url=url, freshest=delta)
 
@@ -88,7 +89,7 @@ class RevocationLists:
         authority = self._of(issuer)
         where = authority.issuer.publication
         if where is None or not 0 <= shard < SHARDS:
-            raise MissingError("there is no such list", code="pki.list")
+            raise MissingError(NO_SHARD, code="pki.list")
         return self._changes(authority, f"delta {shard}", serials_of(shard), url=where.shard_url(shard))
 
     def _of(self, issuer: str) -> ListAuthority:

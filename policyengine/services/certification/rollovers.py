@@ -8,8 +8,8 @@ from policyengine.services.certification.certificates import Certificates
 from policyengine.services.changes import SALT_SIZE, Act, RecordAct
 from policyengine.services.errors import ConflictError
 from policyengine.services.ports import Clock, Entropy, Store
+from policyengine.services.reasons import stated
 
-MAX_REASON = 200
 REVOKED_AT_ONCE = 500  # serial numbers read at a time; each revocation is a commit of its own
 
 
@@ -54,7 +54,7 @@ class Rollovers:
             at=self._clock.now(),
             action=action,
             subject="authority",
-            detail={"hosts": list(hosts), "reason": reason[:MAX_REASON]},
+            detail={"hosts": list(hosts), "reason": stated(reason)},
             salt=self._entropy.draw(SALT_SIZE),
         )
         self._store.apply(RecordAct(act=act))
@@ -67,7 +67,7 @@ class Rollovers:
             at=self._clock.now(),
             action=f"pki.rotate.{step}",
             subject="authority",
-            detail={"version": version, "reason": reason[:MAX_REASON]},
+            detail={"version": version, "reason": stated(reason)},
             salt=self._entropy.draw(SALT_SIZE),
         )
         self._store.apply(RecordAct(act=act))

@@ -259,9 +259,11 @@ def _demand_label(label: str | None, active: ActivePolicies, view: DeviceView) -
 
 def _demand_same_names(asked: ProvenRequest, current: x509.Certificate) -> None:
     """RFC 7030 section 4.2.2: subject and alternative names are those of the certificate that is renewed."""
-    if asked.subject != name_text(current.subject) or set(asked.san) != set(alternative_names(current.extensions)):
+    names = alternative_names(current.extensions)
+    if asked.subject != name_text(current.subject) or set(asked.san) != set(names):
+        wanted = ", ".join((name_text(current.subject), *names))
         raise RefusedError(
-            "subject or alternative names are not those of the certificate that is to be renewed",
+            f"ask for the subject and the alternative names of the certificate that is to be renewed: `{wanted}`",
             code="est.names",
             check="est.names",
         )

@@ -189,7 +189,7 @@ def _certificate_refused(view: GateView, shown: bytes | None, now: datetime) -> 
     if shown is not None and found.content != shown:
         return "gate.foreign", "the certificate is not one of ours"
     if found.status is CertificateStatus.REVOKED or _held_by_person(found):
-        return "gate.certificate", f"the certificate is {found.status.value}"
+        return "gate.certificate", f"the certificate is {found.status.in_words}"
     if shown is not None and not found.not_before <= now < found.not_after:
         return "gate.expired", "the certificate is not valid now"
     return None

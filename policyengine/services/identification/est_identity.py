@@ -76,7 +76,8 @@ def renewer(given: Credentials, *, store: Store, now: datetime) -> tuple[Claiman
         raise UnauthenticatedError("connect with the certificate that is to be renewed")
     record = ours(given.certificates[0], store)
     if record is None:
-        raise _refused("the certificate is not one of ours", "certificate.foreign")
+        message = "the certificate is not one of ours; a vendor's enrols by simpleenroll"
+        raise _refused(message, "certificate.foreign")
     return _known(_newest(record, store, now=now)), record
 
 
@@ -130,7 +131,7 @@ def ours(certificate: bytes, store: Store) -> CertificateRecord | None:
 def demand_not_stopped(record: CertificateRecord) -> None:
     """Raise RefusedError (`certificate.status`) for a certificate that is revoked, or that a person holds."""
     if record.status is CertificateStatus.REVOKED or record.held_by_person:
-        raise _refused(f"the certificate is {record.status.value}", "certificate.status")
+        raise _refused(f"the certificate is {record.status.in_words}", "certificate.status")
 
 
 def _in_service(record: CertificateRecord, store: Store, *, now: datetime) -> DeviceView:

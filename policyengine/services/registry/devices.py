@@ -26,6 +26,7 @@ from policyengine.services.identification.enrolment_tokens import token_digest
 from policyengine.services.nonces import CLOCK_SKEW
 from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import Clock, DeviceFilter, Entropy, PageRequest, Store
+from policyengine.services.reasons import stated
 from policyengine.services.records import (
     CertificateRecord,
     DecisionRecord,
@@ -43,7 +44,6 @@ from policyengine.services.scope import filtered, missing, visible_view
 
 MAX_IMPORT = 10_000  # devices in one request: one transaction of about a second
 MAX_TOKEN_LIFETIME = timedelta(days=90)  # from the factory to the site; longer, and nobody knows where the token went
-MAX_REASON = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +194,7 @@ class Devices:
             raise InvalidRequestError("tier `full` restricts nothing", code="request.tier", field="tier")
         view = self._changeable(actor, device_id)
         now = self._clock.now()
-        restriction = Restriction(tier=tier, reason=_bounded(reason), actor=actor.name, since=now)
+        restriction = Restriction(tier=tier, reason=stated(reason), actor=actor.name, since=now)
         self._restrict(actor, view, restriction, self._act(actor, "device.quarantine", device_id, now, reason=reason))
 
     def release(self, actor: Principal, device_id: DeviceId, *, reason: str) -> None:
@@ -202,7 +202,7 @@ class Devices:
         view = self._changeable(actor, device_id)
         if view.state is None or view.state.restriction is None:
             raise ConflictError("no person restricted the device", code="device.unrestricted")
-        act = self._act(actor, "device.release", device_id, self._clock.now(), reason=_bounded(reason))
+        act = self._act(actor, "device.release", device_id, self._clock.now(), reason=stated(reason))
         self._restrict(actor, view, None, act)
 
     def retire(self, actor: Principal, device_id: DeviceId, *, reason: str) -> None:
@@ -213,7 +213,7 @@ class Devices:
         view = self._changeable(actor, device_id)
         if view.device.lifecycle is Lifecycle.RETIRED:
             raise ConflictError("the device is retired already", code="device.retired")
-        self._move(actor, view, view.device.lifecycle, Lifecycle.RETIRED, action="device.retire", reason=reason)
+        self._move(actor, view, view.device.lifecycle, Lifecycle.RETIRED, action="device.retire", reason=stated(reason))
 
     def lower_floors(self, actor: Principal, *, reason: str) -> int:
         """Return how many devices that checked in while a clock was ahead may do so again.
@@ -224,7 +224,7 @@ class Devices:
         now = self._clock.now()
         ahead = now + CLOCK_SKEW
         count = self._store.floors_ahead(ahead)
-        act = self._act(actor, "device.lower-floors", "fleet", now, reason=_bounded(reason))
+        act = self._act(actor, "device.lower-floors", "fleet", now, reason=stated(reason))
         self._store.apply(LowerFloors(ahead_of=ahead, floor=now, act=act))
         return count
 
@@ -259,7 +259,7 @@ class Devices:
             raise ConflictError(f"the device is {view.device.lifecycle.value}", code="device.lifecycle")
         now = self._clock.now()
         moved = replace(view.device, lifecycle=after, updated_at=now)
-        act = self._act(actor, action, view.device.id, now, reason=_bounded(reason))
+        act = self._act(actor, action, view.device.id, now, reason=reason)
         self._store.apply(ChangeLifecycle(device=moved, expected=before.value, act=act))
 
     def _demand_known_models(self, devices: tuple[Device, ...]) -> None:
@@ -304,11 +304,3 @@ def expected_device(device: NewDevice, now: datetime) -> Device:
         created_at=now,
         updated_at=now,
     )
-
-
-def _bounded(reason: str) -> str:
-    if len(reason) > MAX_REASON:
-        raise InvalidRequestError(
-            f"reason is longer than {MAX_REASON} characters", code="request.reason", field="reason"
-        )
-    return reason

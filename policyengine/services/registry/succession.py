@@ -17,10 +17,10 @@ from policyengine.services.changes import SALT_SIZE, Act, RekeyDevice, ReplaceDe
 from policyengine.services.errors import ConflictError, InvalidRequestError
 from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import MAX_PAGE, Clock, Entropy, PageRequest, Store
+from policyengine.services.reasons import stated
 from policyengine.services.records import CertificateRecord, CertificateStatus, Device, DeviceView, Lifecycle
 from policyengine.services.scope import visible_view
 
-MAX_REASON = 500
 MAX_SERIAL = 256  # as in an import
 
 _IN_LIFE = frozenset({Lifecycle.EXPECTED, Lifecycle.OPERATIONAL})
@@ -52,7 +52,7 @@ class Succession:
         if (after.site, after.zone) == (before.site, before.zone):
             raise ConflictError("the device stands there already", code="device.place")
         place = {"from": [before.site, before.zone], "to": [after.site, after.zone]}
-        act = self._act(actor, "device.transfer", device_id, now, reason=_bounded(reason), **place)
+        act = self._act(actor, "device.transfer", device_id, now, reason=stated(reason), **place)
         self._store.apply(TransferDevice(before=before, after=after, act=act))
 
     def replace(self, actor: Principal, old_id: DeviceId, new_id: DeviceId, *, reason: str) -> None:
@@ -72,7 +72,7 @@ class Succession:
                 f"the devices are of different models, `{old.device.model}` and `{new.device.model}`",
                 code="device.model",
             )
-        now, said = self._clock.now(), _bounded(reason)
+        now, said = self._clock.now(), stated(reason)
         inherited = {name: getattr(old.device, name) for name in ("site", "zone", "labels", "criticality")}
         self._store.apply(
             ReplaceDevice(
@@ -100,7 +100,7 @@ class Succession:
             raise ConflictError(message, code="device.lifecycle")
         wanted = self._free_serial(view.device, serial)
         now = self._clock.now()
-        detail = {"key": view.state.key_thumbprint, "serial": wanted, "reason": _bounded(reason)}
+        detail = {"key": view.state.key_thumbprint, "serial": wanted, "reason": stated(reason)}
         self._store.apply(
             RekeyDevice(
                 device=replace(view.device, lifecycle=Lifecycle.EXPECTED, serial=wanted, updated_at=now),
@@ -166,10 +166,3 @@ class Succession:
 def _demand_in_life(device: Device) -> None:
     if device.lifecycle not in _IN_LIFE:
         raise ConflictError(f"device `{device.id}` is {device.lifecycle.value}", code="device.lifecycle")
-
-
-def _bounded(reason: str) -> str:
-    if not 0 < len(reason) <= MAX_REASON:
-        message = f"reason is not 1 to {MAX_REASON} characters"
-        raise InvalidRequestError(message, code="request.reason", field="reason")
-    return reason

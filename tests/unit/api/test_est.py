@@ -40,6 +40,13 @@ def test_both_forms_of_base64_are_taken(body: bytes) -> None:
     assert est.asked[0][0] == CSR
 
 
+def test_a_request_in_the_lines_of_pem_is_told_to_leave_them_out() -> None:
+    """RFC 8951 section 3.1: the body is base64 and nothing around it."""
+    lines = b"-----BEGIN CERTIFICATE REQUEST-----\n" + base64.encodebytes(CSR) + b"-----END CERTIFICATE REQUEST-----\n"
+    answer = enrol(client()[0], lines)
+    assert (answer.status_code, "PEM" in answer.json()["detail"]) == (400, True)
+
+
 @pytest.mark.parametrize("encoding", [{}, {"Content-Transfer-Encoding": "base64"}], ids=["absent", "said"])
 def test_the_transfer_encoding_may_be_said_or_not(encoding: dict[str, str]) -> None:
     """RFC 8951 section 3.2.1: servers ignore the header."""
