@@ -10,8 +10,9 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -44,6 +45,7 @@ from policyengine.adapters.rollover import issuers_ever
 from policyengine.adapters.rollover_state import RolloverState, read_rollover
 from policyengine.adapters.sql.ledger import SqlLedger
 from policyengine.adapters.sql.migration import upgrade
+from policyengine.adapters.sql.presence import Presence, join
 from policyengine.adapters.sql.store import SqlStore, open_store
 from policyengine.adapters.trust_bundle import make_trust_bundle
 from policyengine.attestation.verifier import BUILT_IN
@@ -51,7 +53,7 @@ from policyengine.errors import PolicyEngineError
 from policyengine.language.bundle import decode
 from policyengine.services.access.issuers import Issuer, read_issuers
 from policyengine.services.actors import SYSTEM, PersonRole
-from policyengine.services.catalogue import OtherIssuer, Outside, Services, assemble, recover
+from policyengine.services.catalogue import OtherIssuer, Outside, Services, assemble, recover, recover_beside_others
 from policyengine.services.checkins.attestation_result import Audience
 from policyengine.services.nonces import NonceKey
 from policyengine.settings import Settings
@@ -91,6 +93,7 @@ class Installation:
     store: SqlStore
     export_files: ExportFiles
     issuer: str  # the issuing CA's key identifier, hex: how its lists are addressed
+    presence: Presence | None = None  # of a server; a command has none
 
     def generation(self) -> int:
         """Return a number that changes whenever `trusted` does."""
@@ -117,6 +120,8 @@ class Installation:
         """Commit what is queued and close the store."""
         self.export_files.close()
         self.store.close()
+        if self.presence is not None:
+            self.presence.close()
 
 
 def build(settings: Settings) -> Installation:
@@ -129,7 +134,13 @@ def build(settings: Settings) -> Installation:
     _found(settings, passphrase)
     upgrade(settings.storage_url)
     installation = _open(settings, passphrase)
-    recover(installation.store, installation.clock)
+    store, clock = installation.store, installation.clock
+    presence = join(
+        settings.storage_url,
+        alone=partial(recover, store, clock),
+        in_company=partial(recover_beside_others, store, clock),
+    )
+    installation = replace(installation, presence=presence)
     settings.layout.ca_bundle.write_bytes(installation.services.ca_bundle)
     _grant_first_admin(settings, installation.services)
     return installation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -144,12 +145,21 @@ class Outside:
     trust_bundle: bytes
 
 
+ABANDONED_AFTER = timedelta(minutes=10)  # a signature takes milliseconds, by a network HSM seconds
+
+
 def recover(store: Store, clock: Clock) -> None:
     """Close as aborted the reservations that a crash left open: for a server at its start, before the first check-in.
 
-    A command that runs beside a server must not: what is open then is the server's work in progress.
+    Whoever runs beside a server must not: what is open then is the server's work in progress.
     """
-    store.apply(AbortOrphans(reason="restart", at=clock.now()))
+    store.apply(AbortOrphans(reason="restart", at=clock.now(), reserved_before=None))
+
+
+def recover_beside_others(store: Store, clock: Clock) -> None:
+    """Do as `recover` does where other servers are at work: with what was left open for longer than they ever take."""
+    now = clock.now()
+    store.apply(AbortOrphans(reason="restart", at=now, reserved_before=now - ABANDONED_AFTER))
 
 
 def assemble(outside: Outside) -> Services:

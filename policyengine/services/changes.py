@@ -149,9 +149,13 @@ class AbortReservation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbortOrphans:
-    """All open reservations become aborted; carried out at start, before the first check-in."""
+    """Open reservations become aborted; carried out at start, before the first check-in.
+
+    `reserved_before` None: all of them, for nobody else can be at work on one.
+    """
 
     reason: str
+    reserved_before: datetime | None
     at: datetime
 
 

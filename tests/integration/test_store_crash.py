@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from policyengine.model.ids import DeviceId
 from policyengine.services.actors import SYSTEM
-from policyengine.services.catalogue import recover
+from policyengine.services.catalogue import ABANDONED_AFTER, recover, recover_beside_others
 from tests.support.site import ROOT, Site, announced, open_site, ready_site
 
 CHILD = """
@@ -115,6 +115,20 @@ def test_reservation_left_open_by_a_crash_is_aborted_and_never_completed(tmp_pat
     found = rows(site, "SELECT state, close_reason FROM certificate")
     site.store.close()
     assert found == [("aborted", "restart")]
+
+
+def test_server_that_starts_beside_others_leaves_alone_what_they_are_signing(tmp_path: Path) -> None:
+    """Only what was left open for longer than a signature ever takes is a crash's remains."""
+    site = ready_site(f"sqlite:///{tmp_path / 'store.db'}")
+    asyncio.run(site.enrol(site.of("healthy")[0]))
+    site.clock.forward(ABANDONED_AFTER)
+    asyncio.run(site.enrol(site.of("healthy")[1]))
+    with site.store._engines.write.begin() as connection:
+        connection.execute(text("UPDATE certificate SET state = 'reserved'"))
+    recover_beside_others(site.store, site.clock)
+    found = rows(site, "SELECT state FROM certificate ORDER BY reserved_at")
+    site.store.close()
+    assert found == [("aborted",), ("reserved",)]
 
 
 def test_announcing_the_same_devices_again_adds_none(tmp_path: Path) -> None:

@@ -147,8 +147,11 @@ def abort_reservation(batch: Batch, change: AbortReservation) -> None:
 
 
 def abort_orphans(batch: Batch, change: AbortOrphans) -> None:
-    """Close every open reservation as aborted: after a crash nobody will complete it."""
-    _abort(batch, key=_certificate.state == "reserved", change=change)
+    """Close open reservations as aborted: after a crash nobody will complete them."""
+    key = _certificate.state == "reserved"
+    if change.reserved_before is not None:
+        key &= _certificate.reserved_at < micros(change.reserved_before)
+    _abort(batch, key=key, change=change)
 
 
 def _abort(batch: Batch, *, key: ColumnElement[bool], change: AbortReservation | AbortOrphans) -> None:
