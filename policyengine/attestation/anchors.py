@@ -80,8 +80,10 @@ class TrustAnchors:
 def signers_of(keys: tuple[EvidenceKey, ...]) -> Mapping[str, tuple[TrustedKey, ...]]:
     """Return `keys` by kind, in order and without repetition."""
     trusted = {signer.thumbprint: signer for signer in (TrustedKey(key=key) for key in keys)}.values()
-    kinds = {signer.kind for signer in trusted}
-    return {kind: tuple(signer for signer in trusted if signer.kind == kind) for kind in kinds}
+    found: dict[str, tuple[TrustedKey, ...]] = {}
+    for signer in trusted:
+        found[signer.kind] = (*found.get(signer.kind, ()), signer)
+    return found
 
 
 def thumbprint(key: EvidenceKey) -> str:

@@ -10,9 +10,8 @@ the challenge; and only if nothing failed, facts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography import x509
 
@@ -55,8 +54,7 @@ DICE_CHAIN = "dice-chain"  # protected header: an array of CDI certificates, roo
 Chain = tuple[DiceCertificate, ...] | tuple[CdiCertificate, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedChain:
+class JudgedChain(NamedTuple):
     """A chain of either encoding: its checks, and what it says if they hold; `layers` by certificate, root first.
 
     `leaf` is the key that the chain says is its last layer's: nothing follows from it unless the chain holds. `device`

@@ -12,9 +12,9 @@ searched, reordered or left out. It ends at the first certificate that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -56,8 +56,7 @@ _OF_PATHS: tuple[Requirement, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DicePath:
+class DicePath(NamedTuple):
     """Certificates whose signatures lead from the leaf to something trusted; the rules may still refuse them.
 
     `authority` is the anchor's certificate as we read it, None where it is a bare key, the key of `authority_spki`.
@@ -81,8 +80,7 @@ class DicePath:
         return thumbprint(self.authority_spki) if found is None else _name(found)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedPath:
+class JudgedPath(NamedTuple):
     """The checks of a chain; `path` is None unless its signatures lead to something trusted."""
 
     checks: tuple[Check, ...]
