@@ -42,7 +42,7 @@ class Compared(NamedTuple):
     rows: Sequence[Mapping[str, object]]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class Inventory:
     """What is wrong with a list of components, or None; then what each says as facts, and its name and SHA-256.
 
@@ -54,7 +54,7 @@ class Inventory:
     rows: tuple[Mapping[str, object], ...] = ()
     measured: tuple[Measured | None, ...] = ()
     whole: frozenset[Measured | None] = field(init=False)
-    last: Compared | None = field(default=None, init=False)
+    last: Compared | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Make the key under which reference values know the whole."""
