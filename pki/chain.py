@@ -216,4 +216,5 @@ def _no_path(search: Search) -> Check:
     if search.refused is not None:
         expected = "every signature, in an accepted algorithm"
         return _check("path.signature", _SIGNATURE_CLAUSE, expected, search.refused.message)
-    return _check("path.anchor", "RFC 5280 section 6.1.1 (d)", "a chain of names to a given anchor", "no such chain")
+    seen = "no such chain among the certificates given"
+    return _check("path.anchor", "RFC 5280 section 6.1.1 (d)", "a chain of names to a given anchor", seen)

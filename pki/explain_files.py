@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Callable
 from datetime import datetime
+from itertools import islice
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key, pkcs7
@@ -21,10 +22,13 @@ from pki.reading import UNREADABLE, tolerant
 
 MAX_OBJECTS = 1024  # as many as a bundle of certificates may hold
 
-_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 #]{1,40})-----(.*?)-----END \1-----", re.DOTALL)
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 #.]{1,40})-----(.*?)-----END \1-----", re.DOTALL)
 _HEADER = re.compile(rb"^[A-Za-z0-9-]+:.*$", re.MULTILINE)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]{16,}")
+_BEGIN = b"-----BEGIN"
+_CUT = "a PEM block begins and does not end"
 _PRIVATE = b"PRIVATE KEY"
+_NUMBERS_ALONE = ((der.INTEGER,) * 2, (der.INTEGER,) * 3)  # a private key has six (DSA) or nine (RSA)
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
 
 
@@ -39,12 +43,21 @@ def explain_file(data: bytes, *, now: datetime) -> tuple[Explained, ...]:
 
     Objects that are broken come back with `defects`. Raises UnknownFileError if nothing here is known at all.
     """
-    blocks = _PEM.findall(data)[:MAX_OBJECTS]
+    blocks = tuple(islice(_PEM.finditer(data), MAX_OBJECTS))
     if blocks:
-        return tuple(found for label, body in blocks for found in _block(label, body, now))
-    if b"-----BEGIN" in data:
-        raise UnknownFileError("a PEM block begins and does not end")
+        found = tuple(each for block in blocks for each in _block(block[1], block[2], now))
+        return (*found, *_unfinished(data, blocks))
+    if _BEGIN in data:
+        raise UnknownFileError(_CUT)
+    if not data.strip():
+        raise UnknownFileError("the file is empty")
     return _der(_decoded(data), now)
+
+
+def _unfinished(data: bytes, blocks: tuple[re.Match[bytes], ...]) -> tuple[Explained, ...]:
+    """A file that was cut while it was copied still has whole blocks beside the broken one."""
+    begun = sum(block[0].count(_BEGIN) for block in blocks)
+    return (unreadable("PEM block", _CUT),) if len(blocks) < MAX_OBJECTS and data.count(_BEGIN) > begun else ()
 
 
 def _decoded(data: bytes) -> bytes:
@@ -77,10 +90,12 @@ def _unlabelled(text: str, encoded: bytes, now: datetime) -> tuple[Explained, ..
 
 
 def _der(data: bytes, now: datetime) -> tuple[Explained, ...]:
+    if data[:1] != bytes([der.SEQUENCE]):
+        raise UnknownFileError("this is neither PEM nor DER")
     try:
         parts = der.children(der.whole(data, der.SEQUENCE).content)
     except DerError as cause:
-        raise UnknownFileError(f"this is neither PEM nor DER: {cause.message}") from cause
+        raise UnknownFileError(f"this begins like DER and cannot be read: {cause.message}") from cause
     tags = tuple(part.tag for part in parts)
     if tags[:1] == (der.ENUMERATED,):
         return _response(data, now)
@@ -121,6 +136,8 @@ def _numbered(tags: tuple[int, ...]) -> Explained:
             lines=[("holds", "keys and certificates under a passphrase, which is not asked for here")],
             warnings=("it most likely holds a private key: treat the file as one",),
         )
+    if tags in _NUMBERS_ALONE:
+        return Explained(kind="numbers", heading="numbers alone: a bare RSA public key, or parameters of DSA or DH")
     return _private("private key")
 
 

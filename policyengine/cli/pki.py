@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES = 64 * 1024 * 1024  # a CRL of a million entries
 _ZONE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38}[A-Za-z0-9])?")
+_DER = b"\x30"  # a certificate is a SEQUENCE
 _DOTTED = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]{0,20})){1,30}")
 
 app = typer.Typer(
@@ -66,8 +67,8 @@ def verify(
     from pki.crl_lists import load_crl
     from pki.errors import PathError
 
-    trusted = [each for file in anchors for each in split_certificates(_read(file))]
-    between = [each for file in intermediates or () for each in split_certificates(_read(file))]
+    trusted = [each for file in anchors for each in _certificates(file)]
+    between = [each for file in intermediates or () for each in _certificates(file)]
     moment = moment_at(at)
     content, lists = _read(cert), [_read(file) for file in crls or ()]
     try:
@@ -85,6 +86,20 @@ def verify(
     _print(report, output)
     if not report.accepted:
         raise typer.Exit(1)
+
+
+def _certificates(file: Path) -> tuple[bytes, ...]:
+    """Return what may be certificates of a file: whether each is one, the verdict says; a file of none is a mistake."""
+    from pki.certificates import split_certificates
+    from pki.errors import PathError
+
+    try:
+        found = split_certificates(_read(file))
+    except PathError as cause:
+        raise typer.BadParameter(f"`{file}` cannot be taken: {cause.message}") from cause
+    if not any(each.startswith(_DER) for each in found):
+        raise typer.BadParameter(f"`{file}` holds no certificate, neither PEM nor DER")
+    return found
 
 
 def _rules(purpose: Purpose | None, policies: list[str] | None) -> PathRules:

@@ -54,6 +54,14 @@ def test_issuers_may_stand_behind_the_certificate(files: Path) -> None:
     assert run("verify", "--anchors", files / "root.pem", "--at", AT, both).exit_code == 0
 
 
+@pytest.mark.parametrize("content", [b"hello", b"-----BEGIN PUBLIC KEY-----\nMAA=\n-----END PUBLIC KEY-----\n"])
+def test_a_file_of_anchors_without_a_certificate_is_a_mistake_and_no_verdict(files: Path, content: bytes) -> None:
+    """RFC 5280 section 6.1.1 (d): the anchors are what the person trusts, so a wrong file is never passed over."""
+    (files / "wrong.pem").write_bytes(content)
+    result = run("verify", "--anchors", files / "wrong.pem", "--at", AT, files / "leaf.pem")
+    assert (result.exit_code, "wrong.pem" in result.output) == (2, True)
+
+
 def test_a_refused_path_exits_1_and_says_which_check(files: Path) -> None:
     late = (NOW + timedelta(days=2)).isoformat()
     result = run(

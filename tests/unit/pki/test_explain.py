@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 from pathlib import Path
 
@@ -166,6 +167,32 @@ def test_an_unreadable_block_does_not_hide_the_next() -> None:
     first, second = explain_file(broken + SOUND.leaf().public_bytes(PEM), now=NOW)
     assert first.defects
     assert not second.defects
+
+
+def test_a_block_that_was_cut_is_told_of_beside_the_whole_ones() -> None:
+    """RFC 7468 section 3: a block ends with its own line."""
+    whole = SOUND.leaf().public_bytes(PEM)
+    sound, cut = explain_file(whole + whole[:200], now=NOW)
+    assert (sound.defects, cut.defects) == ((), ("a PEM block begins and does not end",))
+
+
+@pytest.mark.parametrize("label", ["DSA PARAMETERS", "RSA PUBLIC KEY"])
+def test_numbers_alone_are_called_no_private_key(label: str) -> None:
+    """RFC 3279 section 2.3.2 and RFC 8017 appendix A.1.1: three INTEGERs, and two."""
+    numbers = b"\x02\x01\x05" * (3 if label == "DSA PARAMETERS" else 2)
+    body = base64.b64encode(b"\x30" + bytes([len(numbers)]) + numbers).decode()
+    found = explained(f"-----BEGIN {label}-----\n{body}\n-----END {label}-----\n".encode())
+    assert (found.kind, found.warnings) == ("numbers", ())
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [(b"\n", "empty"), (b"hello", "neither PEM nor DER"), (b"\x30\x09\x02\x01\x01", "begins like DER")],
+    ids=["empty", "text", "cut"],
+)
+def test_what_is_no_file_of_ours_is_told_apart(data: bytes, said: str) -> None:
+    with pytest.raises(UnknownFileError, match=said):
+        explain_file(data, now=NOW)
 
 
 @pytest.mark.parametrize(
