@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -70,8 +71,8 @@ class Gateway:
     def idevid(self) -> ec.EllipticCurvePrivateKey:
         return ec.derive_private_key(0x1000 + self.seed, ec.SECP256R1())
 
-    def evidence(self, challenge: bytes, firmware: Firmware) -> Evidence:
-        certificate = issue_iak(
+    def iak(self) -> x509.Certificate:
+        return issue_iak(
             self.ca,
             self.ak.private.public_key(),  # type: ignore[arg-type]
             serial_number=self.certified or self.serial,
@@ -80,6 +81,9 @@ class Gateway:
             now=START,
             entropy=bytes(16),
         )
+
+    def evidence(self, challenge: bytes, firmware: Firmware) -> Evidence:
+        certificate = self.iak()
         chain = [each.public_bytes(Encoding.DER) for each in (certificate, self.ca.issuing)]
         return TPM_TYPE, tpm.make_tpm_evidence(self.quoted(challenge, firmware, self.ak) | {"ak_chain": chain})
 
@@ -87,6 +91,14 @@ class Gateway:
         records = measured_boot(firmware)
         values = {"sha256": tpm_log.pcrs(records)}
         return tpm.tpm_evidence(key, nonce=challenge, values=values, eventlog=tpm_log.eventlog(records))
+
+    def possession_of_iak(self, challenge: bytes) -> Evidence:
+        """Return a proof by the AK, which a program on the device had its TPM sign."""
+        private = self.ak.private
+        assert isinstance(private, ec.EllipticCurvePrivateKey)
+        certificate = self.iak()
+        chain = [each.public_bytes(Encoding.DER) for each in (certificate, self.ca.issuing)]
+        return POP_TYPE, pop.make_pop(private, chain, challenge)
 
     def possession(self, challenge: bytes) -> Evidence:
         certificate = issue_idevid(
@@ -157,6 +169,14 @@ def test_a_quote_of_another_devices_iak_does_not_stand_beside_an_idevid(site: Si
     with pytest.raises(RefusedError) as caught:
         by_both(site, GATEWAY, OTHER)
     assert refusal(caught) == "binding.iak-device"
+
+
+def test_an_iak_does_not_stand_in_for_an_idevid(site: Site) -> None:
+    """TCG TPM 2.0 Keys for Device Identity and Attestation section 5: pinned as an IDevID it would sign any token."""
+    nonce = site.services.challenges.issue(None).nonce
+    with pytest.raises(RefusedError) as caught:
+        send(site, body_of(nonce, GATEWAY.possession_of_iak(nonce)))
+    assert refusal(caught) == "identity.purpose"
 
 
 def test_later_quotes_of_a_device_with_an_idevid_are_by_its_own_iak(site: Site) -> None:

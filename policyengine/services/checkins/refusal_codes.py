@@ -23,6 +23,7 @@ MEANINGS: Mapping[str, str] = {
     "evidence.refused": "a check of the evidence failed; `failed` names every one that did",
     "identity.conflict": "another key holds this device's id or serial",
     "identity.not-entitled": "the CA or CoRIM that vouches for the device is not for its model or serial number",
+    "identity.purpose": "the certificate shown as an IDevID is for an attestation key (tcg-kp-AIKCertificate)",
     "identity.serial": "the IDevID or IAK certificate does not carry exactly one serial number",
     "identity.unannounced": "the device is genuine and its vendor entitled, but nobody announced it",
     "identity.unknown-device": "no device has this id",

@@ -12,10 +12,12 @@ from __future__ import annotations
 from cryptography import x509
 
 from pki.certificates import thumbprint
+from pki.reading import extension
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.formats import KeyBinding, Verified
 from policyengine.attestation.pop import MEDIA_TYPE as POP
 from policyengine.attestation.tpm.evidence import read_evidence
+from policyengine.attestation.tpm.iak import IAK_PURPOSE
 from policyengine.services.errors import ConflictError, InvalidRequestError
 from policyengine.services.identification.claimants import (
     AK_KIND,
@@ -48,6 +50,7 @@ from policyengine.services.requests import EvidenceItem
 def by_idevid(question: Question, bound: DeviceView | None, reads: CheckInReads) -> Claimant:
     """Return the announced device that signed with its IDevID key; raises as `identity.identify` does."""
     proof, binding = possession(question)
+    _demand_idevid(binding.chain[0])
     view = registered(question.policies, binding.chain, bound, reads)
     if view.state is not None and view.state.key_thumbprint != binding.thumbprint:
         raise held_by_other_key(view)
@@ -102,11 +105,24 @@ def device_of_idevid(chain: tuple[x509.Certificate, ...], policies: Policies, re
 
     Raises RefusedError, UnannouncedError, ConflictError: who may speak for whom is the same as at a check-in.
     """
+    _demand_idevid(chain[0])
     view = registered(policies, chain, None, reads)
     if view.state is not None and view.state.key_thumbprint != thumbprint(chain[0]):
         raise held_by_other_key(view)
     demand_in_service(view)
     return view
+
+
+def _demand_idevid(leaf: x509.Certificate) -> None:
+    """Raise RefusedError for an IAK in an IDevID's place: pinned as one, it would sign tokens that no TPM vouches for.
+
+    Any program on the device can have a restricted key sign what does not look like its TPM's own statements.
+    """
+    purposes = extension(leaf.extensions, x509.ExtendedKeyUsage)
+    if purposes is not None and x509.ObjectIdentifier(IAK_PURPOSE) in purposes.value:
+        raise refused(
+            "the certificate is for an attestation key, which quotes and proves no IDevID", "identity.purpose"
+        )
 
 
 def possession(question: Question) -> tuple[Verified, KeyBinding]:
