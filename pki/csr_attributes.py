@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pki import der
+from pki.csr_evidence import ATTESTATION
 from pki.keys import MIN_RSA_BITS, KeyType
 from pki.profile import Terms
 
@@ -13,12 +14,13 @@ _EXTENDED_KEY_USAGE = "2.5.29.37"
 
 
 def csr_attributes(terms: Terms) -> bytes:
-    """Return the DER of CsrAttrs: the keys a client may choose from and their signatures, and the key purposes.
+    """Return the DER of CsrAttrs: the keys to choose from and their signatures, the key purposes, and evidence.
 
-    Names are not asked for: the certificate gets those of the profile, whatever a request says.
+    Names are not asked for: the certificate gets those of the profile, whatever a request says. Evidence is taken from
+    whoever can give it (csr_evidence.py); whether it is needed, the policies say.
     """
     keys = b"".join(_KEYS[kind] for kind in sorted(terms.keys, key=lambda kind: kind.value))
-    return der.sequence(keys, _purposes(terms))
+    return der.sequence(keys, _purposes(terms), der.oid(ATTESTATION))
 
 
 def _attribute(kind: str, *values: bytes) -> bytes:

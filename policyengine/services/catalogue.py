@@ -32,6 +32,7 @@ from policyengine.services.checkins.est import Est
 from policyengine.services.checkins.judging import Memory
 from policyengine.services.checkins.redeciding import Redecider
 from policyengine.services.checkins.renewals import Renewals
+from policyengine.services.checkins.request_evidence import RequestEvidence
 from policyengine.services.checkins.settling import Settlement
 from policyengine.services.compliance.report import Compliance
 from policyengine.services.exports.exporting import Exports, Keys
@@ -177,12 +178,16 @@ def assemble(outside: Outside) -> Services:
     ca_bundle = "".join(map(pem_of, trust)).encode()
     former = (each.public_bytes(Encoding.DER) for each in outside.issuers_ever if each not in outside.trust)
     keys = Keys(log=outside.log_key, results=outside.results, cas=ca_bundle + "".join(map(pem_of, former)).encode())
-    est = Est(store, clock, entropy, shelf=shelf, redecider=redecider, issuance=issuance, trust=trust)
+    appraiser = _appraiser(outside, memory, issuance)
+    evidence = RequestEvidence(store, entropy, shelf=shelf, appraiser=appraiser, nonce_key=outside.nonce_key)
+    est = Est(
+        store, clock, entropy, shelf=shelf, redecider=redecider, issuance=issuance, evidence=evidence, trust=trust
+    )
     exports = Exports(store, clock, shelf=shelf, log=log, keys=keys)
     return Services(
         challenges=Challenges(clock, entropy, outside.nonce_key),
         activations=Activations(clock, entropy, outside.nonce_key, shelf),
-        checkins=_checkins(outside, shelf, memory, issuance),
+        checkins=_checkins(outside, shelf, memory, issuance, appraiser),
         devices=Devices(store, clock, entropy, shelf=shelf, memory=memory, redecider=redecider),
         succession=Succession(store, clock, entropy, shelf=shelf),
         batch_tokens=BatchTokens(store, clock, entropy, shelf=shelf),
@@ -232,8 +237,8 @@ def _answering(outside: Outside) -> list[Answering]:
     return [Answering(issuer=lists.issuer.thumbprint, signer=signer) for lists, signer in all_of_them]
 
 
-def _checkins(outside: Outside, shelf: PolicyShelf, memory: Memory, issuance: Issuance) -> CheckIns:
-    appraiser = Appraiser(
+def _appraiser(outside: Outside, memory: Memory, issuance: Issuance) -> Appraiser:
+    return Appraiser(
         outside.store,
         memory,
         outside.results,
@@ -242,6 +247,11 @@ def _checkins(outside: Outside, shelf: PolicyShelf, memory: Memory, issuance: Is
         nonce_key=outside.nonce_key,
         formats=outside.formats,
     )
+
+
+def _checkins(
+    outside: Outside, shelf: PolicyShelf, memory: Memory, issuance: Issuance, appraiser: Appraiser
+) -> CheckIns:
     return CheckIns(
         Equipment(
             reads=outside.store,

@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from policyengine.model.base64url import base64url
 from policyengine.model.challenge import bound_nonce
+from policyengine.simulation.csr_evidence import CHALLENGE_TYPE, bundle_of, with_evidence
 from policyengine.simulation.plan import PlannedDevice, Scenario
 from policyengine.simulation.pop import make_pop
 from policyengine.simulation.psa import RECOVERABLE_DEBUG, SECURED, MeasuredComponent, instance_id_of, make_psa_token
@@ -58,6 +59,21 @@ def renewal(device: SimulatedDevice, nonce: bytes) -> Mapping[str, object]:
     """Return the body of a later check-in that also asks for a new certificate."""
     claimed = bound_nonce(nonce, _spki(device.operational_key))
     return _body(nonce, ((PSA_TYPE, _token(device, claimed)),), csr=certificate_request(device, device.operational_key))
+
+
+def attested_request(device: SimulatedDevice, nonce: bytes) -> bytes:
+    """Return the PKCS#10 (DER) that brings its evidence over EST: a PSA token and the challenge `nonce` it answers."""
+    return with_evidence(
+        certificate_request(device, _requested_key(device)),
+        _requested_key(device),
+        bundle_of(request_evidence(device, nonce)),
+    )
+
+
+def request_evidence(device: SimulatedDevice, nonce: bytes) -> list[tuple[str, bytes]]:
+    """Return what a request for the device's operational key carries: media types and messages."""
+    claimed = bound_nonce(nonce, _spki(device.operational_key))
+    return [(CHALLENGE_TYPE, nonce), (PSA_TYPE, _token(device, claimed))]
 
 
 def _requested_key(device: SimulatedDevice) -> ec.EllipticCurvePrivateKey:

@@ -19,6 +19,7 @@ from policyengine.services.checkins.counters import counted
 from policyengine.services.checkins.gathering import Context, Said, gather
 from policyengine.services.checkins.judging import Judged, Memory, Standing, effective_tier, judge
 from policyengine.services.identification.claimants import Claimant, Question
+from policyengine.services.identification.est_evidence import attested
 from policyengine.services.identification.identity import identify, plausible_device
 from policyengine.services.nonces import Nonce, NonceKey
 from policyengine.services.policies import ActivePolicies
@@ -62,7 +63,7 @@ class Appraised:
             self.claimant.view.device, lifecycle=Lifecycle.OPERATIONAL, enrolled_at=self.now, updated_at=self.now
         )
 
-    def standing(self, *, floor: int, request_digest: bytes, reply: bytes) -> Standing:
+    def standing(self, *, floor: int, request_digest: bytes, reply: bytes | None) -> Standing:
         """Return what the device's new state holds beside the decision."""
         claimant, state = self.claimant, self.claimant.view.state
         return Standing(
@@ -110,6 +111,32 @@ class Appraiser:
         asked = None if request.csr is None else parse_request(request.csr)
         question = self._question(request, nonce, asked, active=active, now=now)
         claimant = identify(question, bound=bound, reads=self._reads)
+        return self._gathered(request, nonce, asked, claimant, active=active, now=now)
+
+    def appraise_known(
+        self,
+        request: CheckInRequest,
+        nonce: Nonce,
+        asked: ProvenRequest,
+        claimant: Claimant,
+        *,
+        active: ActivePolicies,
+        now: datetime,
+    ) -> Appraised:
+        """Return what the policies make of `request` by a device that proved itself otherwise; raises as `appraise`."""
+        proven = attested(self._question(request, nonce, asked, active=active, now=now), claimant)
+        return self._gathered(request, nonce, asked, proven, active=active, now=now)
+
+    def _gathered(
+        self,
+        request: CheckInRequest,
+        nonce: Nonce,
+        asked: ProvenRequest | None,
+        claimant: Claimant,
+        *,
+        active: ActivePolicies,
+        now: datetime,
+    ) -> Appraised:
         state = claimant.view.state
         counters = counted(claimant.verified, {} if state is None else state.counters)
         key_reuse = self._key_reuse(claimant)

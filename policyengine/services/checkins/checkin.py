@@ -12,16 +12,15 @@ A change of the device in between (a sweep, a person, the same evidence twice) s
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from policyengine.attestation.errors import MalformedEvidenceError, UnsupportedMediaTypeError
 from policyengine.model.ids import DeviceId
-from policyengine.services.certification.issuing import Grant, Issuance, issues, renew_at, status_after
-from policyengine.services.changes import Enrolment, RecordDecision, SpentNonce
+from policyengine.services.certification.issuing import Grant, Issuance, issues, renew_at
 from policyengine.services.checkins.admission import pending_device, waits
 from policyengine.services.checkins.appraisal import Appraised, Appraiser
-from policyengine.services.checkins.judging import Memory, has_changed, record_of, state_after
+from policyengine.services.checkins.judging import Memory, state_after
+from policyengine.services.checkins.recording import change_of, nonce_hash
 from policyengine.services.checkins.refusals import security_event
 from policyengine.services.checkins.replies import Rest, compose, jittered, nonce_lifetime
 from policyengine.services.checkins.unmatched import Noticed
@@ -133,7 +132,7 @@ class CheckIns:
         """Return the stored reply to a byte-identical retry; raises RefusedError when the nonce is spent otherwise."""
         state = None if bound is None else bound.state
         if not nonce.is_bound:
-            spender = self._with.reads.spent_by(_nonce_hash(nonce))
+            spender = self._with.reads.spent_by(nonce_hash(nonce))
             view = None if spender is None else self._with.reads.view(spender)
             state = None if view is None else view.state
         elif state is not None and nonce.issued_us > state.floor:
@@ -175,46 +174,13 @@ class CheckIns:
         rest = self._rest(found, nonce, certificate).stored()
         standing = found.standing(floor=nonce.issued_us, request_digest=request.digest, reply=rest)
         state = state_after(found.judged, standing, generation=found.active.generation)
-        await self._with.writer.submit(self._change(nonce, found, state, certificate))
+        salt = self._with.entropy.draw(SALT_SIZE)
+        await self._with.writer.submit(
+            change_of(found, nonce, state, certificate=certificate, noticed=self._noticed, salt=salt)
+        )
         body = compose(found.judged, rest=rest, tier=state.tier, restriction=state.restriction)
         return CheckInReply(
             body=body, device_id=state.device_id, decision_id=state.decision_id, tier=state.tier, repeated=False
-        )
-
-    def _change(
-        self, nonce: Nonce, found: Appraised, state: DeviceState, certificate: CertificateRecord | None
-    ) -> RecordDecision:
-        view, judged = found.claimant.view, found.judged
-        changed = certificate is not None or has_changed(judged, view.state, tier=state.tier)
-        same_verdicts = view.state is not None and view.state.verdicts == judged.verdicts_digest
-        return RecordDecision(
-            state=state,
-            expected_version=None if view.state is None else view.state.version,
-            spends_nonce=True,
-            decision=record_of(judged, device_id=state.device_id) if changed else None,
-            verdicts=None if same_verdicts else judged.verdicts(),
-            documents=judged.documents,
-            salt=self._with.entropy.draw(SALT_SIZE),
-            enrolment=self._enrolment(found),
-            spent=None if nonce.is_bound else _spent(nonce),
-            certificate=certificate,
-            status=status_after(view, found.profile, state.tier, now=found.now),
-            recheck_peers=found.claimant.enrols and found.key_reuse > 1,
-            unmatched=self._noticed.news(
-                found.claimant.verified,
-                model=view.device.model,
-                device_id=view.device.id,
-                verdicts_changed=not same_verdicts,
-            ),
-        )
-
-    def _enrolment(self, found: Appraised) -> Enrolment | None:
-        if not found.claimant.enrols:
-            return None
-        return Enrolment(
-            device=found.enrolled_device(),
-            token_hash=found.claimant.token_hash,
-            key_reuse=found.key_reuse - 1,
         )
 
     def _rest(self, found: Appraised, nonce: Nonce, certificate: CertificateRecord | None) -> Rest:
@@ -268,11 +234,3 @@ def _demand_newest(nonce: Nonce, view: DeviceView) -> None:
     """Raise RefusedError when the device has spent a nonce issued later; one issued then may be a retry of the same."""
     if view.state is not None and nonce.issued_us < view.state.floor:
         raise RefusedError("a newer nonce of this device was used already", code="nonce.spent", check="nonce.spent")
-
-
-def _nonce_hash(nonce: Nonce) -> bytes:
-    return hashlib.sha256(nonce.raw).digest()
-
-
-def _spent(nonce: Nonce) -> SpentNonce:
-    return SpentNonce(nonce_hash=_nonce_hash(nonce), expires_at=nonce.expires_at)

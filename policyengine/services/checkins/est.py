@@ -2,18 +2,20 @@
 
 1. The request proves possession of its key.
 2. TLS or a one-time token proves who asks (est_identity.py).
-3. The policies decide, from the evidence of the last check-in where there was one, and from what is known now.
+3. The policies decide, from the evidence in the request (request_evidence.py), or that of the last check-in where there
+   was one, and from what is known now.
 4. If the tier holds certificates, one is reserved (committed) and signed, then committed together with its decision.
-5. If it does not because something is unknown, the client is told to come back: evidence comes by a check-in.
+5. If it does not because something is unknown, the client is told to come back: with evidence, or after a check-in.
 
-The key that attested and the key in the request are linked by the TLS connection: the identity pinned to the former
-asks, over a channel it authenticated, for a certificate of the latter (docs/adr/0013-est.md).
+Evidence in the request answers a challenge bound to its key. Without it, the key that attested and the key in the
+request are linked by the TLS connection: the identity pinned to the former asks, over a channel it authenticated, for a
+certificate of the latter (docs/adr/0013-est.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cryptography import x509
@@ -26,10 +28,12 @@ from policyengine.model.policy import Phase
 from policyengine.services.certification.issuing import Issuance
 from policyengine.services.changes import SALT_SIZE, Act, Enrolment, RecordDecision
 from policyengine.services.checkins.admission import WAITS_FOR_A_PERSON, pending_device
+from policyengine.services.checkins.csr_evidence import Carried, carried
 from policyengine.services.checkins.gathering import Context, gather_identified
 from policyengine.services.checkins.judging import Standing, judge, record_of, standing_of, state_after
 from policyengine.services.checkins.redeciding import Redecider
 from policyengine.services.checkins.refusals import security_event
+from policyengine.services.checkins.request_evidence import RequestEvidence, request_digest
 from policyengine.services.checkins.settling import Decided, Issued, Pending, Settlement, issued
 from policyengine.services.errors import ConflictError, MissingError, RefusedError, UnavailableError
 from policyengine.services.identification.claimants import Claimant, UnannouncedError
@@ -43,14 +47,23 @@ from policyengine.services.identification.est_identity import (
 )
 from policyengine.services.policies import ActivePolicies, PolicyShelf
 from policyengine.services.ports import Clock, Entropy, Store
-from policyengine.services.records import DeviceView, Lifecycle
+from policyengine.services.records import DeviceState, DeviceView, Lifecycle
 
 MAX_ATTEMPTS = 5  # times a request is decided again because its device changed meanwhile
 APPROVAL_SECONDS = 600  # a person has to act; asking every minute would only fill the log
 
-_MOVED = frozenset({"state.moved", "enrolment.token-spent"})
+_MOVED = frozenset({"state.moved", "nonce.spent", "enrolment.token-spent"})
 
 Identify = Callable[[ProvenRequest, Credentials, ActivePolicies, datetime], Claimant]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """A request as sent (DER), what it proves, and the evidence it carries."""
+
+    csr: bytes
+    request: ProvenRequest
+    evidence: Carried | None
 
 
 class Est:
@@ -65,6 +78,7 @@ class Est:
         shelf: PolicyShelf,
         redecider: Redecider,
         issuance: Issuance,
+        evidence: RequestEvidence,
         trust: tuple[bytes, ...],
     ) -> None:
         self._store = store
@@ -73,6 +87,7 @@ class Est:
         self._shelf = shelf
         self._redecider = redecider
         self._issuance = issuance
+        self._evidence = evidence
         self._settlement = Settlement(store, issuance)
         self.chain = trust  # the CAs a client must know, DER: issuing CA and root first (RFC 7030 section 4.1)
 
@@ -82,16 +97,14 @@ class Est:
         Raises RequestError, KeyRefusedError, UnauthenticatedError, RefusedError, ConflictError, MissingError for a
         label that is not the device's profile, UnavailableError.
         """
-        asked = parse_request(csr)
-        return await self._answered(asked, given, label, self._as_newcomer)
+        return await self._answered(_asking(csr), given, label, self._as_newcomer)
 
     async def reenrol(self, csr: bytes, given: Credentials, *, label: str | None) -> Issued | Pending:
         """Return the renewal of the certificate shown in TLS (RFC 7030 section 4.2.2).
 
         Raises as `enrol`; RefusedError `est.names` when subject or alternative names differ from the certificate's.
         """
-        asked = parse_request(csr)
-        return await self._answered(asked, given, label, self._as_renewer)
+        return await self._answered(_asking(csr), given, label, self._as_renewer)
 
     def labelled(self, label: str) -> Profile:
         """Return the certificate profile that `label` names; raises MissingError."""
@@ -121,10 +134,10 @@ class Est:
         return claimant
 
     async def _answered(
-        self, asked: ProvenRequest, given: Credentials, label: str | None, identify: Identify
+        self, asking: Asking, given: Credentials, label: str | None, identify: Identify
     ) -> Issued | Pending:
         try:
-            return await self._attempts(asked, given, label, identify)
+            return await self._attempts(asking, given, label, identify)
         except UnannouncedError as stranger:
             await self._keep_stranger(stranger)
             return _WAITS
@@ -136,30 +149,33 @@ class Est:
             raise
 
     async def _attempts(
-        self, asked: ProvenRequest, given: Credentials, label: str | None, identify: Identify
+        self, asking: Asking, given: Credentials, label: str | None, identify: Identify
     ) -> Issued | Pending:
         for _ in range(MAX_ATTEMPTS):
             now, active = self._clock.now(), self._shelf.active()
-            answered = lost_answer(asked, given, store=self._store, now=now)
+            answered = lost_answer(asking.request, given, store=self._store, now=now)
             if answered is not None:
                 certificate, view = answered
                 _demand_label(label, active, view)
                 return issued(certificate, active.policies.profiles.get(view.device.model))
-            claimant = identify(asked, given, active, now)
+            claimant = identify(asking.request, given, active, now)
             _demand_label(label, active, claimant.view)
             try:
-                return await self._settlement.settle(asked, self._decided(asked, claimant, active, now))
+                return await self._settlement.settle(asking.request, self._decided(asking, claimant, active, now))
             except ConflictError as conflict:
                 if conflict.code not in _MOVED:
                     raise
         raise UnavailableError("the device is changing too fast", code="state.contended", retry_after=1)
 
-    def _decided(self, asked: ProvenRequest, claimant: Claimant, active: ActivePolicies, now: datetime) -> Decided:
+    def _decided(self, asking: Asking, claimant: Claimant, active: ActivePolicies, now: datetime) -> Decided:
         view = claimant.view
+        attested = self._attested(asking, claimant, now)
+        if attested is not None:
+            return attested
         if view.state is None:
-            return self._first(asked, claimant, active, now)
-        again = self._redecider.decide(view, view.state, now=now, request=asked)
-        standing = standing_of(view.state)
+            return self._first(asking.request, claimant, active, now)
+        again = self._redecider.decide(view, view.state, now=now, request=asking.request)
+        standing = _standing_again(view.state, asking)
         return Decided(
             view=view,
             active=again.active,
@@ -168,6 +184,13 @@ class Est:
             now=now,
             record=lambda certificate: self._redecider.change(again, standing, certificate=certificate),
         )
+
+    def _attested(self, asking: Asking, claimant: Claimant, now: datetime) -> Decided | None:
+        """Return the decision on the evidence in the request; None without, or if the same request is sent again."""
+        if asking.evidence is None:
+            return None
+        adoption = self._adoption(claimant, now) if claimant.enrols else None
+        return self._evidence.decided(asking.evidence, asking.csr, asking.request, claimant, adoption=adoption, now=now)
 
     def _first(self, asked: ProvenRequest, claimant: Claimant, active: ActivePolicies, now: datetime) -> Decided:
         view = claimant.view
@@ -233,6 +256,16 @@ class Est:
 
 
 _WAITS = Pending(retry_after=APPROVAL_SECONDS, missing=(WAITS_FOR_A_PERSON,))
+
+
+def _asking(csr: bytes) -> Asking:
+    return Asking(csr=csr, request=parse_request(csr), evidence=carried(csr))
+
+
+def _standing_again(state: DeviceState, asking: Asking) -> Standing:
+    """Return what stays of `state`; a request that brought its evidence is still known when it comes a third time."""
+    same = state.request_digest == request_digest(asking.csr)
+    return replace(standing_of(state), request_digest=state.request_digest if same else None)
 
 
 def _standing(claimant: Claimant, now: datetime) -> Standing:

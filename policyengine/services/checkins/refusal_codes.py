@@ -12,6 +12,7 @@ MEANINGS: Mapping[str, str] = {
     "binding.csr-key": "the evidence does not vouch for the key in the certificate request",
     "binding.evidence-key": "another key signed the evidence than the one that proved the identity",
     "binding.iak-device": "the certificate of the AK that signed the quote is for another device",
+    "csr.challenge": "the evidence in the certificate request comes without the challenge of ours that it answers",
     "device.retired": "a person took the device out of service",
     "endorsement.class": "the device is of another implementation than the CoRIM that vouches for its key says",
     "endorsement.expired": "the CoRIM that vouches for the device's key has ended",

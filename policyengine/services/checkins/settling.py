@@ -53,6 +53,7 @@ class Decided:
     record: Callable[[CertificateRecord | None], RecordDecision]
     refusal: str = "est.denied"
     follows: str | None = None  # the serial number of another CA's certificate that the lineage begins with
+    stays: bool = False  # recorded even if it is a first contact that gets nothing, because evidence came with it
 
     @property
     def profile(self) -> Profile | None:
@@ -78,7 +79,7 @@ class Settlement:
         return self._issuance.chain
 
     async def settle(self, asked: ProvenRequest, decided: Decided) -> Issued | Pending:
-        """Return what `decided` comes to, recorded; a first contact that gets nothing leaves nothing.
+        """Return what `decided` comes to, recorded; a first contact that gets nothing leaves only what `stays`.
 
         Raises RefusedError (`certificate.status`, or the decision's own code), ConflictError, UnavailableError.
         """
@@ -88,7 +89,7 @@ class Settlement:
             raise RefusedError(message, code="certificate.status", check="certificate.status")
         profile = decided.profile
         if profile is None or not issues(profile, decided.tier):
-            if decided.view.state is not None:
+            if decided.stays or decided.view.state is not None:
                 await self._writer.submit(decided.record(None))
             return _not_yet(decided)
         grant = Grant(

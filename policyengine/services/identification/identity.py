@@ -82,7 +82,7 @@ def identify(question: Question, *, bound: DeviceView | None, reads: CheckInRead
     """
     check_bounds(question.request)
     if bound is not None and bound.state is not None:
-        return _by_pinned_key(question, bound)
+        return by_pinned_key(question, bound)
     if any(is_pop(item) for item in question.request.evidence):
         return by_idevid(question, bound, reads)
     if question.request.activation is not None:
@@ -129,7 +129,8 @@ def plausible_device(question: Question, reads: CheckInReads) -> DeviceId | None
     return found[0] if found else None
 
 
-def _by_pinned_key(question: Question, view: DeviceView) -> Claimant:
+def by_pinned_key(question: Question, view: DeviceView) -> Claimant:
+    """Return the enrolled device `view` with its evidence, all by the key that is pinned; raises as `identify`."""
     state = view.state
     if state is None:  # INVARIANT: callers checked
         raise refused("device has no key", "identity.unproven")
