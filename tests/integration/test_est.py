@@ -33,7 +33,7 @@ from tests.integration.est_client import EstClient
 from tests.integration.real_site import Running, expect, publish, running
 from tests.support.site import plain
 
-DEVICES = 22
+DEVICES = 26
 
 
 class Fleet:
