@@ -40,6 +40,7 @@ from api.routes import (
     releases,
     succession,
     tokens,
+    webhooks,
 )
 from pki.errors import PkiError
 from policyengine.errors import PolicyEngineError
@@ -64,6 +65,7 @@ ROUTERS = (
     audit,
     tokens,
     releases,
+    webhooks,
     operation,
 )
 

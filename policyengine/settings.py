@@ -95,6 +95,7 @@ class Settings:
     pki_url: str | None = None  # where relying parties reach `/pki`, e.g. http://pki.example/pki; in certificates
     trusted_proxies: tuple[Network, ...] = ()  # whose `Client-Cert` header is believed (RFC 9440)
     oidc_file: Path | None = None  # issuers whose tokens are believed (docs/operator.md); None: nobody's
+    webhooks_file: Path | None = None  # servers that are told what changes (docs/events.md); None: nobody's
     passphrase_file: Path | None = None  # None: a random one is kept beside the keys
     max_body_bytes: int = MAX_BODY_BYTES
     max_upload_bytes: int = MAX_UPLOAD_BYTES
@@ -210,6 +211,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "pki_url": str,
     "trusted_proxies": _networks,
     "oidc_file": Path,
+    "webhooks_file": Path,
     "passphrase_file": Path,
     "max_body_bytes": _between(1024, 2**30),
     "max_upload_bytes": _between(1024, 2**30),

@@ -48,6 +48,7 @@ from policyengine.adapters.sql.migration import upgrade
 from policyengine.adapters.sql.presence import Presence, join
 from policyengine.adapters.sql.store import SqlStore, open_store
 from policyengine.adapters.trust_bundle import make_trust_bundle
+from policyengine.adapters.webhook_courier import WebhookCourier
 from policyengine.attestation.verifier import BUILT_IN
 from policyengine.errors import PolicyEngineError
 from policyengine.language.bundle import decode
@@ -55,6 +56,7 @@ from policyengine.services.access.issuers import Issuer, read_issuers
 from policyengine.services.actors import SYSTEM, PersonRole
 from policyengine.services.catalogue import OtherIssuer, Outside, Services, assemble, recover, recover_beside_others
 from policyengine.services.checkins.attestation_result import Audience
+from policyengine.services.events.webhooks import Webhook, read_webhooks
 from policyengine.services.nonces import NonceKey
 from policyengine.settings import Settings
 
@@ -220,6 +222,8 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
         issuers=_issuers(settings),
         key_source=oidc,
         provider=oidc,
+        webhooks=_webhooks(settings),
+        courier=WebhookCourier(relative_to=(settings.webhooks_file or Path()).parent),
         lists=stored.lists,
         ocsp=stored.ocsp,
         others=tuple(OtherIssuer(lists=other.lists, ocsp=other.ocsp) for other in stored.others),
@@ -249,6 +253,10 @@ def _passphrase(settings: Settings) -> bytes:
 
 def _issuers(settings: Settings) -> tuple[Issuer, ...]:
     return () if settings.oidc_file is None else read_issuers(settings.oidc_file.read_bytes())
+
+
+def _webhooks(settings: Settings) -> tuple[Webhook, ...]:
+    return () if settings.webhooks_file is None else read_webhooks(settings.webhooks_file.read_bytes())
 
 
 def _found(settings: Settings, passphrase: bytes) -> None:

@@ -11,7 +11,9 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from threading import Timer
 from time import monotonic
 from urllib.parse import urlsplit
 
@@ -37,13 +39,23 @@ class GuardedHttps:
 
     def get(self, url: str) -> bytes:
         """Return the body of a 200; raises FetchError."""
-        return self._exchange("GET", url, None, {"Accept": "application/json"})
+        return self._content("GET", url, None, {"Accept": "application/json"})
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> bytes:
         """Return the body of a 200; raises FetchError."""
-        return self._exchange("POST", url, body, headers)
+        return self._content("POST", url, body, headers)
 
-    def _exchange(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
+    def tell(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Return the status that `body` is answered with, whatever else the answer holds; raises FetchError."""
+        return self._exchange("POST", url, body, headers)[0]
+
+    def _content(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
+        status, content = self._exchange(method, url, body, headers)
+        if status != http.client.OK:
+            raise FetchError(f"the server answers {status}")
+        return content
+
+    def _exchange(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
         parts = urlsplit(url)
         if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or parts.fragment:
             raise FetchError("the address is not plain https")
@@ -52,15 +64,17 @@ class GuardedHttps:
             connection = _Pinned(parts.hostname, parts.port or 443, self._context, private=self._private)
         except ValueError as cause:
             raise FetchError("the address has no port of that number") from cause
+        limit = Timer(SECONDS, connection.cut)
+        limit.daemon = True
+        limit.start()
         try:
             connection.request(method, path, body=body, headers=dict(headers))
             answer = connection.getresponse()
-            if answer.status != http.client.OK:
-                raise FetchError(f"the server answers {answer.status}")
-            return _bounded(answer)
+            return answer.status, connection.whole(_bounded(answer))
         except (OSError, http.client.HTTPException) as cause:
             raise FetchError(f"no answer from `{parts.hostname}`: {cause}") from cause
         finally:
+            limit.cancel()
             connection.close()
 
 
@@ -71,6 +85,20 @@ class _Pinned(http.client.HTTPSConnection):
         super().__init__(host, port, context=context, timeout=SECONDS)
         self._tls = context
         self._private = private
+        self.is_cut = False
+
+    def cut(self) -> None:
+        """End the exchange wherever it is: a server that says a byte every few seconds meets no timeout of a read."""
+        self.is_cut = True
+        if self.sock is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+    def whole(self, content: bytes) -> bytes:
+        """Return what was read, if all was: without a length, what came before the cut would look like all of it."""
+        if self.is_cut:
+            raise FetchError(f"the answer takes longer than {SECONDS:.0f} seconds")
+        return content
 
     def connect(self) -> None:
         """Resolve, check, and connect to what was checked; raises OSError."""
@@ -80,11 +108,10 @@ class _Pinned(http.client.HTTPSConnection):
         if refused or not addresses:  # one bad address among good ones is an attempt, not an accident
             raise OSError("its address is not one that may be reached from here")
         plain = socket.create_connection((addresses[0], self.port), SECONDS)
-        try:
-            self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
-        except OSError:
-            plain.close()
-            raise
+        self.sock = self._tls.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
+        if self.is_cut:
+            raise OSError(f"it takes longer than {SECONDS:.0f} seconds")
+        self.sock.do_handshake()
 
 
 def _may_reach(text: str, *, private: bool) -> bool:

@@ -1,4 +1,7 @@
-"""What the server does beside answering: decides again about devices whose decision has ended, forgets old nonces."""
+"""What the server does beside answering.
+
+It decides again about devices whose decision has ended, forgets old nonces, and tells webhooks what changed.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,17 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from policyengine.errors import PolicyEngineError
+from policyengine.services.events.overseeing import Webhooks
+from policyengine.services.events.webhooks import Webhook
 from policyengine.services.registry.sweep import Sweep
 
 SWEEP_SECONDS = 1.0  # how late a silent device's tier may follow the clock
 SWEEP_BATCH = 64  # decided in one go, some 30 ms, so that check-ins never wait long for the interpreter
 STOP_SECONDS = 10
+TELL_SECONDS = 1.0  # how late a webhook may hear of a change
 
 log = logging.getLogger("policyengine.sweep")
 
@@ -47,3 +54,34 @@ def _round(sweep: Sweep, stop: threading.Event) -> None:
             pass
     except PolicyEngineError as refusal:
         log.warning("the sweep waits", extra={"code": refusal.code})
+
+
+@contextmanager
+def telling(webhooks: Webhooks) -> Iterator[None]:
+    """Tell each webhook what changed for the length of the block, each on a thread of its own."""
+    stop = threading.Event()
+    threads = [
+        threading.Thread(target=_tell, args=(webhooks, each, stop), name=f"webhook-{each.name}", daemon=True)
+        for each in webhooks.configured
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=STOP_SECONDS)
+
+
+def _tell(webhooks: Webhooks, webhook: Webhook, stop: threading.Event) -> None:
+    """Tell one webhook until stopped. What storage refuses is tried again; the delivery's own failures are kept."""
+    work = partial(webhooks.deliveries.run, webhook)
+    while not stop.is_set():
+        try:
+            count = work()
+        except PolicyEngineError as refusal:
+            log.warning("a webhook waits", extra={"code": refusal.code})
+            count = 0
+        if count == 0:
+            stop.wait(TELL_SECONDS)

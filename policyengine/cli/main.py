@@ -94,6 +94,9 @@ COMMANDS: dict[str, Entry] = {
     "token": Entry(
         module="token", attribute="app", summary="Create, list and revoke API tokens of people.", panel=_RUN
     ),
+    "webhook": Entry(
+        module="webhook", attribute="app", summary="Show webhooks and send dead letters again.", panel=_RUN
+    ),
     "gate": Entry(module="gate", attribute="app", summary="Check posture tokens of devices.", panel=_RUN),
     "doctor": Entry(module="doctor", attribute="doctor", summary="Find what is wrong and say what to do.", panel=_RUN),
     "db": Entry(module="db", attribute="app", summary="Upgrade, back up, restore and copy the database.", panel=_RUN),

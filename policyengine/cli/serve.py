@@ -71,13 +71,13 @@ def _settings(data: Path | None, host: str | None, port: int | None) -> Settings
 
 def _run(settings: Settings, installation: Installation, listener: socket.socket) -> None:
     from api.logs import configure
-    from policyengine.cli.background import sweeping
+    from policyengine.cli.background import sweeping, telling
 
     configure(sys.stderr, level=settings.log_level)
     # The server drains on SIGTERM and then raises it again; as an exit it lets the store close and files go.
     signal.signal(signal.SIGTERM, _leave)
     _settle_memory()
-    with sweeping(installation.services.sweep):
+    with sweeping(installation.services.sweep), telling(installation.services.webhooks):
         _server(settings, installation, listener).run(sockets=[listener])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -35,6 +36,11 @@ from policyengine.services.checkins.renewals import Renewals
 from policyengine.services.checkins.request_evidence import RequestEvidence
 from policyengine.services.checkins.settling import Settlement
 from policyengine.services.compliance.report import Compliance
+from policyengine.services.events.delivering import Deliveries
+from policyengine.services.events.overseeing import Webhooks
+from policyengine.services.events.ports import NOBODY as NO_COURIER
+from policyengine.services.events.ports import Courier, EventReads
+from policyengine.services.events.webhooks import Webhook
 from policyengine.services.exports.exporting import Exports, Keys
 from policyengine.services.exports.jobs import ExportFolder, ExportJobs
 from policyengine.services.exports.ports import ExportStore
@@ -99,8 +105,13 @@ class Services:
     gate_feed: Feed
     postures: Postures
     export_jobs: ExportJobs
+    webhooks: Webhooks
     ca_bundle: bytes
     trust_bundle: bytes
+
+
+class WholeStore(ExportStore, EventReads, Protocol):
+    """All of storage, with what telling others reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +133,7 @@ class Outside:
     `formats` are those of evidence: ours, and those of installed plug-ins.
     """
 
-    store: ExportStore
+    store: WholeStore
     clock: Clock
     entropy: Entropy
     nonce_key: NonceKey
@@ -138,6 +149,8 @@ class Outside:
     issuers: tuple[Issuer, ...] = ()
     key_source: KeySource = NOBODYS_KEYS
     provider: Provider = NOBODY
+    webhooks: tuple[Webhook, ...] = ()
+    courier: Courier = NO_COURIER
     lists: ListAuthority
     ocsp: OcspSigner | None
     others: tuple[OtherIssuer, ...]
@@ -224,12 +237,20 @@ def assemble(outside: Outside) -> Services:
         rollovers=Rollovers(store, clock, entropy),
         exports=exports,
         export_jobs=ExportJobs(exports, outside.export_folder),
+        webhooks=_webhooks(outside),
         ca_bundle=ca_bundle,
         gate=gate,
         gate_feed=Feed(store, gate),
         postures=Postures(gate, clock, entropy, signer=outside.results, audience=outside.audience),
         trust_bundle=outside.trust_bundle,
     )
+
+
+def _webhooks(outside: Outside) -> Webhooks:
+    store, clock, entropy = outside.store, outside.clock, outside.entropy
+    source = f"https://{outside.log_key.verifier.name}"  # CloudEvents 1.0: source and id name an event; ids are leaves
+    deliveries = Deliveries(store, clock, entropy, outside.courier, source=source)
+    return Webhooks(store, clock, entropy, configured=outside.webhooks, deliveries=deliveries)
 
 
 def _answering(outside: Outside) -> list[Answering]:

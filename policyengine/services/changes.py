@@ -22,6 +22,7 @@ from policyengine.services.records import (
     Device,
     DeviceState,
     EnrolmentToken,
+    Job,
     Measured,
     RevocationProposal,
     SecurityEvent,
@@ -347,6 +348,14 @@ class RecordAct:
     act: Act
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveJobs:
+    """Bring work from what it was to what it is (None: not there); refused, whole, unless all is as it was."""
+
+    moves: tuple[tuple[Job | None, Job | None], ...]
+    act: Act | None = None
+
+
 Change = (
     RecordDecision
     | ReserveCertificate
@@ -372,4 +381,5 @@ Change = (
     | PruneNonces
     | LowerFloors
     | RecordAct
+    | MoveJobs
 )

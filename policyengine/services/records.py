@@ -367,3 +367,17 @@ class Page(Generic[T]):
 
     items: tuple[T, ...]
     next: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Work that is kept until it is done. Claimed until `locked_until`; `done_at`: it ended, with `error` in vain."""
+
+    id: str
+    kind: str
+    payload: str  # canonical JSON
+    run_at: datetime
+    attempts: int = 0
+    locked_until: datetime | None = None
+    done_at: datetime | None = None
+    error: str | None = None

@@ -33,6 +33,8 @@ from policyengine.services.actors import SYSTEM
 from policyengine.services.catalogue import OtherIssuer, Outside, Services, assemble
 from policyengine.services.checkins.attestation_result import Audience
 from policyengine.services.checkins.checkin import CheckInReply, CheckInRequest, EvidenceItem
+from policyengine.services.events.ports import NOBODY, Courier
+from policyengine.services.events.webhooks import Webhook
 from policyengine.services.nonces import NonceKey
 from policyengine.services.registry.devices import NewDevice
 from policyengine.simulation import device as simulated
@@ -232,6 +234,8 @@ def open_site(
     seed: int = 7,
     nonce_key: NonceKey = NONCE_KEY,
     authority: Path | None = None,
+    webhooks: tuple[Webhook, ...] = (),
+    courier: Courier = NOBODY,
 ) -> Site:
     """Return the site on the database at `url`, migrated; nothing is published or announced yet."""
     clock = clock or FakeClock()
@@ -259,6 +263,8 @@ def open_site(
             trust=stored.trust,
             issuers_ever=issuers_ever(authority or authority_directory()),
             trust_bundle=make_trust_bundle(stored, results, issuer="policyengine"),
+            webhooks=webhooks,
+            courier=courier,
         )
     )
     devices = {device.planned.device_id: device for device in factory(count)}

@@ -8,6 +8,7 @@ from policyengine.adapters.sql.audit_reads import SqlAuditReads
 from policyengine.adapters.sql.checkin_reads import SqlCheckInReads
 from policyengine.adapters.sql.compliance_reads import SqlComplianceReads
 from policyengine.adapters.sql.engine import Engines, open_engines
+from policyengine.adapters.sql.event_reads import SqlEventReads
 from policyengine.adapters.sql.export_reads import SqlExportReads
 from policyengine.adapters.sql.exposure_reads import SqlExposureReads
 from policyengine.adapters.sql.gate_reads import SqlGateReads
@@ -31,6 +32,7 @@ class SqlStore(
     SqlRevocationReads,
     SqlExportReads,
     SqlGateReads,
+    SqlEventReads,
 ):
     """Implements the Store port of services."""
 
@@ -39,6 +41,7 @@ class SqlStore(
         SqlRevocationReads.__init__(self, engines.read)
         SqlExportReads.__init__(self, engines.read)
         SqlGateReads.__init__(self, engines.read)
+        SqlEventReads.__init__(self, engines.read)
         self._engines = engines
         self._writer = GroupWriter(engines.write)
 

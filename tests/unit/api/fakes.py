@@ -37,6 +37,7 @@ from policyengine.services.errors import (
     RefusedError,
     UnauthenticatedError,
 )
+from policyengine.services.events.overseeing import Webhooks
 from policyengine.services.exports.jobs import ExportJobs, ExportState
 from policyengine.services.exports.period import ExportRequest
 from policyengine.services.fleet_scope import FleetScope
@@ -671,6 +672,22 @@ class FakeExportJobs(ExportJobs):
         return self.state(viewer, name).size or 0, iter([b"zip"])
 
 
+class FakeWebhooks(Webhooks):
+    """No webhooks."""
+
+    def __init__(self) -> None:
+        pass
+
+    def list(self, viewer: Principal) -> tuple[()]:
+        return ()
+
+    def dead_letters(self, viewer: Principal, webhook: str) -> tuple[()]:
+        raise MissingError("there is no such webhook", code="webhook.missing")
+
+    def retry(self, actor: Principal, webhook: str, index: int) -> None:
+        raise MissingError("there is no such webhook", code="webhook.missing")
+
+
 def services() -> Services:
     """Return a fresh set of use cases."""
     certificates = FakeCertificates()
@@ -704,6 +721,7 @@ def services() -> Services:
         exports=None,
         export_jobs=FakeExportJobs(),
         rollovers=None,
+        webhooks=FakeWebhooks(),
         gate=FakeGate(),
         gate_feed=FakeFeed(),
         postures=FakePostures(),

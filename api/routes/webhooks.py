@@ -1,0 +1,34 @@
+"""Webhooks: how far they are, and what is to be sent again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from api.auth import Auditor, Catalogue, Operator
+from api.strict import StrictRoute
+from api.webhook_shapes import DeadLetterOut, WebhookOut
+
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=StrictRoute)
+
+Name = Annotated[str, Path(max_length=63, pattern=r"^[a-z0-9][a-z0-9-]*$")]
+Index = Annotated[int, Path(ge=0, le=2**63 - 1)]
+
+
+@router.get("")
+def list_webhooks(viewer: Auditor, services: Catalogue) -> list[WebhookOut]:
+    """Return how far each webhook is."""
+    return [WebhookOut.model_validate(each) for each in services.webhooks.list(viewer)]
+
+
+@router.get("/{name}/dead-letters")
+def list_dead_letters(viewer: Auditor, services: Catalogue, name: Name) -> list[DeadLetterOut]:
+    """Return what a webhook was not told, in the log's order."""
+    return [DeadLetterOut.model_validate(each) for each in services.webhooks.dead_letters(viewer, name)]
+
+
+@router.post("/{name}/dead-letters/{index}/retry", status_code=202)
+def retry_dead_letter(actor: Operator, services: Catalogue, name: Name, index: Index) -> None:
+    """Have a dead letter sent again, within a second or so."""
+    services.webhooks.retry(actor, name, index)

@@ -1,0 +1,86 @@
+"""`policyengine webhook`: how far webhooks are, what they were not told, and sending it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import typer
+
+from policyengine.cli.columns import columns
+from policyengine.cli.options import Data, Output, settings_at
+
+app = typer.Typer(help="Show webhooks and send dead letters again.", no_args_is_help=True, rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(help="The webhook's name.")]
+As = Annotated[Output, typer.Option(help="How to print.")]
+
+
+@app.command("list")
+def list_webhooks(output: As = Output.TABLE, data: Data = None) -> None:
+    """Show how far each webhook of POLICYENGINE_WEBHOOKS_FILE is."""
+    from policyengine.services.actors import SYSTEM
+    from policyengine.wiring import opened
+
+    with opened(settings_at(data)) as installation:
+        found = installation.services.webhooks.list(SYSTEM)
+    rows = [
+        {
+            "name": each.name,
+            "next": each.next,
+            "behind": each.behind,
+            "attempts": each.attempts,
+            "dead_letters": each.dead_letters,
+            "error": each.error,
+        }
+        for each in found
+    ]
+    _print(rows, ("name", "next", "behind", "attempts", "dead_letters", "error"), output)
+
+
+@app.command()
+def dead(webhook: Name, output: As = Output.TABLE, data: Data = None) -> None:
+    """Show what a webhook refused, or did not take for a day."""
+    from policyengine.services.actors import SYSTEM
+    from policyengine.wiring import opened
+
+    with opened(settings_at(data)) as installation:
+        found = installation.services.webhooks.dead_letters(SYSTEM, webhook)
+    rows = [
+        {
+            "index": each.index,
+            "type": each.type,
+            "device": each.device_id,
+            "attempts": each.attempts,
+            "asked": each.asked,
+            "error": each.error,
+        }
+        for each in found
+    ]
+    _print(rows, ("index", "type", "device", "attempts", "asked", "error"), output)
+
+
+@app.command()
+def retry(
+    webhook: Name, index: Annotated[int, typer.Argument(help="The dead letter's index.", min=0)], data: Data = None
+) -> None:
+    """Have the running server send a dead letter again."""
+    from policyengine.services.actors import SYSTEM
+    from policyengine.wiring import opened
+
+    with opened(settings_at(data)) as installation:
+        installation.services.webhooks.retry(SYSTEM, webhook, index)
+
+
+def _print(rows: Sequence[Mapping[str, object]], heading: Sequence[str], output: Output) -> None:
+    if output is Output.JSON:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    typer.echo(columns(heading, ([_cell(row[name]) for name in heading] for row in rows)))
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else str(value)
