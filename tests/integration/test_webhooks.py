@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -105,12 +106,25 @@ def told(database: str) -> Iterator[Told]:
     made.site.store.close()
 
 
-@pytest.fixture
-def quick(tmp_path: Path) -> Iterator[Told]:
-    """The same on SQLite only, for what no database could do otherwise."""
-    made = told_site(f"sqlite:///{tmp_path / 'store.db'}")
-    yield made
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, datetime]:
+    """A database on which a webhook hears, and when that was: tests copy it."""
+    path = tmp_path_factory.mktemp("webhooks") / "store.db"
+    made = told_site(f"sqlite:///{path}")
     made.site.store.close()
+    return path, made.site.clock.now()
+
+
+@pytest.fixture
+def quick(prepared: tuple[Path, datetime], tmp_path: Path) -> Iterator[Told]:
+    """The same on SQLite only, for what no database could do otherwise."""
+    path, now = prepared
+    shutil.copy(path, tmp_path / "store.db")
+    receiver, clock = Receiver(), FakeClock(now)
+    site = open_site(f"sqlite:///{tmp_path / 'store.db'}", webhooks=(HOOK,), courier=receiver, clock=clock)
+    clock.forward(timedelta(seconds=2))  # workers look once a second
+    yield Told(site, receiver)
+    site.store.close()
 
 
 def test_an_enrolment_is_told_in_the_order_of_its_leaves(told: Told) -> None:
@@ -230,7 +244,7 @@ def test_what_is_refused_for_what_it_is_becomes_a_dead_letter_and_the_rest_follo
     assert [each["type"] for each in told.receiver.taken] == [CHANGED, ISSUED]
 
 
-@pytest.mark.parametrize("status", [301, 401, 404, 429, 500])
+@pytest.mark.parametrize("status", [301, 404, 503])
 def test_a_receiver_that_is_not_itself_loses_nothing_in_an_hour(quick: Told, status: int) -> None:
     quick.receiver.answers.extend([status] * 12)
     quick.enrol()
@@ -346,7 +360,7 @@ def folder(authority: Ca, tmp_path: Path) -> Path:
 @pytest.fixture
 def server(folder: Path, authority: Ca) -> Iterator[Server]:
     found = Server()
-    with serving(found.application(), folder=folder, server_ca=authority, trust=Trusting()) as port:
+    with serving(found.application(), folder=folder, server_ca=authority, trust=Trusting(authority)) as port:
         found.url = f"https://localhost:{port}/hook"
         yield found
 
