@@ -1,7 +1,7 @@
 """Certification requests: parsed, bounded, and believed only for the key whose possession they prove.
 
 What a request asks for (subject, alternative names, extensions) is shown to policies as facts of group `csr` and never
-reaches a certificate; that comes from the profile alone.
+reaches a certificate; that comes from the profile alone. Whether it asked to be a CA is kept too: who issues says no.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pki.certificates import alternative_names, name_text
 from pki.errors import DerError, IssuanceError, RequestError
 from pki.keys import SubjectKey, spki_of, subject_key
 from pki.ports import Signer
-from pki.reading import UNREADABLE, tolerant
+from pki.reading import UNREADABLE, extension, tolerant
 from pki.signatures import SignatureRefusedError, check_signature, verify_request
 
 MAX_REQUEST_BYTES = 16 * 1024  # room for attestation evidence in an attribute; more belongs in a check-in
@@ -42,14 +42,18 @@ class ProvenKey:
 
 
 class ProvenRequest(ProvenKey):
-    """A certification request with a valid self-signature; `subject` and `san` are what it asked for, as text."""
+    """A certification request with a valid self-signature; `subject` and `san` are what it asked for, as text.
 
-    __slots__ = ("san", "subject")
+    `ca` is whether it asked for CA:TRUE.
+    """
 
-    def __init__(self, key: SubjectKey, *, subject: str, san: tuple[str, ...], seal: object) -> None:
+    __slots__ = ("ca", "san", "subject")
+
+    def __init__(self, key: SubjectKey, *, subject: str, san: tuple[str, ...], ca: bool, seal: object) -> None:
         super().__init__(key, seal=seal)
         self.subject = subject
         self.san = san
+        self.ca = ca
 
 
 def parse_request(encoded: bytes) -> ProvenRequest:
@@ -65,13 +69,14 @@ def parse_request(encoded: bytes) -> ProvenRequest:
             request = x509.load_der_x509_csr(encoded)
             verify_request(request, request.public_key())
             asked, names = name_text(request.subject), alternative_names(request.extensions)
+            basic = extension(request.extensions, x509.BasicConstraints)
     except SignatureRefusedError as cause:
         raise RequestError("request does not prove possession of its key", code="csr.possession") from cause
     except UNREADABLE as cause:
         raise RequestError("request cannot be read") from cause
     if len(names) > MAX_REQUEST_NAMES:
         raise RequestError(f"request asks for more than {MAX_REQUEST_NAMES} names", code="csr.oversized")
-    return ProvenRequest(key, subject=asked, san=names, seal=_SEAL)
+    return ProvenRequest(key, subject=asked, san=names, ca=basic is not None and basic.value.ca, seal=_SEAL)
 
 
 def request_der(data: bytes) -> bytes:

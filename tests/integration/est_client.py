@@ -56,9 +56,10 @@ class EstClient:
         key.write_bytes(device.identity_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         self.show([x509.load_der_x509_certificate(each) for each in device.chain], key)
 
-    def request(self, subject: str, *, san: str | None = None, key: str = "new.key") -> bytes:
-        """Let openssl make a key and a request; returns the request in base64 lines."""
-        extension = [] if san is None else ["-addext", f"subjectAltName={san}"]
+    def request(self, subject: str, *, san: str | None = None, key: str = "new.key", asks: str | None = None) -> bytes:
+        """Let openssl make a key and a request; returns the request in base64 lines. `asks` is one more extension."""
+        wanted = (None if san is None else f"subjectAltName={san}", asks)
+        extension = [word for each in wanted if each is not None for word in ("-addext", each)]
         made = subprocess.run(
             [
                 *("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),

@@ -21,12 +21,12 @@ from pki.lint import Linted
 from pki.profile import Profile
 from pki.request import ProvenRequest
 from pki.reservation import Reservation, Reserved
-from pki.tbs import SERIAL_ENTROPY
-from policyengine.errors import PolicyEngineError
+from pki.tbs import SERIAL_ENTROPY, Plan
+from policyengine.errors import PolicyEngineError, quoted
 from policyengine.model.decision import Tier
 from policyengine.model.ids import Digest
 from policyengine.services.changes import StatusChange
-from policyengine.services.errors import UnavailableError
+from policyengine.services.errors import RefusedError, UnavailableError
 from policyengine.services.ports import CertificateLedger, Entropy
 from policyengine.services.records import HELD_BY_TIER, CertificateRecord, CertificateStatus, Device, DeviceView
 
@@ -70,7 +70,8 @@ class Issuance:
     async def issue(self, grant: Grant) -> CertificateRecord:
         """Return a signed certificate whose reservation is durable; it is not issued until the decision commits.
 
-        Raises KeyRefusedError, NameRefusedError, LintError, IssuanceError, UnavailableError.
+        Raises KeyRefusedError, NameRefusedError, LintError, IssuanceError, UnavailableError; RefusedError `csr.ca` or
+        `csr.names` when the request asks to be a CA, or for a name that is not the device's.
         """
         device, now = grant.view.device, grant.now
         order = Order(
@@ -80,6 +81,7 @@ class Issuance:
             authorization=grant.decision_id,
         )
         linted = self._authority.prepare(order, now=now, entropy=self._entropy.draw(SERIAL_ENTROPY))
+        _demand_modest(grant.request, linted.plan)
         reservation = linted.reservation
         reserved = await self._ledger.reserve(
             reservation, device_id=device.id, decision_id=grant.decision_id, at=now, salt=self._entropy.draw(16)
@@ -99,6 +101,23 @@ class Issuance:
     async def abandon(self, record: CertificateRecord, *, reason: str, now: datetime) -> None:
         """Close the reservation of a certificate that its decision did not survive to deliver."""
         await self._ledger.abort(record.issuer, record.serial, reason=reason, at=now)
+
+
+def _demand_modest(request: ProvenRequest, plan: Plan) -> None:
+    """A request may ask for no names, or for some of those that the certificate gets; to ignore more would mislead."""
+    if request.ca:
+        message = "the request asks to be a CA (CA:TRUE), which no device is: ask without it"
+        raise RefusedError(message, code="csr.ca", check="csr.ca")
+    own = (
+        *(f"dns:{name}" for name in plan.dns),
+        *(f"uri:{name}" for name in plan.uri),
+        *(f"ip:{name}" for name in plan.addresses),
+    )
+    known = {name.lower() for name in own}
+    foreign = next((name for name in request.san if name.lower() not in known), None)
+    if foreign is not None:
+        message = f"the request asks for {quoted(foreign)}, and this device's names are `{', '.join(own) or 'none'}`"
+        raise RefusedError(f"{message}: ask for those or for none", code="csr.names", check="csr.names")
 
 
 def tier_name(tier: Tier) -> str:
