@@ -64,6 +64,7 @@ _CLAUSES: Mapping[str, str] = {
     "cca": "draft-ffm-rats-cca-token-03 section 4",
     "cmw": "RFC 9999 section 3",
     "corim": "draft-ietf-rats-corim section 4.1",
+    "cose": "RFC 9052 section 4.2",
     "dice": "RFC 5280 section 4.1",
     "eat": "RFC 9711 section 4",
     "eat.bundle": "RFC 9711 section 5",
@@ -77,5 +78,5 @@ _CLAUSES: Mapping[str, str] = {
 
 
 def clause_of(code: str) -> str:
-    """Return the clause that bytes refused with `code` do not meet."""
-    return _CLAUSES.get(code, _CLAUSES.get(code.partition(".")[0], "RFC 9052 section 4.2"))
+    """Return the clause that bytes refused with `code` do not meet; of a code of another package, what evidence is."""
+    return _CLAUSES.get(code, _CLAUSES.get(code.partition(".")[0], "RFC 9334 section 8"))

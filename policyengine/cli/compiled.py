@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from policyengine.errors import PolicyEngineError
+from policyengine.errors import PolicyEngineError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,12 @@ class PoliciesInvalidError(PolicyEngineError):
     """The policy repository does not compile."""
 
     code = "policies.invalid"
+
+
+class UnknownModelError(PolicyEngineError):
+    """The fleet has no model of that name."""
+
+    code = "fleet.unknown-model"
 
 
 def compilation_of(directory: Path) -> Compilation:
@@ -44,6 +50,13 @@ def compiled_bundle(directory: Path) -> tuple[Bundle, Digest]:
     if compilation.bundle is None or compilation.digest is None:
         raise PoliciesInvalidError(f"`{directory}` does not compile; run `policyengine check {directory}`")
     return compilation.bundle, compilation.digest
+
+
+def demand_model(bundle: Bundle, model: str | None) -> None:
+    """Raise UnknownModelError for a `model` that fleet.yaml does not have; None stands for all of them."""
+    if model is not None and model not in bundle.fleet.models:
+        known = ", ".join(map(quoted, sorted(bundle.fleet.models)))
+        raise UnknownModelError(f"there is no model {quoted(model)} in fleet.yaml; known: {known}")
 
 
 def judging_bundle(name: str, files: Mapping[str, bytes], now: datetime) -> Bundle:

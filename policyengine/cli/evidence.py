@@ -89,12 +89,9 @@ def _print_verdict(document: Mapping[str, Any], output: Output) -> None:
     for check in document["checks"]:
         if check["result"] == "fail":
             typer.echo(f"{check['id']}: expected {check['expected']}; seen {check['seen']}")
-            typer.echo(f"  see `policyengine explain {check['id']}`{_page(check)}")
+            if "documentation" in check:  # a check of another package has no page here, and `explain` does not know it
+                typer.echo(f"  see `policyengine explain {check['id']}`, {check['documentation']}")
     typer.echo("accepted" if document["accepted"] else "refused")
-
-
-def _page(check: Mapping[str, str]) -> str:
-    return f", {check['documentation']}" if "documentation" in check else ""
 
 
 @app.command()
@@ -132,8 +129,7 @@ def vectors(
     output: Annotated[Output, typer.Option(help="JSON or a table.")] = Output.TABLE,
 ) -> None:
     """Run test vectors: exit 0 all as expected, 1 some not, 2 usage. What cannot be judged is listed as skipped."""
-    cases = [case for case in _index(directory) if not format_ or case.get("format") in format_]
-    results = [_case(directory, case) for case in cases]
+    results = [_case(directory, case) for case in _selected(_index(directory), format_ or ())]
     failed = sum(result.problem is not None for result in results)
     if output is Output.JSON:
         typer.echo(json.dumps({"cases": [_case_document(result) for result in results]}, indent=2))
@@ -141,6 +137,16 @@ def vectors(
         _print_cases(results, failed)
     if failed:
         raise typer.Exit(1)
+
+
+def _selected(cases: Sequence[dict[str, Any]], formats: Sequence[str]) -> Sequence[dict[str, Any]]:
+    """Return the cases of `formats`, of all if there are none; a run of no case is refused, or a slip would pass."""
+    known = {str(case.get("format")) for case in cases}
+    for missing in (each for each in formats if each not in known):
+        raise EvidenceArgumentError(f"no case is of format {quoted(missing)}; there are {', '.join(sorted(known))}")
+    if not cases:
+        raise EvidenceArgumentError("the index has no cases")
+    return [case for case in cases if not formats or case.get("format") in formats]
 
 
 def _index(directory: Path) -> list[dict[str, Any]]:
@@ -215,10 +221,18 @@ def _anchors(files: Sequence[Path], secrets: Sequence[Path]) -> TrustAnchors:
 def _references(files: Sequence[Path] | None) -> ReferenceValues | None:
     if not files:
         return None
-    from policyengine.attestation.reference_documents import reference_values
     from policyengine.model.endorsements import merged
 
-    return merged([reference_values(document) for file in files for document in _documents(file)])
+    return merged([_values(file, document) for file in files for document in _documents(file)])
+
+
+def _values(file: Path, document: object) -> ReferenceValues:
+    from policyengine.attestation.reference_documents import ReferenceValuesError, reference_values
+
+    try:
+        return reference_values(document)
+    except ReferenceValuesError as cause:
+        raise EvidenceArgumentError(f"`{file}`: {cause.message}") from cause
 
 
 def _documents(file: Path) -> Iterator[object]:

@@ -24,9 +24,14 @@ if TYPE_CHECKING:
 MAX_CORIM_BYTES = 64 * 1024  # as much as the door for CBOR lets through
 
 _DIGEST = re.compile(r"(?P<name>[^=]{1,128})=(?P<sha256>[0-9a-f]{64})")
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}", re.ASCII)  # it becomes part of a file's name
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}", re.ASCII)  # it names a file or folder
 
-app = typer.Typer(help="Add, list, retire and capture reference values.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Add, list, retire and capture reference values.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
 app.command("keys")(list_keys)
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The policy repository.")]
@@ -49,9 +54,10 @@ def list_releases(
     output: Annotated[Output, typer.Option(help="A table or JSON.")] = Output.TABLE,
 ) -> None:
     """Show the releases of a policy repository, who vouches for them, and until when."""
-    from policyengine.cli.compiled import compiled_bundle
+    from policyengine.cli.compiled import compiled_bundle, demand_model
 
     bundle, _ = compiled_bundle(directory)
+    demand_model(bundle, model)
     rows = [
         _row(name, release)
         for values in bundle.reference_values
@@ -112,7 +118,7 @@ def add_keys(
     """Write a signed list of device keys into the repository once it compiles there: exit 1 when it does not."""
     from policyengine.language.release_text import keys_document
 
-    _demand_name(batch)
+    _demand_names(party, model, batch)
     name, folder = f"{model}-{batch}", f"reference-values/{party}"
     if (directory / folder / f"{name}.yaml").exists():
         raise ReleaseArgumentError(f"`{folder}/{name}.yaml` is there; give the list another name")
@@ -120,9 +126,9 @@ def add_keys(
     _write(directory, {f"{folder}/{name}.yaml": document, f"{folder}/{name}.corim": _read(corim)}, party)
 
 
-def _demand_name(part: str) -> None:
-    if not _VERSION.fullmatch(part):
-        raise ReleaseArgumentError(f"{quoted(part)} cannot be part of a file's name")
+def _demand_names(*parts: str) -> None:
+    for part in (each for each in parts if not _NAME.fullmatch(each)):
+        raise ReleaseArgumentError(f"{quoted(part)} cannot be the name of a file or folder")
 
 
 def _part(argument: str) -> tuple[str, str]:
@@ -152,7 +158,7 @@ def _propose(
 ) -> None:
     from policyengine.language.release_text import release_document
 
-    _demand_name(release)
+    _demand_names(party, model, release)
     _demand_new(directory, model, release)
     name = f"{model}-{release}"
     folder = f"reference-values/{party}"

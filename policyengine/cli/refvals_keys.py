@@ -23,9 +23,10 @@ def list_keys(
     output: Annotated[Output, typer.Option(help="A table or JSON.")] = Output.TABLE,
 ) -> None:
     """Show the keys by which devices may enrol, whose they are, who vouches for them, and until when."""
-    from policyengine.cli.compiled import compiled_bundle
+    from policyengine.cli.compiled import compiled_bundle, demand_model
 
     bundle, _ = compiled_bundle(directory)
+    demand_model(bundle, model)
     rows = [
         _row(name, key)
         for values in bundle.reference_values

@@ -34,7 +34,11 @@ def evidence(challenge: bytes = CHALLENGE, key: ed25519.Ed25519PrivateKey = KEY)
 
 
 def verify(
-    folder: Path, attribute: str = "FORMAT", media_type: str = MEDIA_TYPE, token: bytes = evidence()
+    folder: Path,
+    attribute: str = "FORMAT",
+    media_type: str = MEDIA_TYPE,
+    token: bytes = evidence(),
+    output: str = "json",
 ) -> subprocess.CompletedProcess[str]:
     """Run `evidence verify` where a package is installed whose entry point names `attribute`."""
     (folder / "acme_evidence.py").write_text(PLUGIN)
@@ -47,6 +51,7 @@ def verify(
     (folder / "key.pem").write_bytes(pem)
     command = [sys.executable, "-m", "policyengine", "evidence", "verify", "--media-type", media_type]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
+    command += ["--output", output]
     arguments = ["--nonce", CHALLENGE.hex(), "--anchors", str(folder / "key.pem"), str(folder / "token")]
     return subprocess.run(command + arguments, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
 
@@ -74,6 +79,12 @@ def test_evidence_of_the_format_that_the_page_shows_is_believed(tmp_path: Path) 
 def test_the_format_that_the_page_shows_refuses(tmp_path: Path, token: bytes, failed: str) -> None:
     done = verify(tmp_path, token=token)
     assert (done.returncode, [name for name, result in checks(done) if result == "fail"]) == (1, [failed])
+
+
+def test_a_check_of_another_package_sends_nobody_to_explain(tmp_path: Path) -> None:
+    """`policyengine explain` knows the checks of this package alone."""
+    said = verify(tmp_path, token=evidence(challenge=bytes(32)), output="table").stdout
+    assert (said.splitlines()[-2].partition(":")[0], "explain" in said) == ("acme.nonce", False)
 
 
 def test_without_the_package_its_media_type_is_unknown(tmp_path: Path) -> None:

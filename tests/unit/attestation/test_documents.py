@@ -17,6 +17,7 @@ from policyengine.attestation.errors import MalformedEvidenceError
         ("eat.unsigned", "RFC 9711 section 9.1"),
         ("cca.claims", "draft-ffm-rats-cca-token-03 section 4"),
         ("cose.structure", "RFC 9052 section 4.2"),
+        ("acme.size", "RFC 9334 section 8"),
     ],
 )
 def test_malformed_evidence_names_the_document_it_breaks(code: str, clause: str) -> None:

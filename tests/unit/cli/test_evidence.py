@@ -103,7 +103,10 @@ def test_a_missing_file_exits_2_without_a_traceback(folder: Path) -> None:
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
 
 
-@pytest.mark.parametrize(("option", "content"), [("--anchors", b"no key"), ("--endorsements", b"\xd2\x84")])
+@pytest.mark.parametrize(
+    ("option", "content"),
+    [("--anchors", b"no key"), ("--endorsements", b"\xd2\x84"), ("--endorsements", b"kind: Fleet\n")],
+)
 def test_a_file_that_cannot_be_used_is_named(folder: Path, option: str, content: bytes) -> None:
     """Both options repeat, so without its name the wrong one of several cannot be found."""
     (folder / "wrong.bin").write_bytes(content)
@@ -141,6 +144,18 @@ def test_vectors_count_at_the_end(folder: Path) -> None:
     done = run("vectors", OWN)
     count = len(json.loads((OWN / "index.json").read_text()))
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, f"{count} passed, 0 failed")
+
+
+@pytest.mark.parametrize("named", [["--format", "pas"], ["--format", "psa", "--format", "pas"]])
+def test_a_format_that_no_vector_has_does_not_pass(named: list[str]) -> None:
+    done = run("vectors", OWN, *named)
+    assert (done.returncode, "no case is of format `pas`; there are psa" in done.stderr) == (2, True)
+
+
+def test_an_index_without_cases_does_not_pass(folder: Path) -> None:
+    (folder / "index.json").write_text("[]")
+    done = run("vectors", folder)
+    assert (done.returncode, "the index has no cases" in done.stderr) == (2, True)
 
 
 def test_vectors_need_no_expectation(folder: Path) -> None:

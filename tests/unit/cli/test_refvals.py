@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from typer.testing import CliRunner
 
+from policyengine.cli.compiled import UnknownModelError
 from policyengine.cli.refvals import ReleaseArgumentError, app
 from policyengine.simulation import corim
 from tests.unit.language.repository import base
@@ -82,6 +83,27 @@ def test_a_list_of_keys_replaces_no_other(repository: Path, tmp_path: Path) -> N
     run(*arguments)
     with pytest.raises(ReleaseArgumentError, match="another name"):
         run(*arguments)
+
+
+@pytest.mark.parametrize("option", ["--party", "--model", "--release"])
+@pytest.mark.parametrize("name", ["../x", "..", "vendor-acme/gw", ""])
+def test_what_is_no_name_writes_nowhere(repository: Path, option: str, name: str) -> None:
+    """What lies outside the party's folder is compiled with nothing and signed off by nobody."""
+    before = sorted(repository.parent.rglob("*"))
+    with pytest.raises(ReleaseArgumentError, match="cannot be the name of a file or folder"):
+        run("add", repository, *NAMED, option, name, "--digest", f"app={APP}")
+    assert sorted(repository.parent.rglob("*")) == before
+
+
+def test_a_list_of_keys_of_a_party_that_is_no_name_is_refused(repository: Path, tmp_path: Path) -> None:
+    with pytest.raises(ReleaseArgumentError, match="cannot be the name of a file or folder"):
+        run("add-keys", repository, "--party", "../x", *NAMED[2:4], "--batch", "1", "--corim", listing(tmp_path))
+
+
+@pytest.mark.parametrize("command", ["list", "keys"])
+def test_a_model_the_fleet_does_not_have_is_told_apart_from_one_without_rows(repository: Path, command: str) -> None:
+    with pytest.raises(UnknownModelError, match="no model `gw-20` in fleet"):
+        run(command, repository, "--model", "gw-20")
 
 
 def test_digests_become_a_release(repository: Path) -> None:
