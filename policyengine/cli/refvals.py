@@ -259,10 +259,15 @@ def _json(path: Path) -> Any:
 
 def _facts_of(device: str, data: Path | None) -> Any:
     from policyengine.cli.device import services_at
-    from policyengine.model.ids import device_id
+    from policyengine.model.ids import InvalidNameError, device_id
+    from policyengine.services.errors import MissingError
+    from policyengine.wiring import NoInstallationError
 
-    with services_at(data) as (services, actor):
-        found = services.devices.facts(actor, device_id(device))
+    try:
+        with services_at(data) as (services, actor):
+            found = services.devices.facts(actor, device_id(device))
+    except (InvalidNameError, MissingError, NoInstallationError) as cause:
+        raise ReleaseArgumentError(f"{quoted(device)} is no file; as the id of a device: {cause.message}") from cause
     origins = found.get("provenance")
     software = origins.get("software") if isinstance(origins, Mapping) else None
     if not isinstance(software, Mapping) or software.get("source") != "attested":

@@ -30,6 +30,10 @@ from policyengine.attestation.registry import Registry
 from policyengine.attestation.verifier import verify
 
 BUNDLES = frozenset({BUNDLE_CBOR, BUNDLE_JSON})
+UNKNOWN = (
+    "it is nothing known: cut short, or written as hex or base64 instead of the bytes themselves? "
+    "say by --media-type what it is to read where it breaks"
+)
 MAX_ROWS = 2000  # an event log of a large machine has hundreds of records
 
 
@@ -63,7 +67,7 @@ def seen_in(content: bytes, *, registry: Registry, now: datetime) -> Inspection:
         if wrapper is not None:
             rows = parts_of({"wrapper": _wrapped(wrapper)}, WRAPPER)
             return Inspection(read_as="CMW", known_by="its structure", rows=_bounded(rows))
-        raise MalformedEvidenceError("inspect.unknown", "it is nothing known; say what it is by --media-type")
+        raise MalformedEvidenceError("inspect.unknown", UNKNOWN)
     likeliest = min(found, key=_strangeness)
     return _inspected(content, likeliest, known_by="its structure, as the type that fits it best")
 

@@ -140,6 +140,14 @@ def test_inspect_writes_no_control_characters_of_a_device(folder: Path) -> None:
     assert "\x1b" not in run("inspect", folder / "token.cbor").stdout
 
 
+def test_inspect_says_how_to_find_where_cut_evidence_ends(folder: Path) -> None:
+    (folder / "token.cbor").write_bytes(token()[:-1])
+    done = run("inspect", folder / "token.cbor")
+    assert (done.returncode, "cut short" in done.stderr, "--media-type" in done.stderr) == (2, True, True)
+    typed = run("inspect", "--media-type", TYPE, folder / "token.cbor")
+    assert (typed.returncode, "error[cbor.truncated]" in typed.stderr) == (2, True)
+
+
 def test_vectors_count_at_the_end(folder: Path) -> None:
     done = run("vectors", OWN)
     count = len(json.loads((OWN / "index.json").read_text()))

@@ -126,6 +126,14 @@ def test_a_token_in_place_of_its_verdict_is_told_apart_by_name(repository: Path,
         run("capture", repository, "--from", tmp_path / "token.cbor", *NAMED)
 
 
+@pytest.mark.parametrize("source", ["verdict.jsn", "no such verdict"])
+def test_a_file_that_is_not_there_is_not_taken_for_a_device_without_a_word(
+    repository: Path, tmp_path: Path, source: str
+) -> None:
+    with pytest.raises(ReleaseArgumentError, match=f"`{source}` is no file; as the id of a device: "):
+        run("capture", repository, "--from", source, "--data", tmp_path / "none", *NAMED)
+
+
 def test_a_signed_corim_becomes_a_release(repository: Path, tmp_path: Path) -> None:
     assert run("add", repository, *NAMED, "--corim", signed(tmp_path, KEY))[0] == 0
     row = listed(repository)["5.0.0"]
