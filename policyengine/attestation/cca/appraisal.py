@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from policyengine.attestation import cbor
 from policyengine.attestation.anchors import TrustAnchors, signers_of
-from policyengine.attestation.cca import claims as cca
+from policyengine.attestation.cca import claims as cca_claims
 from policyengine.attestation.cca.facts import add_facts
 from policyengine.attestation.checks import Check, Outcome, Requirement, described, nothing_failed
 from policyengine.attestation.cose import ForeignEnvelope, Sign1, check_sign1, read_sign1
@@ -35,23 +35,27 @@ from policyengine.model.ids import digest_of
 
 NAME = "cca"
 TAG, PLATFORM, REALM = 399, 44234, 44241
-MEDIA_TYPE = f'application/eat+cwt; eat_profile="{cca.PLATFORM_PROFILE}"'
+MEDIA_TYPE = f'application/eat+cwt; eat_profile="{cca_claims.PLATFORM_PROFILE}"'
 ANY_PROFILE = "application/eat-collection"  # with a `profile` it names one
 ALGORITHMS: Mapping[int, Algorithm] = {each.id: each for each in (ES256, ES384, ES512)}
 
 COLLECTION = Requirement(
-    id="cca.collection", clause=f"{cca.DRAFT} section 4.1", expected="tag 399 over a platform token and a realm token"
+    id="cca.collection",
+    clause=f"{cca_claims.DRAFT} section 4.1",
+    expected="tag 399 over a platform token and a realm token",
 )
 REALM_KEY = Requirement(
-    id="cca.realm-key", clause=f"{cca.DRAFT} section 4.8.7", expected="a point or COSE_Key on P-256, P-384 or P-521"
+    id="cca.realm-key",
+    clause=f"{cca_claims.DRAFT} section 4.8.7",
+    expected="a point or COSE_Key on P-256, P-384 or P-521",
 )
 BINDING = Requirement(
     id="cca.binding",
-    clause=f"{cca.DRAFT} section 4.10",
+    clause=f"{cca_claims.DRAFT} section 4.10",
     expected="a platform challenge that is the stated hash of the realm key",
 )
 REALM_SIGNATURE = Requirement(
-    id="cca.realm-signature", clause=f"{cca.DRAFT} section 4.10", expected="a COSE_Sign1 by the realm key"
+    id="cca.realm-signature", clause=f"{cca_claims.DRAFT} section 4.10", expected="a COSE_Sign1 by the realm key"
 )
 
 _read_collection = cbor.reader(TAG)
@@ -68,7 +72,7 @@ class _Token:
     """One of the two tokens; `claims` is None where no COSE_Sign1 stands."""
 
     message: Sign1 | ForeignEnvelope
-    claims: cca.Claims | None
+    claims: cca_claims.Claims | None
 
 
 def appraise(
@@ -87,9 +91,9 @@ def appraise(
     checks = (
         COLLECTION.passed if tokens else COLLECTION.failed("another structure"),
         *signed.checks,
-        *cca.check_platform(platform.claims, announced_profile(media_type)),
+        *cca_claims.check_platform(platform.claims, announced_profile(media_type)),
         *_bound(platform, realm),
-        *cca.check_realm(realm.claims, nonce),
+        *cca_claims.check_realm(realm.claims, nonce),
     )
     digest = digest_of(evidence)
     facts: dict[str, object] = {}
@@ -141,7 +145,7 @@ def _bound(platform: _Token, realm: _Token) -> tuple[Check, Check, Check]:
     """Return the outcome of steps 3 to 5."""
     if realm.claims is None:
         return REALM_KEY.unreached, BINDING.unreached, REALM_SIGNATURE.unreached
-    stated = realm.claims.get(cca.REALM_KEY)
+    stated = realm.claims.get(cca_claims.REALM_KEY)
     key = _key(stated)
     return (
         REALM_KEY.passed if key else REALM_KEY.failed(described(stated)),
@@ -150,13 +154,13 @@ def _bound(platform: _Token, realm: _Token) -> tuple[Check, Check, Check]:
     )
 
 
-def binding_of(platform: cca.Claims | None, realm: cca.Claims) -> Check:
+def binding_of(platform: cca_claims.Claims | None, realm: cca_claims.Claims) -> Check:
     """Return the outcome of step 4."""
     if platform is None:
         return BINDING.unreached
-    challenge, key = platform.get(cca.CHALLENGE), realm.get(cca.REALM_KEY)
-    algorithm = realm.get(cca.REALM_KEY_HASH)
-    new = cca.HASHES.get(algorithm) if type(algorithm) is str else None
+    challenge, key = platform.get(cca_claims.CHALLENGE), realm.get(cca_claims.REALM_KEY)
+    algorithm = realm.get(cca_claims.REALM_KEY_HASH)
+    new = cca_claims.HASHES.get(algorithm) if type(algorithm) is str else None
     if new is None or type(key) is not bytes or challenge != new(key).digest():
         return BINDING.failed(described(challenge))
     return BINDING.passed
@@ -202,12 +206,12 @@ def _cose_key(stated: bytes) -> tuple[ec.EllipticCurve | None, bytes]:
     return (curve, b"\x04" + x + y) if len(x) == len(y) == size else (None, b"")
 
 
-def _envelope_facts(signed: Signed, platform: cca.Claims, digest: str) -> dict[str, object]:
+def _envelope_facts(signed: Signed, platform: cca_claims.Claims, digest: str) -> dict[str, object]:
     algorithm, signer = signed.algorithm, signed.signer
     return {
         "evidence": {
             "format": NAME,
-            "profile": platform[cca.PROFILE],
+            "profile": platform[cca_claims.PROFILE],
             "verified": True,
             **({"algorithm": algorithm.name} if algorithm else {}),
             "digest": digest,
@@ -219,8 +223,8 @@ def _envelope_facts(signed: Signed, platform: cca.Claims, digest: str) -> dict[s
 FORMAT = Format(
     name=NAME,
     media_types=(
-        *(MediaType(essence="application/eat+cwt", parameters={"eat_profile": name}) for name in cca.PROFILES),
-        *(MediaType(essence=ANY_PROFILE, parameters={"profile": name}) for name in cca.PROFILES),
+        *(MediaType(essence="application/eat+cwt", parameters={"eat_profile": name}) for name in cca_claims.PROFILES),
+        *(MediaType(essence=ANY_PROFILE, parameters={"profile": name}) for name in cca_claims.PROFILES),
         MediaType(essence=ANY_PROFILE),
     ),
     appraise=appraise,

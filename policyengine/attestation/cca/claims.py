@@ -11,7 +11,7 @@ from typing import Any
 
 from policyengine.attestation.checks import Check, Requirement, described
 from policyengine.attestation.plain_text import is_plain_text
-from policyengine.attestation.psa import claims as psa
+from policyengine.attestation.psa import claims as psa_claims
 from policyengine.attestation.psa.software import inventory
 from policyengine.model.schema import MAX_SOFTWARE
 
@@ -77,15 +77,17 @@ def check_platform(claims: Claims | None, announced: str | None) -> tuple[Check,
     profile = claims.get(PROFILE)
     if profile not in PROFILES or announced not in {None, profile}:
         return (PLATFORM_IS_KNOWN.failed(described(profile)), *(each.unreached for each in _PLATFORM[1:]))
-    problem = inventory(claims.get(psa.SOFTWARE), maximum=MAX_COMPONENTS).problem
+    problem = inventory(claims.get(psa_claims.SOFTWARE), maximum=MAX_COMPONENTS).problem
     return (
         PLATFORM_IS_KNOWN.passed,
-        _mandatory(IMPLEMENTATION, claims.get(psa.IMPLEMENTATION_ID), lambda value: _has_size(value, {32})),
-        _mandatory(INSTANCE, claims.get(psa.INSTANCE_ID), _is_instance),
+        _mandatory(IMPLEMENTATION, claims.get(psa_claims.IMPLEMENTATION_ID), lambda value: _has_size(value, {32})),
+        _mandatory(INSTANCE, claims.get(psa_claims.INSTANCE_ID), _is_instance),
         _mandatory(CONFIGURATION, claims.get(CONFIG), lambda value: _has_size(value, range(MAX_CONFIG_BYTES + 1))),
-        _mandatory(STATE, claims.get(psa.LIFECYCLE), lambda value: psa.lifecycle_state(value) is not None),
+        _mandatory(
+            STATE, claims.get(psa_claims.LIFECYCLE), lambda value: psa_claims.lifecycle_state(value) is not None
+        ),
         COMPONENTS.failed(problem) if problem else COMPONENTS.passed,
-        _optional(INDICATOR, claims, psa.VSI, is_plain_text),
+        _optional(INDICATOR, claims, psa_claims.VSI, is_plain_text),
         _mandatory(PLATFORM_HASH, claims.get(HASH_ALGORITHM), _is_hash),
     )
 
@@ -95,7 +97,7 @@ def check_realm(claims: Claims | None, nonce: bytes) -> tuple[Check, ...]:
     if claims is None:
         return tuple(each.unreached for each in _REALM)
     algorithm = claims.get(REALM_HASH_ALGORITHM)
-    sizes = {HASHES[algorithm](b"").digest_size} if _is_hash(algorithm) else psa.HASH_SIZES
+    sizes = {HASHES[algorithm](b"").digest_size} if _is_hash(algorithm) else psa_claims.HASH_SIZES
     challenge = nonce.ljust(CHALLENGE_BYTES, b"\x00")
     return (
         _optional(REALM_IS_KNOWN, claims, PROFILE, lambda value: value == REALM_PROFILE),
@@ -122,7 +124,7 @@ def check_realm(claims: Claims | None, nonce: bytes) -> tuple[Check, ...]:
 
 
 def _is_instance(value: Any) -> bool:
-    return _has_size(value, {33}) and bool(value.startswith(psa.RANDOM_UEID))
+    return _has_size(value, {33}) and bool(value.startswith(psa_claims.RANDOM_UEID))
 
 
 def _has_size(value: Any, sizes: Any) -> bool:

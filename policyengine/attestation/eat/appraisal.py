@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from policyengine.attestation.anchors import SharedKey, TrustAnchors, TrustedKey
 from policyengine.attestation.cca import claims as cca_claims
 from policyengine.attestation.checks import Check, Requirement, nothing_failed
-from policyengine.attestation.eat import claims as eat
+from policyengine.attestation.eat import claims as eat_claims
 from policyengine.attestation.eat.bundle import CBOR as BUNDLE_CBOR
 from policyengine.attestation.eat.bundle import DETACHED, Bundle, attached, read_bundle
 from policyengine.attestation.eat.bundle import JSON as BUNDLE_JSON
@@ -102,7 +102,7 @@ def appraise_unsigned(
     raise MalformedEvidenceError("eat.unsigned", "anybody on the way could have written claims without a signature")
 
 
-Parts = tuple[tuple[str, eat.Claims], ...]
+Parts = tuple[tuple[str, eat_claims.Claims], ...]
 
 
 class _Inside(NamedTuple):
@@ -147,8 +147,8 @@ class _Context:
         nested = self._nested([each for each in parts if each.kind in _TOKENS], level=level, room=room)
         checks = (
             *token.signed.checks,
-            eat.check_profile(token.claims, announced=announced, elsewhere=_ELSEWHERE),
-            *eat.check_claims(token.claims, self.nonce, self.now),
+            eat_claims.check_profile(token.claims, announced=announced, elsewhere=_ELSEWHERE),
+            *eat_claims.check_claims(token.claims, self.nonce, self.now),
             found.check,
             detached,
             nested.check,
@@ -162,7 +162,7 @@ class _Context:
             return _Inside(NESTED.absent)
         if level >= MAX_LEVELS:
             return _Inside(NESTED.failed(f"{level + 1} deep"))
-        believed: list[tuple[str, eat.Claims]] = []
+        believed: list[tuple[str, eat_claims.Claims]] = []
         met = len(tokens)
         if met > room:
             return _Inside(_TOO_MANY, tokens=met)
@@ -183,14 +183,14 @@ class _Context:
 
 _TOKENS = frozenset({Kind.CWT, Kind.JWT})
 _TOO_MANY = NESTED.failed(f"more than {MAX_TOKENS} tokens in all")
-_UNREACHED = (*eat.UNREACHED, SUBMODS.unreached, DETACHED.unreached, NESTED.unreached)
+_UNREACHED = (*eat_claims.UNREACHED, SUBMODS.unreached, DETACHED.unreached, NESTED.unreached)
 
 
 def _envelope_facts(
-    signer: TrustedKey | SharedKey, algorithm: Algorithm, claims: eat.Claims, digest: str
+    signer: TrustedKey | SharedKey, algorithm: Algorithm, claims: eat_claims.Claims, digest: str
 ) -> dict[str, object]:
     evidence: dict[str, object] = {"format": NAME, "verified": True, "algorithm": algorithm.name, "digest": digest}
-    profile = claims.get(eat.PROFILE)
+    profile = claims.get(eat_claims.PROFILE)
     if profile is not None:
         evidence["profile"] = profile if isinstance(profile, str) else profile.hex()
     return {
@@ -201,7 +201,9 @@ def _envelope_facts(
 
 def _named(claims: Mapping[Any, Any]) -> dict[str, object]:
     """Return the claims by name, those we do not know by their key."""
-    return {eat.NAMES.get(key, str(key)) if type(key) is int else str(key): value for key, value in claims.items()}
+    return {
+        eat_claims.NAMES.get(key, str(key)) if type(key) is int else str(key): value for key, value in claims.items()
+    }
 
 
 FORMAT = Format(

@@ -14,7 +14,7 @@ from policyengine.attestation import media_type as media_types
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.cose import SIGN1, ForeignEnvelope, Sign1, check_sign1, message_of, read_sign1
 from policyengine.attestation.cose_mac0 import MAC0, Authenticated, check_mac0
-from policyengine.attestation.eat import claims as eat
+from policyengine.attestation.eat import claims as eat_claims
 from policyengine.attestation.eat import json as eat_json
 from policyengine.attestation.eat.submods import Encoding
 from policyengine.attestation.errors import MalformedEvidenceError
@@ -35,7 +35,7 @@ class Token:
 
     signed: Signed | Authenticated
     raw: Mapping[Any, Any] | None
-    claims: eat.Claims
+    claims: eat_claims.Claims
     encoding: Encoding
 
 

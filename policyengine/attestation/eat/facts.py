@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from policyengine.attestation.eat import claims as eat
+from policyengine.attestation.eat import claims as eat_claims
 from policyengine.attestation.eat.measurements import Measurement, measurements
 from policyengine.attestation.reference import Comparison, Match, compare
 from policyengine.model.endorsements import ReferenceValues
@@ -21,8 +21,8 @@ _DEBUG = {0: "enabled", 1: "disabled", 2: "disabled", 3: "permanent-off", 4: "pe
 
 def add_facts(
     facts: dict[str, object],
-    claims: eat.Claims,
-    parts: Sequence[tuple[str, eat.Claims]],
+    claims: eat_claims.Claims,
+    parts: Sequence[tuple[str, eat_claims.Claims]],
     *,
     endorsements: ReferenceValues | None,
     now: datetime,
@@ -31,7 +31,7 @@ def add_facts(
 
     What the token measures is compared with `endorsements` at `now`, and adds group `endorsement`.
     """
-    measured = measurements(claims.get(eat.MEASUREMENTS, ()))
+    measured = measurements(claims.get(eat_claims.MEASUREMENTS, ()))
     comparison = compare([(each.name, each.digest) for each in measured], endorsements=endorsements, now=now)
     boot = _boot(claims, [part for _, part in parts])
     if comparison.svn is not None:
@@ -62,36 +62,36 @@ def _measured(each: Measurement, match: Match, comparison: Comparison) -> Mappin
     return row
 
 
-def _boot(claims: eat.Claims, parts: Sequence[eat.Claims]) -> dict[str, object]:
+def _boot(claims: eat_claims.Claims, parts: Sequence[eat_claims.Claims]) -> dict[str, object]:
     boot: dict[str, object] = {}
-    debug = claims.get(eat.DBGSTAT)
-    if any(part.get(eat.DBGSTAT) == 0 for part in parts):
+    debug = claims.get(eat_claims.DBGSTAT)
+    if any(part.get(eat_claims.DBGSTAT) == 0 for part in parts):
         debug = 0
     if debug is not None:
         boot["debug"] = _DEBUG[debug]
     if debug == 0:
         boot["mode"] = "debug"
-    secure = claims.get(eat.OEMBOOT)
-    if any(part.get(eat.OEMBOOT) is False for part in parts):
+    secure = claims.get(eat_claims.OEMBOOT)
+    if any(part.get(eat_claims.OEMBOOT) is False for part in parts):
         secure = False
     if secure is not None:
         boot["secure"] = secure
     if secure and debug:  # as every format has it: signed images only, and nobody debugs now
         boot["mode"] = "production"
-    if eat.BOOTCOUNT in claims:
-        boot["count"] = claims[eat.BOOTCOUNT]
-    if eat.BOOTSEED in claims:
-        boot["seed"] = claims[eat.BOOTSEED].hex()
+    if eat_claims.BOOTCOUNT in claims:
+        boot["count"] = claims[eat_claims.BOOTCOUNT]
+    if eat_claims.BOOTSEED in claims:
+        boot["seed"] = claims[eat_claims.BOOTSEED].hex()
     return boot
 
 
-def _software(path: str, claims: eat.Claims) -> Mapping[str, object]:
+def _software(path: str, claims: eat_claims.Claims) -> Mapping[str, object]:
     """Return what `claims` say of the software of one part by name: that is not measured, so nothing can match."""
     row: dict[str, object] = {}
-    if eat.SWNAME in claims:
-        row["name"] = claims[eat.SWNAME]
-    if eat.SWVERSION in claims:
-        row["version"] = claims[eat.SWVERSION][0]
+    if eat_claims.SWNAME in claims:
+        row["name"] = claims[eat_claims.SWNAME]
+    if eat_claims.SWVERSION in claims:
+        row["version"] = claims[eat_claims.SWVERSION][0]
     if row and path:
         row["layer"] = path
     return row

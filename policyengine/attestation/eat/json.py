@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from policyengine.attestation.eat import claims as eat
+from policyengine.attestation.eat import claims as eat_claims
 from policyengine.attestation.eat.measurements import COSWID_FORMAT
 from policyengine.model.base64url import from_base64url
 
@@ -75,18 +75,18 @@ def _pair(value: Any) -> Any:
 
 
 _CONVERSIONS: Mapping[int, Callable[[Any], Any]] = {
-    eat.NONCE: _nonce,
-    eat.UEID: _padded,
-    eat.SUEIDS: _bytes_by_name,
-    eat.OEMID: _padded,
-    eat.HWMODEL: _padded,
-    eat.BOOTSEED: _padded,
-    eat.DBGSTAT: _word(_DEBUG_STATES),
-    eat.INTUSE: _word(_USES),
-    eat.LOCATION: _location,
-    eat.MEASUREMENTS: _measured,
+    eat_claims.NONCE: _nonce,
+    eat_claims.UEID: _padded,
+    eat_claims.SUEIDS: _bytes_by_name,
+    eat_claims.OEMID: _padded,
+    eat_claims.HWMODEL: _padded,
+    eat_claims.BOOTSEED: _padded,
+    eat_claims.DBGSTAT: _word(_DEBUG_STATES),
+    eat_claims.INTUSE: _word(_USES),
+    eat_claims.LOCATION: _location,
+    eat_claims.MEASUREMENTS: _measured,
 }
-_KEYS = {name: key for key, name in eat.NAMES.items() if key != eat.CTI} | {"jti": eat.CTI}
+_KEYS = {name: key for key, name in eat_claims.NAMES.items() if key != eat_claims.CTI} | {"jti": eat_claims.CTI}
 
 
 def canonical(claims: Mapping[str, Any]) -> dict[int, Any]:

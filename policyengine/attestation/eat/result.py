@@ -12,7 +12,7 @@ from typing import Any
 
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.checks import nothing_failed
-from policyengine.attestation.eat import result_claims as ear
+from policyengine.attestation.eat import result_claims
 from policyengine.attestation.eat.envelope import CWT, JWT, announced_by, read_token
 from policyengine.attestation.eat.result_profiles import PROFILES
 from policyengine.attestation.eat.submods import Encoding
@@ -38,10 +38,10 @@ def appraise(
     token = read_token(evidence, essence, anchors)
     raw = token.raw
     if raw is None:
-        judged = tuple(each.unreached for each in ear.ALL)
+        judged = tuple(each.unreached for each in result_claims.ALL)
     else:
-        claims = ear.from_cbor(raw) if token.encoding is Encoding.CBOR else ear.from_json(raw)
-        judged = ear.check_claims(claims, announced=announced, nonce=nonce, now=now)
+        claims = result_claims.from_cbor(raw) if token.encoding is Encoding.CBOR else result_claims.from_json(raw)
+        judged = result_claims.check_claims(claims, announced=announced, nonce=nonce, now=now)
     checks = (*token.signed.checks, *judged)
     signer = token.signed.signer
     digest = digest_of(evidence)
@@ -63,7 +63,9 @@ def appraise(
 
 
 def _named(claims: Mapping[Any, Any]) -> dict[str, object]:
-    return dict(ear.from_cbor(claims)) if 265 in claims else {str(key): value for key, value in claims.items()}
+    return (
+        dict(result_claims.from_cbor(claims)) if 265 in claims else {str(key): value for key, value in claims.items()}
+    )
 
 
 FORMAT = Format(

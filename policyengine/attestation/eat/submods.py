@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 
 from policyengine.attestation.checks import Check, Outcome, Requirement
-from policyengine.attestation.eat import claims as eat
+from policyengine.attestation.eat import claims as eat_claims
 from policyengine.attestation.eat import json as eat_json
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.jose import json_value
@@ -81,12 +81,12 @@ class UnsoundError(Exception):
     """A submodule that is none, and why."""
 
 
-def submodules(claims: eat.Claims, encoding: Encoding, now: datetime) -> Submodules:
+def submodules(claims: eat_claims.Claims, encoding: Encoding, now: datetime) -> Submodules:
     """Return the submodules of `claims`, which are in CBOR form and came in `encoding`, as they hold at `now`."""
-    if eat.SUBMODS not in claims:
+    if eat_claims.SUBMODS not in claims:
         return Submodules(check=SUBMODS.absent, found=())
     try:
-        walked = _walk(claims[eat.SUBMODS], encoding, now, path="", level=1)
+        walked = _walk(claims[eat_claims.SUBMODS], encoding, now, path="", level=1)
         found = tuple(islice(walked, MAX_SUBMODS + 1))  # one too many is enough to know
     except UnsoundError as unsound:
         return Submodules(check=SUBMODS.failed(str(unsound)), found=())
@@ -116,21 +116,21 @@ def within(submodule: Submodule, encoding: Encoding, now: datetime, *, level: in
     if submodule.kind is Kind.CLAIMS:
         claims = submodule.content
         _demand_sound(claims, submodule.path, now)
-        if eat.SUBMODS in claims:
-            yield from _walk(claims[eat.SUBMODS], encoding, now, path=submodule.path, level=level + 1)
+        if eat_claims.SUBMODS in claims:
+            yield from _walk(claims[eat_claims.SUBMODS], encoding, now, path=submodule.path, level=level + 1)
 
 
-def digest_in(claims: eat.Claims, name: str, encoding: Encoding) -> tuple[int | str, bytes] | None:
+def digest_in(claims: eat_claims.Claims, name: str, encoding: Encoding) -> tuple[int | str, bytes] | None:
     """Return algorithm and digest of the submodule `name` of sound claims, or None where that is no digest."""
-    stated = claims.get(eat.SUBMODS)
+    stated = claims.get(eat_claims.SUBMODS)
     if not isinstance(stated, Mapping) or name not in stated:
         return None
     kind, content = _cbor(stated[name]) if encoding is Encoding.CBOR else _json(stated[name])
     return content if kind is Kind.DIGEST else None
 
 
-def _demand_sound(claims: eat.Claims, path: str, now: datetime) -> None:
-    checks = (*eat.check_times(claims, now), *eat.check_optional(claims))
+def _demand_sound(claims: eat_claims.Claims, path: str, now: datetime) -> None:
+    checks = (*eat_claims.check_times(claims, now), *eat_claims.check_optional(claims))
     failed = [check for check in checks if check.result is Outcome.FAIL]
     if failed:
         raise UnsoundError(f"{path}: {failed[0].id} is {failed[0].seen}")

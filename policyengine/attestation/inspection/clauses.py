@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from policyengine.attestation import pop
-from policyengine.attestation.cca import appraisal as cca_appraisal
-from policyengine.attestation.cca import claims as cca
-from policyengine.attestation.dice import rules as dice
-from policyengine.attestation.eat import claims as eat
-from policyengine.attestation.eat import result_claims as ear
+from policyengine.attestation.cca import appraisal as cca
+from policyengine.attestation.cca import claims as cca_claims
+from policyengine.attestation.dice import rules as dice_rules
+from policyengine.attestation.eat import claims as eat_claims
+from policyengine.attestation.eat import result_claims
 from policyengine.attestation.eat.bundle import DETACHED
 from policyengine.attestation.eat.submods import SUBMODS
 from policyengine.attestation.inspection.parts import Vocabulary
-from policyengine.attestation.psa import claims as psa
+from policyengine.attestation.psa import claims as psa_claims
 
 _TPM = "TPM 2.0 Part 2 section"
 _CERTIFICATE = "RFC 5280 section"
@@ -31,112 +31,112 @@ _REGISTERED: dict[str, str] = {
 PSA = Vocabulary(
     general="RFC 9783 section 4",
     clauses={
-        "profile": psa.PROFILE_IS_KNOWN.clause,
-        "nonce": psa.NONCE_IS_OURS.clause,
-        "client_id": psa.CLIENT.clause,
-        "instance_id": psa.INSTANCE.clause,
-        "implementation_id": psa.IMPLEMENTATION.clause,
-        "cert_ref": psa.CERTIFICATION.clause,
-        "lifecycle": psa.STATE.clause,
-        "lifecycle_state": psa.STATE.clause,
-        "boot_seed": psa.SEED.clause,
-        "software": psa.COMPONENTS.clause,
-        "vsi": psa.INDICATOR.clause,
+        "profile": psa_claims.PROFILE_IS_KNOWN.clause,
+        "nonce": psa_claims.NONCE_IS_OURS.clause,
+        "client_id": psa_claims.CLIENT.clause,
+        "instance_id": psa_claims.INSTANCE.clause,
+        "implementation_id": psa_claims.IMPLEMENTATION.clause,
+        "cert_ref": psa_claims.CERTIFICATION.clause,
+        "lifecycle": psa_claims.STATE.clause,
+        "lifecycle_state": psa_claims.STATE.clause,
+        "boot_seed": psa_claims.SEED.clause,
+        "software": psa_claims.COMPONENTS.clause,
+        "vsi": psa_claims.INDICATOR.clause,
     },
 )
 _COORDINATES = ("latitude", "longitude", "altitude", "accuracy", "altitude-accuracy", "heading", "speed")
 EAT = Vocabulary(
     general="RFC 9711 section 4",
     clauses=_REGISTERED
-    | {eat.NAMES[key]: requirement.clause for key, (requirement, _) in eat.OPTIONAL.items()}
+    | {eat_claims.NAMES[key]: requirement.clause for key, (requirement, _) in eat_claims.OPTIONAL.items()}
     | {
-        "eat_nonce": eat.NONCE_IS_OURS.clause,
+        "eat_nonce": eat_claims.NONCE_IS_OURS.clause,
         "eat_profile": "RFC 9711 section 4.3.2",
         "submods": SUBMODS.clause,
         "detached": DETACHED.clause,
     },
     names={
-        "": eat.NAMES,
+        "": eat_claims.NAMES,
         "location": dict(enumerate((*_COORDINATES, "timestamp", "age"), start=1)),
     },
 )
 EAR = Vocabulary(
-    general=f"{ear.DRAFT} section 3",
+    general=f"{result_claims.DRAFT} section 3",
     clauses=_REGISTERED
     | {
-        "iat": ear.ISSUED.clause,
-        "exp": ear.EXPIRY.clause,
-        "nbf": ear.BEGINNING.clause,
-        "eat_nonce": ear.NONCE.clause,
-        "eat_profile": ear.PROFILE.clause,
-        "ear_verifier_id": ear.VERIFIER.clause,
-        "submods": ear.SUBMODS.clause,
-        "ear_status": ear.STATUS.clause,
-        "ear_trustworthiness_vector": ear.TRUST.clause,
-        "ear_appraisal_policy_ids": ear.POLICIES.clause,
+        "iat": result_claims.ISSUED.clause,
+        "exp": result_claims.EXPIRY.clause,
+        "nbf": result_claims.BEGINNING.clause,
+        "eat_nonce": result_claims.NONCE.clause,
+        "eat_profile": result_claims.PROFILE.clause,
+        "ear_verifier_id": result_claims.VERIFIER.clause,
+        "submods": result_claims.SUBMODS.clause,
+        "ear_status": result_claims.STATUS.clause,
+        "ear_trustworthiness_vector": result_claims.TRUST.clause,
+        "ear_appraisal_policy_ids": result_claims.POLICIES.clause,
     },
 )
 CCA = Vocabulary(
-    general=f"{cca.DRAFT} section 4",
+    general=f"{cca_claims.DRAFT} section 4",
     clauses={
-        "platform.challenge": cca_appraisal.BINDING.clause,
-        "platform.profile": cca.PLATFORM_IS_KNOWN.clause,
-        "implementation_id": cca.IMPLEMENTATION.clause,
-        "instance_id": cca.INSTANCE.clause,
-        "config": cca.CONFIGURATION.clause,
-        "lifecycle": cca.STATE.clause,
-        "software": cca.COMPONENTS.clause,
-        "verification_service": cca.INDICATOR.clause,
-        "platform.hash_algorithm": cca.PLATFORM_HASH.clause,
-        "realm.challenge": cca.CHALLENGE_IS_OURS.clause,
-        "realm.profile": cca.REALM_IS_KNOWN.clause,
-        "personalization": cca.PERSONAL.clause,
-        "initial_measurement": cca.INITIAL.clause,
-        "extensible_measurements": cca.EXTENSIBLE_ONES.clause,
-        "realm.hash_algorithm": cca.REALM_HASH.clause,
-        "public_key": cca_appraisal.REALM_KEY.clause,
-        "public_key_hash_algorithm": cca_appraisal.BINDING.clause,
-        "memory_encryption": cca.MEC.clause,
+        "platform.challenge": cca.BINDING.clause,
+        "platform.profile": cca_claims.PLATFORM_IS_KNOWN.clause,
+        "implementation_id": cca_claims.IMPLEMENTATION.clause,
+        "instance_id": cca_claims.INSTANCE.clause,
+        "config": cca_claims.CONFIGURATION.clause,
+        "lifecycle": cca_claims.STATE.clause,
+        "software": cca_claims.COMPONENTS.clause,
+        "verification_service": cca_claims.INDICATOR.clause,
+        "platform.hash_algorithm": cca_claims.PLATFORM_HASH.clause,
+        "realm.challenge": cca_claims.CHALLENGE_IS_OURS.clause,
+        "realm.profile": cca_claims.REALM_IS_KNOWN.clause,
+        "personalization": cca_claims.PERSONAL.clause,
+        "initial_measurement": cca_claims.INITIAL.clause,
+        "extensible_measurements": cca_claims.EXTENSIBLE_ONES.clause,
+        "realm.hash_algorithm": cca_claims.REALM_HASH.clause,
+        "public_key": cca.REALM_KEY.clause,
+        "public_key_hash_algorithm": cca.BINDING.clause,
+        "memory_encryption": cca_claims.MEC.clause,
     },
     names={
         "platform": {
-            cca.CHALLENGE: "challenge",
-            cca.PROFILE: "profile",
-            psa.INSTANCE_ID: "instance_id",
-            psa.LIFECYCLE: "lifecycle",
-            psa.IMPLEMENTATION_ID: "implementation_id",
-            psa.SOFTWARE: "software",
-            psa.VSI: "verification_service",
-            cca.CONFIG: "config",
-            cca.HASH_ALGORITHM: "hash_algorithm",
+            cca_claims.CHALLENGE: "challenge",
+            cca_claims.PROFILE: "profile",
+            psa_claims.INSTANCE_ID: "instance_id",
+            psa_claims.LIFECYCLE: "lifecycle",
+            psa_claims.IMPLEMENTATION_ID: "implementation_id",
+            psa_claims.SOFTWARE: "software",
+            psa_claims.VSI: "verification_service",
+            cca_claims.CONFIG: "config",
+            cca_claims.HASH_ALGORITHM: "hash_algorithm",
         },
         "software": {
-            psa.TYPE: "type",
-            psa.VALUE: "measurement",
-            psa.VERSION: "version",
-            psa.SIGNER: "signer_id",
-            psa.DESCRIPTION: "hash_algorithm",
+            psa_claims.TYPE: "type",
+            psa_claims.VALUE: "measurement",
+            psa_claims.VERSION: "version",
+            psa_claims.SIGNER: "signer_id",
+            psa_claims.DESCRIPTION: "hash_algorithm",
         },
         "realm": {
-            cca.CHALLENGE: "challenge",
-            cca.PROFILE: "profile",
-            cca.PERSONALIZATION: "personalization",
-            cca.REALM_HASH_ALGORITHM: "hash_algorithm",
-            cca.REALM_KEY: "public_key",
-            cca.INITIAL_MEASUREMENT: "initial_measurement",
-            cca.EXTENSIBLE_MEASUREMENTS: "extensible_measurements",
-            cca.REALM_KEY_HASH: "public_key_hash_algorithm",
-            cca.MEC_POLICY: "memory_encryption",
+            cca_claims.CHALLENGE: "challenge",
+            cca_claims.PROFILE: "profile",
+            cca_claims.PERSONALIZATION: "personalization",
+            cca_claims.REALM_HASH_ALGORITHM: "hash_algorithm",
+            cca_claims.REALM_KEY: "public_key",
+            cca_claims.INITIAL_MEASUREMENT: "initial_measurement",
+            cca_claims.EXTENSIBLE_MEASUREMENTS: "extensible_measurements",
+            cca_claims.REALM_KEY_HASH: "public_key_hash_algorithm",
+            cca_claims.MEC_POLICY: "memory_encryption",
         },
     },
 )
 DICE = Vocabulary(
-    general=dice.MEASURED.clause,
+    general=dice_rules.MEASURED.clause,
     clauses={
-        "challenge": dice.NONCE.clause,
+        "challenge": dice_rules.NONCE.clause,
         "subjects": f"{_CERTIFICATE} 4.1.2.6",
-        "device": dice.DEVICE_ID.clause,
-        "fwid_sha256": dice.DEVICE_ID.clause,
+        "device": dice_rules.DEVICE_ID.clause,
+        "fwid_sha256": dice_rules.DEVICE_ID.clause,
     },
 )
 POP = Vocabulary(general=f"{_CERTIFICATE} 4.1.2.6", clauses={"challenge": pop.NONCE.clause})

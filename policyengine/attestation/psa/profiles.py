@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from policyengine.attestation.psa import claims as psa
+from policyengine.attestation.psa import claims as psa_claims
 
-PROFILE_TFM = psa.PROFILE_TFM
+PROFILE_TFM = psa_claims.PROFILE_TFM
 PROFILE_2 = "http://arm.com/psa/2.0.0"  # draft-tschofenig-rats-psa-token-08 and later drafts
 PROFILE_1 = "PSA_IOT_PROFILE_1"  # draft-tschofenig-rats-psa-token-05 and earlier
 
@@ -35,7 +35,7 @@ class Profile:
     software_required: bool = True
     keys: Mapping[int, int] | None = None
 
-    def canonical(self, claims: psa.Claims) -> psa.Claims:
+    def canonical(self, claims: psa_claims.Claims) -> psa_claims.Claims:
         """Return the claims of this profile under the keys of RFC 9783, and no other claims."""
         if self.keys is None:
             return claims
@@ -43,8 +43,15 @@ class Profile:
 
 
 _SHARED_KEYS = (
-    *(psa.NONCE, psa.INSTANCE_ID, psa.PROFILE, psa.CLIENT_ID, psa.LIFECYCLE, psa.IMPLEMENTATION_ID),
-    *(psa.CERTIFICATION_REFERENCE, psa.SOFTWARE, psa.VSI),
+    *(
+        psa_claims.NONCE,
+        psa_claims.INSTANCE_ID,
+        psa_claims.PROFILE,
+        psa_claims.CLIENT_ID,
+        psa_claims.LIFECYCLE,
+        psa_claims.IMPLEMENTATION_ID,
+    ),
+    *(psa_claims.CERTIFICATION_REFERENCE, psa_claims.SOFTWARE, psa_claims.VSI),
 )
 TFM = Profile(name=PROFILE_TFM, certification=_EAN_AND_VERSION, seed_sizes=range(8, 33), seed_required=False)
 SECOND = Profile(
@@ -52,7 +59,7 @@ SECOND = Profile(
     certification=_EAN_AND_VERSION,
     seed_sizes=range(8, 33),
     seed_required=False,
-    keys={key: key for key in _SHARED_KEYS} | {psa.BOOT_SEED: 2397},
+    keys={key: key for key in _SHARED_KEYS} | {psa_claims.BOOT_SEED: 2397},
 )
 FIRST = Profile(
     name=PROFILE_1,
@@ -61,17 +68,17 @@ FIRST = Profile(
     seed_required=True,
     software_required=False,
     keys={
-        psa.PROFILE: -75000,
-        psa.CLIENT_ID: -75001,
-        psa.LIFECYCLE: -75002,
-        psa.IMPLEMENTATION_ID: -75003,
-        psa.BOOT_SEED: -75004,
-        psa.CERTIFICATION_REFERENCE: -75005,
-        psa.SOFTWARE: -75006,
-        psa.NO_MEASUREMENTS: -75007,
-        psa.NONCE: -75008,
-        psa.INSTANCE_ID: -75009,
-        psa.VSI: -75010,
+        psa_claims.PROFILE: -75000,
+        psa_claims.CLIENT_ID: -75001,
+        psa_claims.LIFECYCLE: -75002,
+        psa_claims.IMPLEMENTATION_ID: -75003,
+        psa_claims.BOOT_SEED: -75004,
+        psa_claims.CERTIFICATION_REFERENCE: -75005,
+        psa_claims.SOFTWARE: -75006,
+        psa_claims.NO_MEASUREMENTS: -75007,
+        psa_claims.NONCE: -75008,
+        psa_claims.INSTANCE_ID: -75009,
+        psa_claims.VSI: -75010,
     },
 )
 PROFILES: Mapping[str, Profile] = {each.name: each for each in (TFM, SECOND, FIRST)}
@@ -80,7 +87,7 @@ _BY_CLAIM: Mapping[str, Profile] = {each.name: each for each in (TFM, SECOND)}
 
 def declared(claims: Mapping[Any, Any]) -> Profile | None:
     """Return the profile that `claims` declare, or None; profile 1 has its own claim for it, the others share one."""
-    if psa.PROFILE in claims:
-        value = claims[psa.PROFILE]
+    if psa_claims.PROFILE in claims:
+        value = claims[psa_claims.PROFILE]
         return _BY_CLAIM.get(value) if type(value) is str else None
     return FIRST if claims.get(-75000) == PROFILE_1 else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from policyengine.attestation.checks import described
-from policyengine.attestation.psa import claims as psa
+from policyengine.attestation.psa import claims as psa_claims
 from policyengine.model.endorsements import Measured, Release
 from policyengine.model.schema import MAX_SOFTWARE
 
@@ -25,7 +25,11 @@ _HASHES = {
 }
 _ARRAYS = (list, tuple)
 _KEPT_TYPES = frozenset({bytes, str})
-_TEXTS = ((psa.TYPE, "measurement type"), (psa.VERSION, "version"), (psa.DESCRIPTION, "measurement description"))
+_TEXTS = (
+    (psa_claims.TYPE, "measurement type"),
+    (psa_claims.VERSION, "version"),
+    (psa_claims.DESCRIPTION, "measurement description"),
+)
 
 Component = Mapping[Any, Any]
 
@@ -66,7 +70,7 @@ def inventory(components: Any, *, maximum: int = MAX_SOFTWARE) -> Inventory:
     if not isinstance(components, _ARRAYS) or not 1 <= len(components) <= maximum:
         return Inventory(described(components))
     try:
-        digests = tuple([component[psa.VALUE] for component in components])
+        digests = tuple([component[psa_claims.VALUE] for component in components])
         kept = _kept.get(digests)
     except (LookupError, TypeError):  # not a map, or one without a digest, or with a list for one
         return read_anew(components)
@@ -102,26 +106,26 @@ def read_anew(components: Sequence[Any]) -> Inventory:
 def _problem(component: object) -> str | None:
     if not isinstance(component, dict):
         return described(component)
-    for key, name in ((psa.VALUE, "measurement value"), (psa.SIGNER, "signer id")):
+    for key, name in ((psa_claims.VALUE, "measurement value"), (psa_claims.SIGNER, "signer id")):
         value = component.get(key)
-        if type(value) is not bytes or len(value) not in psa.HASH_SIZES:
+        if type(value) is not bytes or len(value) not in psa_claims.HASH_SIZES:
             return f"{name} is {described(value)}"
     for key, name in _TEXTS:
         text = component.get(key, "")
-        if type(text) is not str or len(text) > psa.MAX_TEXT or psa.NUL in text:
+        if type(text) is not str or len(text) > psa_claims.MAX_TEXT or psa_claims.NUL in text:
             return f"{name} is {described(text)}"
     return None
 
 
 def _row(component: Component) -> Mapping[str, object]:
-    digest, kind = component[psa.VALUE], component.get(psa.TYPE)
-    row: dict[str, object] = {"digest": digest.hex(), "signer": component[psa.SIGNER].hex()}
+    digest, kind = component[psa_claims.VALUE], component.get(psa_claims.TYPE)
+    row: dict[str, object] = {"digest": digest.hex(), "signer": component[psa_claims.SIGNER].hex()}
     if kind is not None:
         row["name"] = row["type"] = kind
-    if psa.VERSION in component:
-        row["version"] = component[psa.VERSION]
-    if psa.DESCRIPTION in component:
-        algorithm, size = _HASHES.get(component[psa.DESCRIPTION].lower(), ("", 0))
+    if psa_claims.VERSION in component:
+        row["version"] = component[psa_claims.VERSION]
+    if psa_claims.DESCRIPTION in component:
+        algorithm, size = _HASHES.get(component[psa_claims.DESCRIPTION].lower(), ("", 0))
         if size == len(digest):
             row["digest_alg"] = algorithm
     return row
@@ -129,6 +133,6 @@ def _row(component: Component) -> Mapping[str, object]:
 
 def _measured(component: Component, row: Mapping[str, Any]) -> Measured | None:
     unnamed = "name" not in row or len(row["digest"]) != SHA256_HEX
-    if unnamed or (psa.DESCRIPTION in component and row.get("digest_alg") != "sha-256"):
+    if unnamed or (psa_claims.DESCRIPTION in component and row.get("digest_alg") != "sha-256"):
         return None
     return row["name"], row["digest"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.cca import appraisal as cca
-from policyengine.attestation.cca import claims
+from policyengine.attestation.cca import claims as cca_claims
 from policyengine.attestation.vectors.case import Case, Files, Judged, moment, nonce_of
 
 
@@ -23,7 +23,7 @@ def judge(case: Case, files: Files, anchors: TrustAnchors) -> Judged:
     shown = {
         "platform": platform,
         "realm": realm,
-        "realm_challenge": realm.get(claims.CHALLENGE),
+        "realm_challenge": realm.get(cca_claims.CHALLENGE),
         "rak_bound": cca.binding_of(platform, realm) == cca.BINDING.passed,
     }
     return Judged(accepted=found.accepted, failed=found.failed, facts=found.facts, claims=shown)

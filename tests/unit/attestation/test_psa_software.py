@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policyengine.attestation.psa import claims as psa
+from policyengine.attestation.psa import claims as psa_claims
 from policyengine.attestation.psa.facts import add_facts
 from policyengine.attestation.psa.software import MAX_KEPT, Inventory, inventory, read_anew
 from policyengine.model.endorsements import Endorser, ReferenceComponent, ReferenceValues, Release
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
-SOUND = {psa.TYPE: "SPE", psa.VALUE: b"\x01" * 32, psa.SIGNER: b"\x02" * 32}
+SOUND = {psa_claims.TYPE: "SPE", psa_claims.VALUE: b"\x01" * 32, psa_claims.SIGNER: b"\x02" * 32}
 
 
 def test_components_said_before_are_read_once() -> None:
@@ -29,7 +29,7 @@ def test_the_order_of_claims_in_a_component_changes_nothing() -> None:
 
 def test_values_that_are_equal_and_not_the_same_are_told_apart() -> None:
     """In Python 1 == True; what a refusal says was seen must be what this device sent (RFC 9783 section 4.4.1)."""
-    problems = [inventory([SOUND | {psa.VERSION: version}]).problem for version in (1, True)]
+    problems = [inventory([SOUND | {psa_claims.VERSION: version}]).problem for version in (1, True)]
     assert problems == ["component 0: version is 1", "component 0: version is True"]
 
 
@@ -44,8 +44,8 @@ _DIGESTS = st.sampled_from([b"\x01" * 32, b"\x02" * 32])
 _ODD = st.sampled_from(["1.0", "1.0\x00", b"1.0", 1, True, None, b"\x01" * 32])
 _COMPONENTS = st.lists(
     st.fixed_dictionaries(
-        {psa.VALUE: _DIGESTS | _ODD, psa.SIGNER: _DIGESTS},
-        optional={psa.TYPE: st.sampled_from(["SPE", "NSPE"]) | _ODD, psa.VERSION: _ODD, 99: _ODD},
+        {psa_claims.VALUE: _DIGESTS | _ODD, psa_claims.SIGNER: _DIGESTS},
+        optional={psa_claims.TYPE: st.sampled_from(["SPE", "NSPE"]) | _ODD, psa_claims.VERSION: _ODD, 99: _ODD},
     )
     | _ODD,
     min_size=1,
@@ -65,11 +65,11 @@ def test_what_was_read_before_changes_no_reading(lists: list[list[Any]]) -> None
 def test_what_a_caller_does_to_claims_later_changes_no_reading() -> None:
     said = [dict(SOUND)]
     inventory(said)
-    said[0][psa.VERSION] = "9.9"
-    assert inventory([SOUND | {psa.VERSION: "9.9"}]).rows[0]["version"] == "9.9"
+    said[0][psa_claims.VERSION] = "9.9"
+    assert inventory([SOUND | {psa_claims.VERSION: "9.9"}]).rows[0]["version"] == "9.9"
 
 
-@pytest.mark.parametrize("component", ["SPE", b"SPE!", "", 7, None, [], [1, 2, 3], {}, {psa.VALUE: []}])
+@pytest.mark.parametrize("component", ["SPE", b"SPE!", "", 7, None, [], [1, 2, 3], {}, {psa_claims.VALUE: []}])
 def test_what_is_no_component_is_a_problem(component: object) -> None:
     """RFC 9783 section 4.4.1: a map with a measurement value and a signer id."""
     problem = inventory([component]).problem
@@ -80,7 +80,7 @@ def test_what_is_no_component_is_a_problem(component: object) -> None:
 def test_no_device_fills_the_memory() -> None:
     first = inventory([SOUND])
     for number in range(MAX_KEPT):
-        inventory([SOUND | {psa.VALUE: number.to_bytes(32, "big")}])
+        inventory([SOUND | {psa_claims.VALUE: number.to_bytes(32, "big")}])
     assert inventory([SOUND]) is not first
 
 
@@ -127,5 +127,11 @@ def test_what_devices_of_one_release_share_changes_no_fact(
 
 def facts(found: Inventory, references: ReferenceValues | None, now: datetime) -> dict[str, object]:
     said: dict[str, object] = {}
-    add_facts(said, {psa.LIFECYCLE: 0x3000, psa.IMPLEMENTATION_ID: bytes(32)}, found, endorsements=references, now=now)
+    add_facts(
+        said,
+        {psa_claims.LIFECYCLE: 0x3000, psa_claims.IMPLEMENTATION_ID: bytes(32)},
+        found,
+        endorsements=references,
+        now=now,
+    )
     return said

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine.attestation.errors import MalformedEvidenceError
-from policyengine.attestation.psa import claims as psa
+from policyengine.attestation.psa import claims as psa_claims
 from policyengine.attestation.psa.software import inventory
 from policyengine.attestation.tpm.structures import Quoted, read_attest, read_signature
 from policyengine.simulation import tpm
@@ -126,8 +126,13 @@ VALUE = st.one_of(
     st.sampled_from([bytes(32), bytes(48), bytes(31), b"", "sha-256", "SPE", "", "a\x00b", "x" * 1025]),
     st.sampled_from([1, True, None, 0, False]),
 )
-COMPONENT = st.dictionaries(st.sampled_from([psa.TYPE, psa.VALUE, psa.VERSION, psa.SIGNER, psa.DESCRIPTION, 99]), VALUE)
-SOUND = {psa.VALUE: bytes(32), psa.SIGNER: bytes(48)}
+COMPONENT = st.dictionaries(
+    st.sampled_from(
+        [psa_claims.TYPE, psa_claims.VALUE, psa_claims.VERSION, psa_claims.SIGNER, psa_claims.DESCRIPTION, 99]
+    ),
+    VALUE,
+)
+SOUND = {psa_claims.VALUE: bytes(32), psa_claims.SIGNER: bytes(48)}
 
 
 @given(st.lists(COMPONENT.map(lambda drawn: SOUND | drawn), max_size=3))
