@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from policyengine.attestation.cbor_scan import MAX_BYTES, MAX_DEPTH, MAX_ITEMS
+from policyengine.attestation.tpm.eventlog import MAX_EVENTS, MAX_LOG
+
+_KIB, _MIB = 1024, 1024 * 1024
+
 MEANINGS: Mapping[str, str] = {
     "cbor.empty": "there are no bytes",
     "cbor.truncated": "the bytes end inside an item",
     "cbor.trailing": "the bytes go on after the item",
-    "cbor.size": "there are more than 64 KiB",
-    "cbor.depth": "items are nested deeper than 16",
-    "cbor.items": "there are more than 16384 items",
+    "cbor.size": f"there are more than {MAX_BYTES // _KIB} KiB",
+    "cbor.depth": f"items are nested deeper than {MAX_DEPTH}",
+    "cbor.items": f"there are more than {MAX_ITEMS} containers or items",
     "cbor.duplicate-key": "a map has a key twice",
     "cbor.key-type": "a map has a key that is neither integer nor text",
     "cbor.indefinite": "a length is indefinite",
@@ -25,7 +30,7 @@ MEANINGS: Mapping[str, str] = {
     "psa.claims": "the payload is no map of claims",
     "cca.claims": "a payload is no map of claims",
     "jose.structure": "this is not three parts with two dots",
-    "jose.size": "there are more than 64 KiB",
+    "jose.size": f"there are more than {MAX_BYTES // _KIB} KiB",
     "jose.base64url": "a part is not the one base64url form of its bytes",
     "jose.json": "header or payload is no JSON object, repeats a key, or has a number that is none",
     "eat.bundle": "a bundle is no main token with named claims sets beside it",
@@ -49,8 +54,8 @@ MEANINGS: Mapping[str, str] = {
     "tpm.iak-certificate": "the AK's chain is not of certificates",
     "tpm.ek": "the EK can wrap nothing",
     "eventlog.truncated": "the log ends inside a record",
-    "eventlog.size": "the log is over 1 MiB",
-    "eventlog.count": "the log has more than 4096 records",
+    "eventlog.size": f"the log is over {MAX_LOG // _MIB} MiB",
+    "eventlog.count": f"the log has more than {MAX_EVENTS} records",
     "eventlog.header": "the header announces what cannot be",
     "eventlog.algorithms": "the header announces algorithms that cannot be",
     "eventlog.digests": "a record has other digests than announced",
