@@ -36,11 +36,6 @@ def refusal(data: bytes, tags: Container[int]) -> tuple[str, int, str]:
     return ("cbor.invalid", 0, "the decoder refuses it")
 
 
-def acceptable(data: bytes, tags: Container[int]) -> bool:
-    """Return whether this reader finds nothing to refuse."""
-    return refusal(data, tags)[0] == "cbor.invalid"
-
-
 def _scan(data: bytes, tags: Container[int]) -> None:
     if not data:
         raise _StopError("cbor.empty", 0, "there are no bytes")

@@ -47,8 +47,3 @@ def verify(
     """
     appraise = registry.format_for(media_type).appraise
     return appraise(evidence, media_type=media_type, nonce=nonce, anchors=anchors, endorsements=endorsements, now=now)
-
-
-def format_for(media_type: str) -> Format:
-    """Return the built-in format for `media_type`, parameters included; raises UnsupportedMediaTypeError."""
-    return BUILT_IN.format_for(media_type)

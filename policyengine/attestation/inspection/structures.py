@@ -81,11 +81,6 @@ def _is_log(content: bytes) -> bool:
     return len(content) > 32 and int.from_bytes(content[:4], "little") < PCRS
 
 
-def _is_tag(content: bytes) -> bool:
-    """Return whether this begins as tag 505, 506 or 508, or as the bare map of a CoMID."""
-    return content[:3] in {b"\xd9\x01\xf9", b"\xd9\x01\xfa", b"\xd9\x01\xfc"} or b"\xa2" <= content[:1] <= b"\xa5"
-
-
 STRUCTURES: tuple[Structure, ...] = (
     Structure(
         name="TPMS_ATTEST",

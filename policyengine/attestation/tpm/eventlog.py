@@ -19,7 +19,7 @@ PCRS = 24
 
 # Event types (section 10.4.1), those that decide something here.
 NO_ACTION, SEPARATOR, ACTION, S_CRTM_VERSION = 3, 4, 5, 8
-EFI_VARIABLE_DRIVER_CONFIG, EFI_ACTION, EFI_VARIABLE_AUTHORITY = 0x80000001, 0x80000007, 0x800000E0
+EFI_VARIABLE_DRIVER_CONFIG, EFI_ACTION = 0x80000001, 0x80000007
 
 _HEADER, _U32, _U16 = struct.Struct("<II"), struct.Struct("<I"), struct.Struct("<H")
 _SPEC_ID = b"Spec ID Event03\x00"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine.attestation import cbor
-from policyengine.attestation.cbor_scan import MAX_BYTES, MAX_DEPTH, MAX_ITEMS, acceptable
+from policyengine.attestation.cbor_scan import MAX_BYTES, MAX_DEPTH, MAX_ITEMS, refusal
 from policyengine.attestation.errors import MalformedEvidenceError
 
 read = cbor.reader()
@@ -45,9 +45,14 @@ def test_what_an_encoder_writes_comes_back(value: object) -> None:
     assert read(cbor2.dumps(value)) == value
 
 
+def acceptable(data: bytes) -> bool:
+    """Return whether the slow reader finds nothing to refuse."""
+    return refusal(data, frozenset({1, 18}))[0] == "cbor.invalid"
+
+
 @given(st.binary(max_size=64))
 def test_the_fast_door_and_the_slow_reader_agree_on_random_bytes(data: bytes) -> None:
-    assert lets_through(data) == acceptable(data, frozenset({1, 18}))
+    assert lets_through(data) == acceptable(data)
 
 
 @given(VALUES, st.data())
@@ -55,7 +60,7 @@ def test_the_fast_door_and_the_slow_reader_agree_on_damaged_items(value: object,
     damaged = bytearray(cbor2.dumps(value))
     for _ in range(data.draw(st.integers(1, 3))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
-    assert lets_through(bytes(damaged)) == acceptable(bytes(damaged), frozenset({1, 18}))
+    assert lets_through(bytes(damaged)) == acceptable(bytes(damaged))
 
 
 def lets_through(data: bytes) -> bool:

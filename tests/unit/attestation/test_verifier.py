@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from policyengine.attestation.errors import MalformedEvidenceError, UnsupportedMediaTypeError
 from policyengine.attestation.pop import MEDIA_TYPE as POP
-from policyengine.attestation.verifier import FORMATS, format_for
+from policyengine.attestation.verifier import BUILT_IN, FORMATS
 from policyengine.model.challenge import bound_nonce
 from tests.unit.attestation.psa_device import NONCE, PSA, known, release, token, verified
 
@@ -29,7 +29,7 @@ FACTS = verified(TOKEN).facts
 )
 def test_a_media_type_finds_its_format_in_any_spelling(spelling: str) -> None:
     """RFC 9110 section 8.3.1."""
-    assert format_for(spelling).name == "psa"
+    assert BUILT_IN.format_for(spelling).name == "psa"
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_media_type_finds_its_format_in_any_spelling(spelling: str) -> None:
 )
 def test_any_profile_without_rules_of_its_own_is_a_plain_eat(spelling: str) -> None:
     """RFC 9782 section 3."""
-    assert format_for(spelling).name == "eat"
+    assert BUILT_IN.format_for(spelling).name == "eat"
 
 
 def test_a_token_is_held_to_the_profile_that_its_media_type_announces() -> None:
@@ -70,7 +70,7 @@ def test_another_media_type_is_refused_not_guessed(spelling: str) -> None:
 @given(st.text(max_size=300))
 def test_any_text_is_a_known_media_type_or_refused(text: str) -> None:
     try:
-        assert format_for(text) in FORMATS
+        assert BUILT_IN.format_for(text) in FORMATS
     except UnsupportedMediaTypeError as error:
         assert error.code == "evidence.media-type"
 
