@@ -64,6 +64,11 @@ def nothing_failed(checks: Iterable[Check]) -> bool:
     return True
 
 
+def failures(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """Return the failed ones of `checks`, in order."""
+    return tuple([check for check in checks if check.result is _FAIL])
+
+
 def described(value: object) -> str:
     """Return what a claim was, for a person: type and size, and the value itself where it is short and harmless."""
     if value is None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from cryptography import x509
 
 from policyengine.attestation.anchors import EvidenceKey, TrustAnchors
-from policyengine.attestation.checks import Check, Outcome
+from policyengine.attestation.checks import Check, failures
 from policyengine.attestation.media_type import MediaType
 from policyengine.model.endorsements import ReferenceValues
 from policyengine.model.ids import Digest
@@ -78,7 +78,7 @@ class Verified(NamedTuple):
     @property
     def failed(self) -> tuple[str, ...]:
         """The ids of the failed checks, in the order they are listed."""
-        return tuple(check.id for check in self.checks if check.result is Outcome.FAIL)
+        return tuple(check.id for check in failures(self.checks))
 
 
 class Appraise(Protocol):

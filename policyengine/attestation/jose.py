@@ -96,7 +96,7 @@ def check_jws(
     """Return the outcome of steps 1 to 5; `types` are in lowercase, without `application/` (RFC 7515 section 4.1.9)."""
     algorithm = _algorithm(message, algorithms)
     candidates = signers.get(algorithm.kind, ()) if algorithm else ()
-    signer = _signer(message, algorithm, candidates) if algorithm and candidates else None
+    signer = signer_of(message.signature, message.signed, algorithm, candidates) if algorithm and candidates else None
     checks = (
         _typ(message, types),
         CRIT.failed(described(message.header["crit"])) if "crit" in message.header else CRIT.passed,
@@ -109,10 +109,6 @@ def check_jws(
 def _algorithm(message: Jws, algorithms: Mapping[str, Algorithm]) -> Algorithm | None:
     label = message.header.get("alg")
     return algorithms.get(label) if type(label) is str else None
-
-
-def _signer(message: Jws, algorithm: Algorithm, candidates: tuple[TrustedKey, ...]) -> TrustedKey | None:
-    return signer_of(message.signature, message.signed, algorithm, candidates)
 
 
 def _typ(message: Jws, types: frozenset[str]) -> Check:

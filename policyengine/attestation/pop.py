@@ -19,7 +19,8 @@ from pki.chain import ValidatedPath, validate_path
 from pki.errors import PathError
 from pki.keys import PublicKey
 from policyengine.attestation.anchors import TrustAnchors, TrustedKey, signers_of
-from policyengine.attestation.checks import Check, Requirement, described, nothing_failed
+from policyengine.attestation.challenge import MIN_NONCE_BYTES, check_challenge
+from policyengine.attestation.checks import Check, Requirement, nothing_failed
 from policyengine.attestation.cose import ForeignEnvelope, Sign1, check_sign1, read_sign1, x5chain
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.formats import Format, Freshness, KeyBinding, Verified
@@ -30,7 +31,6 @@ from policyengine.model.ids import Digest, digest_of
 
 NAME = "pop"
 MEDIA_TYPE = "application/vnd.policyengine.pop+cose"
-MIN_NONCE_BYTES = 32  # a shorter challenge could be guessed and signed in advance
 
 ALGORITHMS: Mapping[int, Algorithm] = {each.id: each for each in (ES256, ES384, ES512, EDDSA)}
 
@@ -61,7 +61,7 @@ def appraise(
     key = _key(path.leaf) if path else None
     signers = signers_of((key,)) if key else {}
     signed = check_sign1(message, signers=signers, algorithms=ALGORITHMS, signature=SIGNATURE)
-    checks = (*signed.checks, chain, _nonce(message, nonce))
+    checks = (*signed.checks, chain, check_challenge(message, nonce, NONCE))
     digest = digest_of(evidence)
     facts, binding = _believed(signed, path, digest) if nothing_failed(checks) else ({}, None)
     return Verified(
@@ -106,14 +106,6 @@ def _key(leaf: x509.Certificate) -> PublicKey | None:
     except (ValueError, UnsupportedAlgorithm):
         return None
     return key if isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey) else None
-
-
-def _nonce(message: Sign1 | ForeignEnvelope, nonce: bytes) -> Check:
-    if isinstance(message, ForeignEnvelope):
-        return NONCE.unreached
-    if len(nonce) >= MIN_NONCE_BYTES and message.payload == nonce:
-        return NONCE.passed
-    return NONCE.failed(described(message.payload))
 
 
 def _believed(

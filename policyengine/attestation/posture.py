@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from policyengine.attestation.checks import nothing_failed
+from policyengine.attestation.checks import failures
 from policyengine.attestation.jose import check_jws, json_object, read_jws
 from policyengine.attestation.jwk import JwkSet
 from policyengine.attestation.signatures import ES256
@@ -65,9 +65,9 @@ def read_posture(token: bytes, *, keys: JwkSet, audience: str, purpose: str, now
     kid = message.header.get("kid")
     signers = keys.named(kid if isinstance(kid, str) else None)
     signed = check_jws(message, signers=signers, algorithms={"ES256": ES256}, types=frozenset({TYPE}))
-    failed = next((check for check in signed.checks if not nothing_failed((check,))), None)
-    if failed is not None:
-        raise PostureError(f"{failed.id}: expected {failed.expected}", code=failed.id)
+    failed = failures(signed.checks)
+    if failed:
+        raise PostureError(f"{failed[0].id}: expected {failed[0].expected}", code=failed[0].id)
     if signed.signer is None:
         raise PostureError("no published key made the signature", code="jose.signature")
     if "typ" not in message.header:  # the type is what keeps attestation results of the same key apart

@@ -24,7 +24,7 @@ from policyengine.attestation import cbor
 from policyengine.attestation.anchors import TrustAnchors, signers_of
 from policyengine.attestation.cca import claims as cca_claims
 from policyengine.attestation.cca.facts import add_facts
-from policyengine.attestation.checks import Check, Outcome, Requirement, described, nothing_failed
+from policyengine.attestation.checks import Check, Requirement, described, failures, nothing_failed
 from policyengine.attestation.cose import ForeignEnvelope, Sign1, check_sign1, read_sign1
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.formats import Format, Freshness, KeyBinding, Verified
@@ -168,7 +168,7 @@ def binding_of(platform: cca_claims.Claims | None, realm: cca_claims.Claims) -> 
 
 def _realm_signature(message: Sign1 | ForeignEnvelope, key: ec.EllipticCurvePublicKey) -> Check:
     signed = check_sign1(message, signers=signers_of((key,)), algorithms=ALGORITHMS)
-    failed = [check for check in signed.checks if check.result is Outcome.FAIL]
+    failed = failures(signed.checks)
     if failed or signed.signer is None:
         return REALM_SIGNATURE.failed(f"{failed[0].id}: {failed[0].seen}" if failed else "not verified")
     return REALM_SIGNATURE.passed

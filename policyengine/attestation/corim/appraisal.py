@@ -24,7 +24,7 @@ from pki.chain import validate_path
 from pki.errors import PathError
 from pki.keys import PublicKey
 from policyengine.attestation.anchors import TrustAnchors, TrustedKey, signers_of
-from policyengine.attestation.checks import Check, Outcome, Requirement, described
+from policyengine.attestation.checks import Check, Outcome, Requirement, described, failures
 from policyengine.attestation.corim import graph as corim_graph
 from policyengine.attestation.corim.document import Corim, Validity, moment, read_corim, read_meta, read_validity
 from policyengine.attestation.corim.grammar import YEAR_10000
@@ -110,7 +110,7 @@ class JudgedCorim:
     @property
     def failed(self) -> tuple[str, ...]:
         """The ids of the failed checks."""
-        return tuple(check.id for check in self.checks if check.result is Outcome.FAIL)
+        return tuple(check.id for check in failures(self.checks))
 
     @property
     def accepted(self) -> bool:

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from cryptography import x509
 
 from policyengine.attestation.anchors import EvidenceKey, TrustAnchors, signers_of, thumbprint
-from policyengine.attestation.checks import Check, described, nothing_failed
+from policyengine.attestation.challenge import check_challenge
+from policyengine.attestation.checks import Check, nothing_failed
 from policyengine.attestation.cose import ForeignEnvelope, Sign1, check_sign1, read_sign1, x5chain
 from policyengine.attestation.dice import claims as dice_claims
 from policyengine.attestation.dice.cdi import (
@@ -35,7 +36,6 @@ from policyengine.attestation.dice.rules import (
     DEVICE_ID,
     KEY_IDENTIFIERS,
     MEASURED,
-    MIN_NONCE_BYTES,
     NONCE,
     PATH_LENGTH,
     POSSESSION,
@@ -44,8 +44,9 @@ from policyengine.attestation.dice.rules import (
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.formats import Format, Freshness, KeyBinding, Verified
 from policyengine.attestation.media_type import MediaType
+from policyengine.attestation.signatures import Algorithm
 from policyengine.model.endorsements import ReferenceValues
-from policyengine.model.ids import digest_of
+from policyengine.model.ids import Digest, digest_of
 
 NAME = "dice"
 MEDIA_TYPE = "application/vnd.policyengine.dice+cose"
@@ -90,21 +91,13 @@ def appraise(
     judged = judge(chain, anchors=anchors, now=now)
     signers = signers_of(() if judged.leaf is None else (judged.leaf,))
     signed = check_sign1(message, signers=signers, algorithms=ALGORITHMS, signature=POSSESSION)
-    checks = (*signed.checks, *judged.checks, _nonce(message, nonce))
+    checks = (*signed.checks, *judged.checks, check_challenge(message, nonce, NONCE))
     digest = digest_of(evidence)
     facts: dict[str, object] = {}
     binding = None
     signer = signed.signer if judged.holds else None
     if signer and signed.algorithm and judged.device is not None and nothing_failed(checks):
-        identity = {"kind": "dice", "key_thumbprint": thumbprint(judged.device), "verified": True}
-        facts["evidence"] = {
-            "format": NAME,
-            "profile": judged.profile,
-            "verified": True,
-            "algorithm": signed.algorithm.name,
-            "digest": digest,
-        }
-        facts["identity"] = identity | ({"anchor": judged.anchor} if judged.anchor else {})
+        facts = _envelope_facts(judged, judged.device, signed.algorithm, digest)
         add_facts(facts, judged.layers, endorsements=endorsements, now=now)
         binding = KeyBinding(
             key=signer.key,
@@ -126,6 +119,22 @@ def appraise(
         # The signature covers our challenge together with the chain, so all of it is as new as the challenge.
         freshness=Freshness.NONCE,
     )
+
+
+def _envelope_facts(
+    judged: JudgedChain, device: EvidenceKey, algorithm: Algorithm, digest: Digest
+) -> dict[str, object]:
+    identity = {"kind": "dice", "key_thumbprint": thumbprint(device), "verified": True}
+    return {
+        "evidence": {
+            "format": NAME,
+            "profile": judged.profile,
+            "verified": True,
+            "algorithm": algorithm.name,
+            "digest": digest,
+        },
+        "identity": identity | ({"anchor": judged.anchor} if judged.anchor else {}),
+    }
 
 
 def _chain(message: Sign1 | ForeignEnvelope) -> Chain:
@@ -210,14 +219,6 @@ def _certificates(path: DicePath) -> tuple[x509.Certificate, ...]:
     except ValueError as cause:
         raise MalformedEvidenceError("dice.certificate", "a certificate has a field that cannot be read") from cause
     return (*sent, path.authority_certificate)
-
-
-def _nonce(message: Sign1 | ForeignEnvelope, nonce: bytes) -> Check:
-    if isinstance(message, ForeignEnvelope):
-        return NONCE.unreached
-    if len(nonce) >= MIN_NONCE_BYTES and message.payload == nonce:
-        return NONCE.passed
-    return NONCE.failed(described(message.payload))
 
 
 def _named(decoded: Mapping[Any, Any]) -> dict[str, object]:

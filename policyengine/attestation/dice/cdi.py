@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from pki.keys import PublicKey
 from policyengine.attestation import cbor
 from policyengine.attestation.anchors import TrustAnchors, TrustedKey, signers_of
-from policyengine.attestation.checks import Check
+from policyengine.attestation.checks import Check, failures
 from policyengine.attestation.cose import TAG as COSE_TAG
 from policyengine.attestation.cose import ForeignEnvelope, check_sign1, read_sign1
 from policyengine.attestation.dice.certificate import KEPT, MAX_BYTES, public_key
@@ -223,7 +223,7 @@ def _demand_signature(encoded: bytes, spki: bytes) -> None:
     by = () if key is None else (key,)
     signed = check_sign1(read_sign1(encoded), signers=signers_of(by), algorithms=ALGORITHMS)
     # The profile's certificates carry no tag; every other requirement of COSE_Sign1 holds for them too.
-    wrong = [check.id for check in signed.checks if check.result.value == "fail" and check.id != COSE_TAG.id]
+    wrong = [check for check in failures(signed.checks) if check.id != COSE_TAG.id]
     if signed.signer is None or wrong:
         raise _UnsignedError
 

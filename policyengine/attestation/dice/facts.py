@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from policyengine.attestation.dice.layers import DEBUG, NOT_CONFIGURED, NOT_SECURE, RECOVERY, Fwid, Layer
+from policyengine.attestation.dice.layers import DEBUG, NOT_CONFIGURED, WORRYING, Fwid, Layer
 from policyengine.attestation.reference import Comparison, Match, compare
 from policyengine.model.endorsements import Measured, ReferenceValues
 
 MAX_COMPONENTS = 256  # facts are bounded lists; a chain of eight certificates can state more
-_WORRYING = frozenset({NOT_CONFIGURED, NOT_SECURE, RECOVERY, DEBUG})
 _PREFERRED = ("sha-256", "sha-384", "sha-512", "sha3-256", "sha3-384", "sha3-512")
-
 
 Layers = tuple[tuple[Layer, ...], ...]  # by certificate, root first
 
@@ -120,8 +118,8 @@ def _boot(layers: Layers) -> tuple[Mapping[str, object], int | None]:
 def _state(layers: Sequence[Layer]) -> Mapping[str, object]:
     """Return what the flags of all layers together say: one that is set is enough, a clear one counts if all are."""
     flags = frozenset[str]().union(*(layer.flags for layer in layers))
-    if not flags & _WORRYING:
-        clear = bool(layers) and all(layer.stated >= _WORRYING for layer in layers)
+    if not flags & WORRYING:
+        clear = bool(layers) and all(layer.stated >= WORRYING for layer in layers)
         return {"secure": True, "mode": "production", "debug": "disabled", "lifecycle": "secured"} if clear else {}
     state: dict[str, object] = {"secure": False, "mode": "debug" if DEBUG in flags else "unknown"}
     if DEBUG in flags:

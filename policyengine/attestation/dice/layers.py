@@ -38,7 +38,7 @@ _FLAGS: Mapping[int, str] = {
     7: "notImmutable",
     8: "notTcb",
 }
-_WORRYING = frozenset({NOT_CONFIGURED, NOT_SECURE, RECOVERY, DEBUG})
+WORRYING = frozenset({NOT_CONFIGURED, NOT_SECURE, RECOVERY, DEBUG})
 _HASHES = {  # NIST: OIDs of hash algorithms, with the size of their digests
     "2.16.840.1.101.3.4.2.1": ("sha-256", 32),
     "2.16.840.1.101.3.4.2.2": ("sha-384", 48),
@@ -242,7 +242,7 @@ def open_dice_layers(
     """
     if mode is not None and mode not in _MODES:
         raise refuse("mode is none of the four there are")
-    flags, stated = (_MODES[mode], _WORRYING) if mode is not None else (frozenset(), frozenset())
+    flags, stated = (_MODES[mode], WORRYING) if mode is not None else (frozenset(), frozenset())
     found = [(name, digest) for name, digest in digests.items() if digest is not None]
     if any(not 1 <= len(digest) <= 64 for _, digest in found):
         raise refuse("a hash is not of 1 to 64 octets")

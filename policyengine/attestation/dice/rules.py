@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from policyengine.attestation.challenge import MIN_NONCE_BYTES
 from policyengine.attestation.checks import Requirement
-
-MIN_NONCE_BYTES = 32  # a shorter challenge could be guessed and signed in advance
 
 POSSESSION = Requirement(
     id="dice.possession", clause="RFC 9334 section 10.2", expected="a signature by the key of the last layer"

@@ -7,8 +7,7 @@ digest is for was put there by somebody on the way: the whole bundle is refused.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +19,7 @@ from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.checks import Check, Requirement, described
 from policyengine.attestation.eat.envelope import Token, cbor_claims, json_claims, read_cwt, read_jwt
 from policyengine.attestation.eat.submods import (
+    HASHES,
     MAX_SUBMODS,
     Encoding,
     Kind,
@@ -42,15 +42,6 @@ DETACHED = Requirement(
     clause="RFC 9711 section 5",
     expected="sound claims sets, each with the digest that the main token's submodule of its name holds",
 )
-_HASHES: Mapping[object, Callable[[bytes], Any]] = {
-    name: new
-    for names, new in (
-        ((-16, "sha-256", "SHA-256", "sha256"), hashlib.sha256),
-        ((-43, "sha-384", "SHA-384", "sha384"), hashlib.sha384),
-        ((-44, "sha-512", "SHA-512", "sha512"), hashlib.sha512),
-    )
-    for name in names
-}
 _read = cbor.reader(TAG)
 
 
@@ -139,7 +130,7 @@ def _of_set(bundle: Bundle, name: str, main: Token, now: datetime) -> Iterator[S
     if stated is None:
         raise UnsoundError(f"no digest in the main token is for {name}")
     algorithm, digest = stated
-    new = _HASHES.get(algorithm)
+    new = HASHES.get(algorithm)
     if new is None:
         raise UnsoundError(f"the digest for {name} is by {described(algorithm)}")
     if new(bundle.sets[name]).digest() != digest:

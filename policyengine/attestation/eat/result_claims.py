@@ -1,7 +1,8 @@
 """The claims of attestation results (draft-ietf-rats-ear) in one form, and every requirement on them.
 
-A result comes as JWT or CWT, under the names of today's draft or under those of Veraison before it. `canonical` brings
-them into the form of today's JWT; what it cannot bring there stays as it is, and is refused by the type of its claim.
+A result comes as JWT or CWT, under the names of today's draft or under those of Veraison before it. `from_cbor` and
+`from_json` bring them into the form of today's JWT; what they cannot bring there stays as it is, and is refused by the
+type of its claim.
 """
 
 from __future__ import annotations

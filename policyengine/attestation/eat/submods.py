@@ -7,14 +7,15 @@ for claims kept elsewhere and says nothing until they are there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from itertools import islice
 from typing import Any
 
-from policyengine.attestation.checks import Check, Outcome, Requirement
+from policyengine.attestation.checks import Check, Requirement, failures
 from policyengine.attestation.eat import claims as eat_claims
 from policyengine.attestation.eat import json as eat_json
 from policyengine.attestation.errors import MalformedEvidenceError
@@ -30,21 +31,17 @@ SUBMODS = Requirement(
     clause="RFC 9711 section 4.2.18",
     expected=f"1 to {MAX_SUBMODS} submodules, at most {MAX_LEVELS} deep, each with sound claims, a token or a digest",
 )
-# Digest lengths by COSE algorithm (RFC 9054) and by the name of the same hash.
-_DIGEST_SIZES: Mapping[object, int] = {
-    -16: 32,
-    -43: 48,
-    -44: 64,
-    "sha-256": 32,
-    "sha-384": 48,
-    "sha-512": 64,
-    "SHA-256": 32,
-    "SHA-384": 48,
-    "SHA-512": 64,
-    "sha256": 32,
-    "sha384": 48,
-    "sha512": 64,
+# Hashes by COSE algorithm (RFC 9054) and by the names that they have elsewhere.
+HASHES: Mapping[object, Callable[[bytes], Any]] = {
+    name: new
+    for names, new in (
+        ((-16, "sha-256", "SHA-256", "sha256"), hashlib.sha256),
+        ((-43, "sha-384", "SHA-384", "sha384"), hashlib.sha384),
+        ((-44, "sha-512", "SHA-512", "sha512"), hashlib.sha512),
+    )
+    for name in names
 }
+_DIGEST_SIZES: Mapping[object, int] = {name: new(b"").digest_size for name, new in HASHES.items()}
 
 
 class Kind(Enum):
@@ -130,8 +127,7 @@ def digest_in(claims: eat_claims.Claims, name: str, encoding: Encoding) -> tuple
 
 
 def _demand_sound(claims: eat_claims.Claims, path: str, now: datetime) -> None:
-    checks = (*eat_claims.check_times(claims, now), *eat_claims.check_optional(claims))
-    failed = [check for check in checks if check.result is Outcome.FAIL]
+    failed = failures((*eat_claims.check_times(claims, now), *eat_claims.check_optional(claims)))
     if failed:
         raise UnsoundError(f"{path}: {failed[0].id} is {failed[0].seen}")
 

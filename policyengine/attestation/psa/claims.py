@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from policyengine.attestation.checks import Check, Requirement, described
+from policyengine.attestation.plain_text import MAX_TEXT
 from policyengine.model.schema import MAX_SOFTWARE
 
 PROFILE_TFM = "tag:psacertified.org,2023:psa#tfm"
@@ -23,7 +24,6 @@ HASH_SIZES = frozenset({32, 48, 64})
 RANDOM_UEID = b"\x01"  # RFC 9711 section 4.2.1: type RAND
 INT32 = 2**31
 # NOTE: stricter than CDDL `text`: a NUL, or a text of kilobytes, must not reach facts, logs and pages.
-MAX_TEXT = 1024  # what one text may put into facts and logs; versions and URLs are far shorter
 NUL = "\x00"
 
 LIFECYCLE_STATES = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from policyengine.attestation.checks import described
+from policyengine.attestation.plain_text import MAX_TEXT
 from policyengine.attestation.psa import claims as psa_claims
 from policyengine.model.endorsements import Measured, Release
 from policyengine.model.schema import MAX_SOFTWARE
@@ -112,7 +113,7 @@ def _problem(component: object) -> str | None:
             return f"{name} is {described(value)}"
     for key, name in _TEXTS:
         text = component.get(key, "")
-        if type(text) is not str or len(text) > psa_claims.MAX_TEXT or psa_claims.NUL in text:
+        if type(text) is not str or len(text) > MAX_TEXT or psa_claims.NUL in text:
             return f"{name} is {described(text)}"
     return None
 

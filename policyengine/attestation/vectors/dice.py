@@ -19,12 +19,13 @@ from pki.certificates import split_certificates
 from pki.errors import PathError
 from policyengine.attestation.anchor_files import load_anchors
 from policyengine.attestation.anchors import EvidenceKey, TrustAnchors
+from policyengine.attestation.challenge import MIN_NONCE_BYTES
 from policyengine.attestation.checks import Check, Outcome
 from policyengine.attestation.dice import appraisal as dice
 from policyengine.attestation.dice import claims as dice_claims
 from policyengine.attestation.dice.cdi import read_cdi_certificate
 from policyengine.attestation.dice.path import read_chain
-from policyengine.attestation.dice.rules import MIN_NONCE_BYTES, POSSESSION
+from policyengine.attestation.dice.rules import POSSESSION
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.vectors.case import Case, Files, Judged, judged, moment, nonce_of
 from policyengine.attestation.verifier import verify
