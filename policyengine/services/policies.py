@@ -23,6 +23,7 @@ from policyengine.model.schema import CORE_SCHEMA, FactSchema
 from policyengine.services.endorsed_keys import EndorsedKeys, endorsed_keys
 from policyengine.services.errors import MissingError, UnavailableError
 from policyengine.services.ports import CheckInReads, Clock
+from policyengine.services.records import Device
 
 POLL = timedelta(seconds=1)  # how long a worker may decide by a bundle that was just replaced
 MAX_COMPILED = 8  # bundles kept ready; replay of a long history walks through them in order
@@ -40,6 +41,10 @@ class Entitlement:
     def covers(self, serial: str) -> bool:
         """Tell whether the CA may speak for a device with this serial number."""
         return self.serial is None or re2.fullmatch(self.serial, serial) is not None
+
+    def speaks_for(self, device: Device) -> bool:
+        """Tell whether the CA may speak for devices of this one's vendor and model."""
+        return device.vendor == self.vendor and device.model in self.models
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from policyengine.attestation.anchors import EvidenceKey, TrustAnchors
 from policyengine.attestation.check_pages import page_of
-from policyengine.attestation.checks import Outcome
+from policyengine.attestation.checks import Outcome, failures
 from policyengine.attestation.dice.appraisal import MEDIA_TYPE as DICE
 from policyengine.attestation.formats import KeyBinding, Verified
+from policyengine.attestation.pop import MEDIA_TYPE as POP
 from policyengine.attestation.registry import Registry
 from policyengine.attestation.tpm.appraisal import MEDIA_TYPE as TPM
 from policyengine.attestation.tpm.certify import csr_key
@@ -152,6 +153,11 @@ def is_dice(item: EvidenceItem) -> bool:
     return _essence(item) == DICE
 
 
+def is_pop(item: EvidenceItem) -> bool:
+    """Tell whether `item` is a proof of possession of an IDevID key."""
+    return _essence(item) == POP
+
+
 def _essence(item: EvidenceItem) -> str:
     return item.media_type.partition(";")[0].strip().lower()
 
@@ -180,12 +186,13 @@ def disbelieved(question: Question, found: Verified) -> RefusedError:
 
 def _explained(found: Verified) -> dict[str, object]:
     """Return of the first failed check what was expected, what the device itself sent, and the page about it."""
-    for check in found.checks:
-        if check.result is Outcome.FAIL:
-            page = page_of(check.id)
-            about: dict[str, object] = {"clause": check.clause, "expected": check.expected, "seen": check.seen}
-            return about if page is None else about | {"documentation": page}
-    return {}
+    failed = failures(found.checks)
+    if not failed:
+        return {}
+    first = failed[0]
+    page = page_of(first.id)
+    about: dict[str, object] = {"clause": first.clause, "expected": first.expected, "seen": first.seen}
+    return about if page is None else about | {"documentation": page}
 
 
 def refused(message: str, check: str, **fields: object) -> RefusedError:

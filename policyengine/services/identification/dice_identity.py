@@ -45,7 +45,7 @@ def by_dice(question: Question, bound: DeviceView | None, reads: CheckInReads) -
     entries = [each for each in question.policies.dice_entitlements if each.certificate == binding.chain[-1]]
     speaking = [(entry, each) for entry in entries for each in called if entry.covers(each)]
     view, token_hash = _registered(question, speaking, name, bound, reads)
-    if not any(view.device.model in entry.models and view.device.vendor == entry.vendor for entry, _ in speaking):
+    if not any(entry.speaks_for(view.device) for entry, _ in speaking):
         raise refused("the vendor's DICE CA does not speak for this model", "identity.not-entitled")
     if view.state is not None and view.state.key_thumbprint != name:
         raise held_by_other_key(view)

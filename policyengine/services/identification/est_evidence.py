@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from policyengine.attestation.formats import Verified
-from policyengine.services.identification.claimants import Claimant, Question, proven_spki, refused
+from policyengine.services.identification.claimants import Claimant, Question, is_pop, proven_spki, refused
 from policyengine.services.identification.identity import by_pinned_key, check_bounds
-from policyengine.services.identification.idevid_identity import is_pop, possession
+from policyengine.services.identification.idevid_identity import possession
 from policyengine.services.identification.signing_keys import same_key
 from policyengine.services.requests import EvidenceItem
 

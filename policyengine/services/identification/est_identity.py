@@ -15,9 +15,9 @@ from pki.chain import validate_path
 from pki.errors import PathError
 from pki.keys import thumbprint
 from pki.request import ProvenRequest
-from policyengine.services.errors import ConflictError, RefusedError, UnauthenticatedError
-from policyengine.services.identification.claimants import Claimant
-from policyengine.services.identification.enrolment_tokens import device_of_token, token_digest
+from policyengine.services.errors import ConflictError, UnauthenticatedError
+from policyengine.services.identification.claimants import Claimant, refused
+from policyengine.services.identification.enrolment_tokens import demand_key, device_of_token, token_digest
 from policyengine.services.identification.idevid_identity import device_of_idevid
 from policyengine.services.identification.legacy_identity import by_legacy
 from policyengine.services.policies import Policies
@@ -40,8 +40,7 @@ def newcomer(asked: ProvenRequest, given: Credentials, *, policies: Policies, st
     """
     if given.token is not None:
         view, token = device_of_token(given.token, reads=store, now=now)
-        if token.key_thumbprint is not None and token.key_thumbprint != asked.key.thumbprint:
-            raise RefusedError("the one-time token is for another key", code="enrolment.token", check="enrolment.token")
+        demand_key(token, asked.key.thumbprint)
         return _claimant(view, asked.key.spki, "token", token_hash=token.token_hash)
     if not given.certificates:
         raise UnauthenticatedError("connect with the device's certificate, or send its one-time token")
@@ -77,7 +76,7 @@ def renewer(given: Credentials, *, store: Store, now: datetime) -> tuple[Claiman
     record = ours(given.certificates[0], store)
     if record is None:
         message = "the certificate is not one of ours; a vendor's enrols by simpleenroll"
-        raise _refused(message, "certificate.foreign")
+        raise refused(message, "certificate.foreign")
     return _known(_newest(record, store, now=now)), record
 
 
@@ -117,7 +116,7 @@ def _spender(
 def _newest(record: CertificateRecord, store: Store, *, now: datetime) -> DeviceView:
     view = _in_service(record, store, now=now)
     if view.certificate is None or view.certificate.serial != record.serial:
-        raise _refused("a newer certificate of this device was issued", "certificate.superseded")
+        raise refused("a newer certificate of this device was issued", "certificate.superseded")
     return view
 
 
@@ -131,16 +130,16 @@ def ours(certificate: bytes, store: Store) -> CertificateRecord | None:
 def demand_not_stopped(record: CertificateRecord) -> None:
     """Raise RefusedError (`certificate.status`) for a certificate that is revoked, or that a person holds."""
     if record.status is CertificateStatus.REVOKED or record.held_by_person:
-        raise _refused(f"the certificate is {record.status.in_words}", "certificate.status")
+        raise refused(f"the certificate is {record.status.in_words}", "certificate.status")
 
 
 def _in_service(record: CertificateRecord, store: Store, *, now: datetime) -> DeviceView:
     demand_not_stopped(record)
     if not record.not_before <= now < record.not_after:
-        raise _refused("the certificate is not valid now", "certificate.expired")
+        raise refused("the certificate is not valid now", "certificate.expired")
     view = store.view(record.device_id)
     if view is None or view.device.lifecycle is not Lifecycle.OPERATIONAL:
-        raise _refused("the device is not in service", "device.retired")
+        raise refused("the device is not in service", "device.retired")
     return view
 
 
@@ -150,9 +149,7 @@ def _by_idevid(certificates: tuple[bytes, ...], *, policies: Policies, store: St
             certificates[0], intermediates=certificates[1:], anchors=policies.anchors.certificates, at=now
         )
     except PathError as cause:
-        raise RefusedError(
-            f"no vendor's CA vouches for the certificate: {cause.message}", code="pop.chain", check="pop.chain"
-        ) from cause
+        raise refused(f"no vendor's CA vouches for the certificate: {cause.message}", "pop.chain") from cause
     view = device_of_idevid(path.chain, policies, store)
     if view.state is not None:
         return _known(view)
@@ -187,7 +184,3 @@ def _claimant(
         verified=(),
         token_hash=token_hash,
     )
-
-
-def _refused(message: str, check: str) -> RefusedError:
-    return RefusedError(message, code=check, check=check)

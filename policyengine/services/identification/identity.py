@@ -1,12 +1,14 @@
 """Who a check-in is from: who holds the pinned key, or an entitled IDevID, TPM, DICE chain or token. Never a claim.
 
 1. A bound nonce names a device; if that has a key, all evidence must be signed by it.
-2. Otherwise an IDevID proof of possession, or a quote by an IAK: the chain ends at an anchor, the anchor's entry speaks
-   for this vendor, model and serial, and the registry has that device (idevid_identity.py).
+2. Otherwise an IDevID proof of possession: the chain ends at an anchor, the anchor's entry speaks for this vendor,
+   model and serial, and the registry has that device (idevid_identity.py).
 3. Otherwise the secret of a TPM credential, with a quote by the AK it admits (tpm_identity.py).
-4. Otherwise a DICE chain below a vendor's CA, its last layer at hand (dice_identity.py).
-5. Otherwise a one-time token for one device of the registry, and the key that the token admits.
+4. Otherwise a one-time token for one device of the registry, and the key that the token admits.
+5. Otherwise a quote by an IAK, whose chain stands as an IDevID's does (idevid_identity.py).
 6. Otherwise a key that a vendor's signed CoRIM vouches for as the device's (endorsed_identity.py).
+7. Otherwise a DICE chain below a vendor's CA, its last layer at hand (dice_identity.py).
+With a token but no key of its own, 5 to 7 find the key and the token names the device.
 An id that another key holds, and a registry that disagrees, are conflicts; everything else that fails is refused.
 """
 
@@ -29,6 +31,7 @@ from policyengine.services.identification.claimants import (
     held_by_other_key,
     is_dice,
     is_nonce_check,
+    is_pop,
     is_tpm,
     proven_spki,
     refused,
@@ -40,7 +43,6 @@ from policyengine.services.identification.idevid_identity import (
     by_iak,
     by_idevid,
     is_certified_quote,
-    is_pop,
     possession,
 )
 from policyengine.services.identification.signing_keys import (

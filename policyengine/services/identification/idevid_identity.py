@@ -15,7 +15,6 @@ from pki.certificates import thumbprint
 from pki.reading import extension
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.formats import KeyBinding, Verified
-from policyengine.attestation.pop import MEDIA_TYPE as POP
 from policyengine.attestation.tpm.evidence import read_evidence
 from policyengine.attestation.tpm.iak import IAK_PURPOSE
 from policyengine.services.errors import ConflictError, InvalidRequestError
@@ -28,6 +27,7 @@ from policyengine.services.identification.claimants import (
     demand_in_service,
     disbelieved,
     held_by_other_key,
+    is_pop,
     is_tpm,
     one_of,
     proven_spki,
@@ -169,7 +169,7 @@ def _demand_agreement(
     view: DeviceView, leaf: x509.Certificate, speaking: list[Entitlement], policies: Policies
 ) -> None:
     device = view.device
-    if not any(device.model in entry.models and device.vendor == entry.vendor for entry in speaking):
+    if not any(entry.speaks_for(device) for entry in speaking):
         raise refused("the vendor's CA does not speak for this model", "identity.not-entitled")
     claimed = _units(leaf) & policies.bundle.fleet.models.keys()
     if claimed and device.model not in claimed:
@@ -179,8 +179,3 @@ def _demand_agreement(
             check="registry.conflict",
             device_id=device.id,
         )
-
-
-def is_pop(item: EvidenceItem) -> bool:
-    """Tell whether `item` is a proof of possession of an IDevID key."""
-    return item.media_type.partition(";")[0].strip().lower() == POP

@@ -77,11 +77,7 @@ def _registered(leaf: x509.Certificate, speaking: list[Entitlement], reads: Chec
     found: dict[DeviceId, DeviceView] = {}
     for entry in covering:
         views = reads.views_by_serial(entry.vendor, name) if serials else _by_id(name, reads)
-        found |= {
-            view.device.id: view
-            for view in views
-            if view.device.vendor == entry.vendor and view.device.model in entry.models
-        }
+        found |= {view.device.id: view for view in views if entry.speaks_for(view.device)}
     if not covering:
         raise refused("the former CA does not speak for this name", "identity.not-entitled")
     if not found:

@@ -87,7 +87,7 @@ def quoted_by_iak(question: Question, item: EvidenceItem, view: DeviceView) -> V
     chain = found.key_binding.own_chain
     serial, device = serial_of(chain[0]), view.device
     entries = [each for each in question.policies.entitlements if each.certificate == chain[-1] and each.covers(serial)]
-    speaking = any(each.vendor == device.vendor and device.model in each.models for each in entries)
+    speaking = any(each.speaks_for(device) for each in entries)
     if not speaking or serial != device.serial:
         raise refused("the certificate of the AK is for another device", "binding.iak-device", seen=serial)
     return found
@@ -127,14 +127,8 @@ def is_of_other_device(found: Verified, spki: bytes) -> bool:
 
 def _dice_vendors(policies: Policies, view: DeviceView) -> tuple[x509.Certificate, ...]:
     """Return the CAs that may speak for the device: they measured the layer whose key is pinned, if one did."""
-    device = view.device
-    return tuple(
-        dict.fromkeys(
-            entry.certificate
-            for entry in policies.dice_entitlements
-            if entry.vendor == device.vendor and device.model in entry.models
-        )
-    )
+    speaking = [entry.certificate for entry in policies.dice_entitlements if entry.speaks_for(view.device)]
+    return tuple(dict.fromkeys(speaking))
 
 
 @lru_cache(maxsize=8192)

@@ -48,7 +48,7 @@ def by_activated_tpm(question: Question, bound: DeviceView | None, reads: CheckI
     anchors = TrustAnchors(keys=(key_of(ak),), certificates=makers(question.policies))
     speaking = _speaking(question, appraised(question, item, anchors=anchors, endorsements=None))
     view, token_hash = _registered(question, speaking, ek, bound, reads)
-    if not any(view.device.model in entry.models and view.device.vendor == entry.vendor for entry in speaking):
+    if not any(entry.speaks_for(view.device) for entry in speaking):
         raise refused("the TPM vendor's CA does not speak for this model", "identity.not-entitled")
     quote = appraised(question, item, anchors=anchors, endorsements=reference_values(question, view))
     binding = quote.key_binding
