@@ -23,12 +23,11 @@ from policyengine.wiring import build
 
 SECRET = b"correct horse battery"
 HOST = "server.line-1.devices.example"
-NOW = SystemClock().now()
 
 
 def hold(directory: Path) -> Path:
     plan = CeremonyPlan(fleet="Plant A", issuing=(("line-1", ("line-1.devices.example",)),), key=KeyType.P256)
-    held = OfflineCeremony(directory, plan, passphrase=SECRET, now=NOW, entropy=SystemEntropy().draw)
+    held = OfflineCeremony(directory, plan, passphrase=SECRET, now=SystemClock().now(), entropy=SystemEntropy().draw)
     assert all(state == "made" for _, state in held.run())
     return directory
 
@@ -60,7 +59,8 @@ def test_a_server_starts_on_it_and_shows_a_certificate_below_the_offline_root(sa
     leaf = certificate_in(installation.tls_chain).public_bytes(Encoding.DER)
     issuing, root = (load_certificate(each) for each in installation.services.est.chain)
     installation.close()
-    path = validate_path(leaf, intermediates=(issuing.public_bytes(Encoding.DER),), anchors=(root,), at=NOW)
+    now = SystemClock().now()
+    path = validate_path(leaf, intermediates=(issuing.public_bytes(Encoding.DER),), anchors=(root,), at=now)
     assert path.anchor == certificate_in(safe / "root" / "root.pem")
 
 

@@ -25,6 +25,9 @@ from policyengine.services.exports.verifying import verify
 from tests.support.exports import Edit, content, exported, remade, second_opinion, verified
 from tests.support.site import LOG_KEY, START, Site, next_nonce, put_in_force, ready_site
 
+# One worker runs them all: to make the site and its export takes longer than most of what is asked of them.
+pytestmark = pytest.mark.xdist_group("export")
+
 
 def lived(site: Site, count: int = 6) -> list[str]:
     """Let healthy devices enrol, come back, and get certificates; return their ids."""
@@ -289,7 +292,7 @@ LIES = {
     "a row of decisions": {"csv/decisions.csv": put(b",full,", b",deny,")},
     "a row of findings": {"csv/findings.csv": put(b",pass,", b",fail,")},
     "a certificate": {"certificates/000001.jsonl": put(b'"lineage":1', b'"lineage":9')},
-    "an attestation result": {"attestation-results/000001.jsonl": put(b'result":"e', b'result":"f')},
+    "an attestation result": {"attestation-results/000002.jsonl": put(b'result":"e', b'result":"f')},
     "a document of facts left out": {"facts/000001.jsonl": without_last},
     "a prior left out": {"priors/000001.jsonl": without_last},
     "the checkpoint": {"log/checkpoint": put(b"log.example", b"log.exampla")},
@@ -315,7 +318,7 @@ ONLY_MADE_AGAIN = {
     "the OSCAL document": {"assessment-results.json": put(b"satisfied", b"satisfieD")},
     "a row of controls": {"csv/controls.csv": put(b",0,", b",1,")},
     "a row of acts": {"csv/acts.csv": put(b"system", b"nobody")},
-    "when a verdict ended": {"verdicts/000001.jsonl": put(b'"valid_to":null', b'"valid_to":"2026-11-23T13:00:00Z"')},
+    "when a verdict ended": {"verdicts/000002.jsonl": put(b'"valid_to":null', b'"valid_to":"2026-11-23T13:00:00Z"')},
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from policyengine.errors import quoted
 from policyengine.model.facts import Source
 from policyengine.model.ids import Digest
 from policyengine.model.policy import Bundle, Control
@@ -129,11 +130,26 @@ class Compliance:
         as_of: datetime | None,
         page: PageRequest,
     ) -> Page[DeviceStance]:
-        """Return the devices behind a number of the report, by id. Raises InvalidRequestError (result)."""
+        """Return the devices behind a number of the report, by id.
+
+        Raises InvalidRequestError (result), MissingError for a control that no catalog, rule or decision then named.
+        """
         if (result is not None and result not in RESULTS) or "\x00" in control:
             raise InvalidRequestError(f"`result` is one of {', '.join(RESULTS)}", code="request.result", path="result")
         found = narrowed(scope, viewer)
-        return self._store.control_devices(found, control=control, result=result, at=as_of, page=page)
+        devices = self._store.control_devices(found, control=control, result=result, at=as_of, page=page)
+        if not devices.items:
+            self._demand_known(found, control, as_of)
+        return devices
+
+    def _demand_known(self, scope: FleetScope, control: str, at: datetime | None) -> None:
+        """Tell a control without such devices from one that does not exist."""
+        counts = _by_control(self._store.control_counts(scope, framework=None, at=at))
+        _, bundle = self._in_force(at or self._clock.now())
+        if control not in _controls(bundle, counts, None):
+            raise MissingError(
+                f"no control is called {quoted(control)}: /v1/controls lists them", code="control.missing"
+            )
 
     def _in_force(self, at: datetime) -> tuple[Digest | None, Bundle | None]:
         activation = self._store.activation_at(at)
