@@ -59,7 +59,8 @@ def test_a_file_of_anchors_without_a_certificate_is_a_mistake_and_no_verdict(fil
     """RFC 5280 section 6.1.1 (d): the anchors are what the person trusts, so a wrong file is never passed over."""
     (files / "wrong.pem").write_bytes(content)
     result = run("verify", "--anchors", files / "wrong.pem", "--at", AT, files / "leaf.pem")
-    assert (result.exit_code, "wrong.pem" in result.output) == (2, True)
+    said = "".join(result.output.replace("│", "").split())  # a long path is broken at the width of the terminal
+    assert (result.exit_code, "wrong.pem" in said) == (2, True)
 
 
 def test_a_refused_path_exits_1_and_says_which_check(files: Path) -> None:
