@@ -136,6 +136,9 @@ def expect(answer: Answer, status: int) -> Answer:
     return answer
 
 
+IN_FORCE_WITHIN = 5.0  # seconds; a server asks every second which bundle is in force, and a busy machine is late
+
+
 def put_in_force(site: DemoSite, server: Running, *, old: bytes, new: bytes, generation: int) -> None:
     """Put the site's policies in force again with `new` for `old` in every file, after `generation`."""
     now = SystemClock().now()
@@ -145,6 +148,10 @@ def put_in_force(site: DemoSite, server: Running, *, old: bytes, new: bytes, gen
     people = server.connection(token=server.token)
     expect(people.upload("/v1/bundles", encode_file(file), BUNDLE_TYPE), 201)
     expect(people.post(f"/v1/bundles/{compiled.digest}/activate", {"expected_generation": generation}), 200)
+    deadline = time.monotonic() + IN_FORCE_WITHIN
+    while people.get("/readyz").document["generation"] == generation:
+        assert time.monotonic() < deadline, "the server still decides by the bundle before"
+        time.sleep(0.02)
     people.close()
 
 
