@@ -20,6 +20,15 @@ class PolicyEngineError(Exception):
         self.fields = fields
 
 
+class CodedError(PolicyEngineError):
+    """An error of one subject with several codes: the class names the usual one, and who raises it may name another."""
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+
+
 def quoted(text: str) -> str:
     """Return foreign `text` in backticks for a sentence: on one line, in ASCII, and short."""
     return f"`{ascii(text[:MAX_QUOTED])[1:-1]}`"

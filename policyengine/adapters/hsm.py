@@ -24,7 +24,7 @@ from pki.errors import DerError
 from pki.keys import KeyType, PublicKey
 from pki.signatures import SignatureAlgorithm, algorithm_for
 from policyengine.adapters.keyfile import read_private
-from policyengine.errors import PolicyEngineError
+from policyengine.errors import CodedError
 
 try:
     import pkcs11
@@ -43,15 +43,10 @@ _HASHES = {SignatureAlgorithm.ECDSA_P256: hashlib.sha256, SignatureAlgorithm.ECD
 T = TypeVar("T")
 
 
-class HsmError(PolicyEngineError):
+class HsmError(CodedError):
     """The token, or something in it, is not as it must be; `code` says what, the message what the token said."""
 
     code = "hsm.failed"
-
-    def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
-        if code is not None:
-            self.code = code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,21 +16,16 @@ from enum import Enum
 from pathlib import Path
 
 from policyengine.adapters.keyfile import sync_directory
-from policyengine.errors import PolicyEngineError
+from policyengine.errors import CodedError
 
 FILE = "rollover.json"
 FIRST = ""  # the folder of the CA that the ceremony founded: the authority's own
 
 
-class RolloverError(PolicyEngineError):
+class RolloverError(CodedError):
     """The step does not follow the one before it, or the state cannot be read."""
 
     code = "rotate.state"
-
-    def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
-        if code is not None:
-            self.code = code
 
 
 class RolloverState(Enum):

@@ -30,7 +30,7 @@ from pki.reading import extension
 from pki.reservation import pem_of
 from policyengine.adapters.authority import StoredAuthority, certificate_in, tls_issuer
 from policyengine.adapters.jws import ResultKey
-from policyengine.errors import PolicyEngineError
+from policyengine.errors import CodedError, PolicyEngineError
 from policyengine.model.base64url import from_base64url
 from policyengine.model.strict_json import read_json
 from policyengine.model.times import format_timestamp, parse_timestamp
@@ -41,15 +41,10 @@ MAX_BYTES = 256 * 1024  # two generations are 10 kB
 MAX_CHAIN = 4  # signer, issuing CA, and room for a company's own
 
 
-class TrustBundleError(PolicyEngineError):
+class TrustBundleError(CodedError):
     """The trust bundle is not to be believed; `code` says why."""
 
     code = "trust.malformed"
-
-    def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
-        if code is not None:
-            self.code = code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

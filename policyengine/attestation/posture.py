@@ -21,7 +21,7 @@ from policyengine.attestation.checks import failures
 from policyengine.attestation.jose import check_jws, json_object, read_jws
 from policyengine.attestation.jwk import JwkSet
 from policyengine.attestation.signatures import ES256
-from policyengine.errors import PolicyEngineError
+from policyengine.errors import CodedError
 
 TYPE = "policyengine-posture+jwt"
 
@@ -32,15 +32,10 @@ _TIMES = ("iat", "nbf", "exp")
 MAX_TIME = 253_402_300_799  # the end of year 9999, where clocks of ours end
 
 
-class PostureError(PolicyEngineError):
+class PostureError(CodedError):
     """The token is not to be believed; `code` is the check that failed."""
 
     code = "posture.claims"
-
-    def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
-        if code is not None:
-            self.code = code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

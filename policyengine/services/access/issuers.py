@@ -26,6 +26,7 @@ from policyengine.errors import PolicyEngineError
 from policyengine.model.ids import PartyName
 from policyengine.model.strict_json import InvalidJsonError, read_json
 from policyengine.services.actors import PersonRole, Principal
+from policyengine.services.settings_document import Reading
 
 # RFC 8725 section 3.2 and RFC 7518 section 3.1: what identity providers sign with; no HMAC, nothing unsigned.
 ALGORITHMS = frozenset({"ES256", "ES384", "EdDSA", "Ed25519", "PS256", "RS256"})
@@ -42,6 +43,9 @@ class IssuersError(PolicyEngineError):
     """The document of issuers cannot be used."""
 
     code = "settings.oidc"
+
+
+_READING = Reading(IssuersError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,19 +101,22 @@ def read_issuers(content: bytes) -> tuple[Issuer, ...]:
         document = read_json(content, max_bytes=MAX_BYTES)
     except InvalidJsonError as cause:
         raise IssuersError(f"not one strict JSON document: {cause.message}") from cause
-    found = tuple(_issuer(each) for each in _list(_keys(document, frozenset({"issuers"}), "the document"), "issuers"))
+    found = tuple(
+        _issuer(each)
+        for each in _READING.listed(_READING.members(document, frozenset({"issuers"}), "the document"), "issuers")
+    )
     if len({each.issuer for each in found}) != len(found):
         raise IssuersError("an issuer stands there twice")
     return found
 
 
 def _issuer(document: object) -> Issuer:
-    given = _keys(document, _ISSUER_KEYS, "an issuer")
-    issuer = _text(given, "issuer")
+    given = _READING.members(document, _ISSUER_KEYS, "an issuer")
+    issuer = _READING.text(given, "issuer")
     parts = urlsplit(issuer)
     if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
         raise IssuersError(f"issuer `{issuer}` is no plain https address")  # OpenID Connect Core section 2
-    algorithms = frozenset(each for each in _list(given, "algorithms") if isinstance(each, str))
+    algorithms = frozenset(each for each in _READING.listed(given, "algorithms") if isinstance(each, str))
     if not algorithms or not algorithms <= ALGORITHMS:
         raise IssuersError(f"`algorithms` of `{issuer}` are some of {', '.join(sorted(ALGORITHMS))}")
     private = given.get("private_network", False)
@@ -118,46 +125,46 @@ def _issuer(document: object) -> Issuer:
     login = given.get("login")
     return Issuer(
         issuer=issuer,
-        audience=_text(given, "audience"),
+        audience=_READING.text(given, "audience"),
         algorithms=algorithms & BY_NAME.keys(),
-        name=_text(given, "name") if "name" in given else "sub",
-        ca_file=_text(given, "ca_file") if "ca_file" in given else None,
+        name=_READING.text(given, "name") if "name" in given else "sub",
+        ca_file=_READING.text(given, "ca_file") if "ca_file" in given else None,
         private_network=private,
         login=None if login is None else _login(login),
-        grants=tuple(_grant(each) for each in _list(given, "grants")),
+        grants=tuple(_grant(each) for each in _READING.listed(given, "grants")),
     )
 
 
 def _login(document: object) -> Login:
-    given = _keys(document, _LOGIN_KEYS, "`login`")
-    secret = _text(given, "client_secret_file") if "client_secret_file" in given else None
-    redirect_uri = _text(given, "redirect_uri")
+    given = _READING.members(document, _LOGIN_KEYS, "`login`")
+    secret = _READING.text(given, "client_secret_file") if "client_secret_file" in given else None
+    redirect_uri = _READING.text(given, "redirect_uri")
     if not redirect_uri.startswith("https://") or not redirect_uri.endswith(CALLBACK):
         raise IssuersError(f"`redirect_uri` is the https address of `{CALLBACK}` on this server")
     return Login(
-        client_id=_text(given, "client_id"),
+        client_id=_READING.text(given, "client_id"),
         client_secret_file=secret,
-        label=_text(given, "label"),
+        label=_READING.text(given, "label"),
         redirect_uri=redirect_uri,
-        scope=_text(given, "scope") if "scope" in given else "openid",
+        scope=_READING.text(given, "scope") if "scope" in given else "openid",
     )
 
 
 def _grant(document: object) -> Grant:
-    given = _keys(document, _GRANT_KEYS, "a grant")
+    given = _READING.members(document, _GRANT_KEYS, "a grant")
     where = given.get("where")
     if not isinstance(where, dict) or not where or not all(isinstance(each, str) and each for each in where.values()):
         raise IssuersError("`where` names at least one claim and its text")  # without one, it would be for everybody
     try:
-        role = PersonRole(_text(given, "role"))
+        role = PersonRole(_READING.text(given, "role"))
     except ValueError as cause:
         raise IssuersError(f"`role` is one of {', '.join(each.value for each in PersonRole)}") from cause
-    models = frozenset(str(each) for each in _list(given, "models")) if "models" in given else None
+    models = frozenset(str(each) for each in _READING.listed(given, "models")) if "models" in given else None
     if role is PersonRole.VENDOR and not models:
         raise IssuersError("a vendor's grant must name the models it may see")
     if role is PersonRole.ADMIN and models is not None:
         raise IssuersError("an admin's grant is for the whole fleet")
-    party = PartyName(_text(given, "party")) if "party" in given else None
+    party = PartyName(_READING.text(given, "party")) if "party" in given else None
     return Grant(where=where, role=role, party=party, models=models)
 
 
@@ -166,26 +173,3 @@ def _matches(claim: object, wanted: str) -> bool:
     if wanted.endswith("*"):
         return any(isinstance(each, str) and each.startswith(wanted[:-1]) for each in said)
     return any(isinstance(each, str) and each == wanted for each in said)
-
-
-def _keys(document: object, known: frozenset[str], what: str) -> Mapping[str, Any]:
-    if not isinstance(document, dict):
-        raise IssuersError(f"{what} is no JSON object")
-    unknown = sorted(document.keys() - known)
-    if unknown:
-        raise IssuersError(f"{what} has no key `{unknown[0]}`")
-    return document
-
-
-def _text(given: Mapping[str, Any], name: str) -> str:
-    value = given.get(name)
-    if not isinstance(value, str) or not value:
-        raise IssuersError(f"`{name}` is missing or no text")
-    return value
-
-
-def _list(given: Mapping[str, Any], name: str) -> list[Any]:
-    value = given.get(name)
-    if not isinstance(value, list):
-        raise IssuersError(f"`{name}` is missing or no list")
-    return value

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from policyengine.errors import PolicyEngineError, quoted
 from policyengine.model.strict_json import InvalidJsonError, read_json
 from policyengine.services.events.occurrences import TYPES, Occurrence
+from policyengine.services.settings_document import Reading
 
 MAX_BYTES = 256 * 1024
 MAX_WEBHOOKS = 32  # each has a thread of its own, so that a slow server delays nobody else
@@ -31,6 +32,9 @@ class WebhooksError(PolicyEngineError):
     """The document of webhooks cannot be used."""
 
     code = "settings.webhooks"
+
+
+_READING = Reading(WebhooksError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +60,7 @@ def read_webhooks(content: bytes) -> tuple[Webhook, ...]:
         document = read_json(content, max_bytes=MAX_BYTES)
     except InvalidJsonError as cause:
         raise WebhooksError(f"not one strict JSON document: {cause.message}") from cause
-    listed = _keys(document, frozenset({"webhooks"}), "the document").get("webhooks")
+    listed = _READING.members(document, frozenset({"webhooks"}), "the document").get("webhooks")
     if not isinstance(listed, list) or len(listed) > MAX_WEBHOOKS:
         raise WebhooksError(f"`webhooks` is a list of at most {MAX_WEBHOOKS}")
     found = tuple(map(_webhook, listed))
@@ -66,8 +70,8 @@ def read_webhooks(content: bytes) -> tuple[Webhook, ...]:
 
 
 def _webhook(document: object) -> Webhook:
-    given = _keys(document, _KEYS, "a webhook")
-    name = _text(given, "name")
+    given = _READING.members(document, _KEYS, "a webhook")
+    name = _READING.text(given, "name")
     if not _NAME.fullmatch(name):
         raise WebhooksError(f"{quoted(name)} is no name of lowercase letters, digits and `-`")
     private = given.get("private_network", False)
@@ -78,11 +82,11 @@ def _webhook(document: object) -> Webhook:
         raise WebhooksError(f"`types` of `{name}` are some of {', '.join(sorted(TYPES))}")
     return Webhook(
         name=name,
-        url=_address(_text(given, "url"), name),
-        secret_file=_text(given, "secret_file"),
+        url=_address(_READING.text(given, "url"), name),
+        secret_file=_READING.text(given, "secret_file"),
         types=TYPES if types is None else types,
         models=_texts(given, "models"),
-        ca_file=_text(given, "ca_file") if "ca_file" in given else None,
+        ca_file=_READING.text(given, "ca_file") if "ca_file" in given else None,
         private_network=private,
     )
 
@@ -96,22 +100,6 @@ def _address(url: str, name: str) -> str:
     if not good or "@" in url or "#" in url or not url.isascii() or not url.isprintable() or " " in url:
         raise WebhooksError(f"`url` of `{name}` is no plain https address")  # it may hold a secret: not shown
     return url
-
-
-def _keys(document: object, known: frozenset[str], what: str) -> Mapping[str, Any]:
-    if not isinstance(document, dict):
-        raise WebhooksError(f"{what} is no JSON object")
-    unknown = sorted(document.keys() - known)
-    if unknown:
-        raise WebhooksError(f"{what} has no key {quoted(unknown[0])}")
-    return document
-
-
-def _text(given: Mapping[str, Any], name: str) -> str:
-    value = given.get(name)
-    if not isinstance(value, str) or not value:
-        raise WebhooksError(f"`{name}` is missing or no text")
-    return value
 
 
 def _texts(given: Mapping[str, Any], name: str) -> frozenset[str] | None:
