@@ -90,6 +90,7 @@ def _settle_memory() -> None:
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one was enough: a second must not interrupt what it asked for
     raise SystemExit(0)
 
 

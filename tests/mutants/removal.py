@@ -105,7 +105,7 @@ _INSTEAD: Mapping[str, tuple[Replacement, ...]] = {
     "cose.mac": ((cose_mac0, "_authenticator", _first_candidate),),
     "jose.alg": ((jose, "_algorithm", _algorithm_of_the_key),),
     "jose.key-type": ((jose, "_algorithm", _algorithm_of_the_key),),
-    "jose.signature": ((jose, "_signer", _first_candidate),),
+    "jose.signature": ((jose, "signer_of", _first_candidate),),
     "psa.profile": ((psa, "_profile", _newest_profile),),
     "pop.chain": ((pop, "_path", _path_as_sent),),
     "dice.possession": ((cose, "_signer", _first_candidate),),
