@@ -484,7 +484,7 @@ def test_kill_9_while_an_event_is_told_loses_none(database: str, server: Server,
     def kill(count: int) -> int:
         if count == 2:
             os.kill(process.pid or 0, signal.SIGKILL)
-            process.join(10)
+            os.waitid(os.P_PID, process.pid or 0, os.WEXITED | os.WNOWAIT)
         return 204
 
     server.on_event = kill
