@@ -118,4 +118,4 @@ def test_a_long_chain_of_operators_without_types_compiles_at_once(tmp_path: Path
     started = time.monotonic()
     (answer,), _ = answers(tmp_path, request("dyn(3)" + " - 3" * 30, disable_check=True))
     assert answer["value"] == {"t": "int", "v": "-87"}
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < cel.MAX_SECONDS
