@@ -242,6 +242,46 @@ def test_any_changed_container_is_malformed_or_refused_or_says_nothing_new(at: i
         assert _told(verified.facts) <= _told(good.facts)
 
 
+def as_any_other(usual: bytes) -> bytes:
+    """Return the same container with the length of its first key written longer, which the short way does not read."""
+    return usual[:1] + b"\x78\x06" + usual[2:]
+
+
+def outcome(data: bytes) -> object:
+    try:
+        return read_evidence(data)
+    except MalformedEvidenceError as error:
+        return error.code
+
+
+@pytest.mark.parametrize(
+    "sent", [WHOLE, tpm.make_tpm_evidence(parts(eventlog=None, certified=None))], ids=["enrolment", "check-in"]
+)
+@given(at=st.integers(2, len(WHOLE) - 1), value=st.integers(0, 255), more=st.binary(max_size=4))
+@example(at=2, value=ord("a"), more=b"")
+def test_the_usual_form_is_read_as_every_other_is(sent: bytes, at: int, value: int, more: bytes) -> None:
+    """What is read by a shorter way has the same parts, and is refused with the same code, whoever changed a byte."""
+    changed = sent[:at] + bytes((value,)) + more + sent[at + 1 :]
+    assert outcome(changed) == outcome(as_any_other(changed))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "more", "code"),
+    [
+        (1, {"attest": QUOTE}, "cbor.duplicate-key"),
+        (1, {"signature": SIGNATURE}, "cbor.duplicate-key"),
+        (1, {"ak": AK.public}, "cbor.duplicate-key"),
+        (0, {"eventlog": []}, "cbor.trailing"),
+        (2, {"eventlog": []}, "cbor.truncated"),
+    ],
+)
+def test_the_usual_form_hides_no_second_part(pairs: int, more: dict[str, object], code: str) -> None:
+    """RFC 8949 section 5.6: what stands twice would be read as one by some and as the other by others."""
+    sent = tpm.make_tpm_evidence(parts(eventlog=None, certified=None))
+    changed = bytes((sent[0] + pairs,)) + sent[1:] + cbor2.dumps(more)[1:]
+    assert refusal(read_evidence, changed) == code
+
+
 def _told(facts: dict[str, dict[str, object]]) -> set[tuple[str, str]]:
     """Return each fact that says something, but for the digest of the evidence, which every change changes."""
     listed = {group: content if isinstance(content, dict) else {"": content} for group, content in facts.items()}
