@@ -10,7 +10,19 @@ from types import TracebackType
 from typing import TextIO
 
 # What a record may carry beside its message; anything else stays out, so that nobody logs a secret by accident.
-FIELDS = ("request_id", "method", "route", "status", "milliseconds", "fault", "url", "generation", "count", "code")
+FIELDS = (
+    "request_id",
+    "method",
+    "route",
+    "status",
+    "milliseconds",
+    "fault",
+    "url",
+    "generation",
+    "count",
+    "code",
+    "worker",
+)
 
 MAX_FRAMES = 12
 

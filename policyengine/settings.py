@@ -24,6 +24,7 @@ MAX_CONNECTIONS = 8192  # idle keep-alive connections cost about 60 KiB each wit
 KEEP_ALIVE_SECONDS = 75  # longer than the 60 s at which common proxies close, so that they close first
 RATE_PER_SECOND = 200  # of one API token, and five seconds of it at once; a dashboard or a pipeline makes a few
 DRAIN_SECONDS = 20  # a check-in takes milliseconds; an upload may take seconds
+MAX_WORKERS = 64  # each holds up to 18 connections to the database; more cores than that want several machines
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 T = TypeVar("T")
@@ -85,6 +86,7 @@ class Settings:
     database_url: str | None = None  # None: SQLite below `data`
     host: str = "127.0.0.1"
     port: int = 8443
+    workers: int = 1  # processes that answer; more need PostgreSQL
     tls: bool = True  # off only behind a proxy that ends TLS, or in a benchmark
     public_names: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")
     fleet_name: str = "fleet"  # in every CA's subject; read once, when the authority is founded
@@ -201,6 +203,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "database_url": str,
     "host": str,
     "port": _between(0, 65535),
+    "workers": _between(1, MAX_WORKERS),
     "tls": _switch,
     "public_names": _names,
     "fleet_name": str,

@@ -135,17 +135,24 @@ def build(settings: Settings) -> Installation:
     passphrase = _passphrase(settings)
     _found(settings, passphrase)
     upgrade(settings.storage_url)
-    installation = _open(settings, passphrase)
-    store, clock = installation.store, installation.clock
-    presence = join(
-        settings.storage_url,
-        alone=partial(recover, store, clock),
-        in_company=partial(recover_beside_others, store, clock),
-    )
-    installation = replace(installation, presence=presence)
+    installation = _joined(settings, passphrase)
     settings.layout.ca_bundle.write_bytes(installation.services.ca_bundle)
     _grant_first_admin(settings, installation.services)
     return installation
+
+
+@contextmanager
+def joined(settings: Settings) -> Iterator[Installation]:
+    """Yield the installation that `build` left, for a worker that serves it beside others; makes nothing.
+
+    Raises NoInstallationError where there is none, UnavailableError when the database is not this version's.
+    """
+    demand_installation(settings)
+    installation = _joined(settings, read_passphrase(_passphrase_file(settings)))
+    try:
+        yield installation
+    finally:
+        installation.close()
 
 
 @contextmanager
@@ -195,6 +202,18 @@ def demand_installation(settings: Settings) -> None:
         root = settings.layout.root
         advice = f"start `policyengine serve --data {root}` first, or name another directory with --data"
         raise NoInstallationError(f"`{root}` is no data directory of a server; {advice}", path=str(root))
+
+
+def _joined(settings: Settings, passphrase: bytes) -> Installation:
+    """Return the installation of one more server, which has closed what a crash left open."""
+    installation = _open(settings, passphrase)
+    store, clock = installation.store, installation.clock
+    presence = join(
+        settings.storage_url,
+        alone=partial(recover, store, clock),
+        in_company=partial(recover_beside_others, store, clock),
+    )
+    return replace(installation, presence=presence)
 
 
 def _open(settings: Settings, passphrase: bytes) -> Installation:

@@ -20,6 +20,8 @@ from policyengine.cli.exits import error_line, exit_code, problem_document
 from policyengine.settings import debugging
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typer._click.core import Command, Context
     from typer._click.formatting import HelpFormatter
 
@@ -168,8 +170,13 @@ def _root(
 
 def run() -> None:
     """Run the command line and end the process with an exit code of DESIGN section 11; never a traceback."""
+    carry_out(app)
+
+
+def carry_out(action: Callable[[], object]) -> None:
+    """Call `action`; if it raises, end the process with one sentence and an exit code of DESIGN section 11."""
     try:
-        app()
+        action()
     except Exception as error:  # noqa: BLE001 - the last line: whatever happens, the user gets one sentence and a code
         _report(error)
         sys.exit(exit_code(error))

@@ -1,37 +1,23 @@
-"""`policyengine serve`: one process, TLS, devices and people on one port."""
+"""`policyengine serve`: TLS, devices and people on one port, answered by one process or by several."""
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
 import socket
-import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from policyengine.cli.server import BACKLOG, answer, leave_on
 from policyengine.errors import PolicyEngineError
-from policyengine.settings import Settings, from_environment
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable
-    from types import FrameType
-
-    import uvicorn
-    from fastapi import FastAPI
-
-    from policyengine.wiring import Installation
-
-    ContextFactory = Callable[[uvicorn.Config, Callable[[], ssl.SSLContext]], ssl.SSLContext]
-
-BACKLOG = 2048  # connections waiting to be accepted: a fleet that reconnects at once comes in waves
-COLLECT_AFTER = (20_000, 50, 100)  # allocations, then young and middle collections; a check-in allocates some 3,000
-INSTANCE_BYTES = 6  # names this process in request ids
+from policyengine.settings import MAX_WORKERS, Settings, from_environment
 
 
 class AddressError(PolicyEngineError):
@@ -44,123 +30,100 @@ def serve(
     data: Annotated[Path | None, typer.Option(help="Data directory: database, keys, admin token.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0: any free one.", min=0, max=65535)] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes that answer; more than one needs PostgreSQL.", min=1, max=MAX_WORKERS),
+    ] = None,
 ) -> None:
     """Serve devices, people and auditors until stopped; makes keys, database and admin token on the first run."""
-    from policyengine.wiring import build
-
-    settings = _settings(data, host, port)
-    with _listener(settings) as listener:  # first of all: a second start by mistake must not touch a running server
-        settings.layout.server.unlink(missing_ok=True)
-        installation = build(settings)
-        try:
-            _run(settings, installation, listener)
-        finally:
-            _withdraw(settings)
-            installation.close()
+    settings = _settings(data, host, port, workers)
+    if settings.workers == 1:
+        _serve_alone(settings)
+    else:
+        _serve_together(settings)
 
 
-def _settings(data: Path | None, host: str | None, port: int | None) -> Settings:
+def _settings(data: Path | None, host: str | None, port: int | None, workers: int | None) -> Settings:
     found = from_environment()
     return replace(
         found,
         data=found.data if data is None else data,
         host=found.host if host is None else host,
         port=found.port if port is None else port,
+        workers=found.workers if workers is None else workers,
     )
 
 
-def _run(settings: Settings, installation: Installation, listener: socket.socket) -> None:
-    from api.logs import configure
-    from policyengine.cli.background import sweeping, telling
+def _serve_alone(settings: Settings) -> None:
+    from policyengine.wiring import build
 
-    configure(sys.stderr, level=settings.log_level)
-    # The server drains on SIGTERM and then raises it again; as an exit it lets the store close and files go.
-    signal.signal(signal.SIGTERM, _leave)
-    _settle_memory()
-    with sweeping(installation.services.sweep), telling(installation.services.webhooks):
-        _server(settings, installation, listener).run(sockets=[listener])
-
-
-def _settle_memory() -> None:
-    # What start-up made lives as long as the process: looking through it again and again for garbage cost 12 % of the
-    # CPU of a check-in, which itself makes no cycles. Measured in docs/adr/0008-serving.md.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
+    with _listener(settings) as listener:  # first of all: a second start by mistake must not touch a running server
+        settings.layout.server.unlink(missing_ok=True)
+        installation = build(settings)
+        leave_on(signal.SIGTERM)
+        try:
+            answer(settings, installation, listener, ready=partial(_announce, settings, _url(settings, listener)))
+        finally:
+            _withdraw(settings)
+            installation.close()
 
 
-def _leave(_signal: int, _frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one was enough: a second must not interrupt what it asked for
-    raise SystemExit(0)
+def _serve_together(settings: Settings) -> None:
+    """Prepare as one server does, and leave the answering to workers."""
+    from policyengine.cli.workers import demand_shareable, supervise
+
+    demand_shareable(settings.storage_url)
+    from policyengine.wiring import build
+
+    with ExitStack() as closing:
+        listeners = _listeners(settings, closing)
+        settings.layout.server.unlink(missing_ok=True)
+        build(settings).close()
+        try:
+            supervise(settings, listeners, ready=partial(_announce, settings, _url(settings, listeners[0])))
+        finally:
+            _withdraw(settings)
 
 
 def _listener(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with _refusing(settings):
+        return socket.create_server((settings.host, settings.port), family=_family(settings), backlog=BACKLOG)
+
+
+def _listeners(settings: Settings, closing: ExitStack) -> list[socket.socket]:
+    """Return a listening socket for each worker, all on one port, over which Linux spreads connections evenly.
+
+    The first one listens as if alone, so that no other server's port is shared by mistake; only then it lets others in.
+    """
+    first = closing.enter_context(_listener(settings))
+    first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    address = (settings.host, first.getsockname()[1])
+    with _refusing(settings):
+        others = [
+            closing.enter_context(
+                socket.create_server(address, family=_family(settings), backlog=BACKLOG, reuse_port=True)
+            )
+            for _ in range(settings.workers - 1)
+        ]
+    return [first, *others]
+
+
+def _family(settings: Settings) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+
+
+@contextmanager
+def _refusing(settings: Settings) -> Iterator[None]:
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+        yield
     except OSError as cause:
         reason = os.strerror(cause.errno).lower() if cause.errno and cause.errno > 0 else "no such address"
         where = f"{settings.host}:{settings.port}"
         raise AddressError(f"cannot listen on `{where}`: {reason}; choose --host and --port", address=where) from cause
 
 
-def _server(settings: Settings, installation: Installation, listener: socket.socket) -> uvicorn.Server:
-    import uvicorn
-
-    from api.protocol import DeviceProtocol
-
-    config = uvicorn.Config(
-        _application(settings, installation),
-        http=DeviceProtocol,
-        ws="none",
-        loop="uvloop" if sys.platform != "win32" else "asyncio",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        limit_concurrency=settings.max_connections,
-        timeout_keep_alive=settings.keep_alive_seconds,
-        timeout_graceful_shutdown=settings.drain_seconds,
-        backlog=BACKLOG,
-        ssl_context_factory=_contexts(settings, installation),
-    )
-    url = f"{'https' if settings.tls else 'http'}://{_shown_host(settings.host)}:{listener.getsockname()[1]}"
-
-    class Announcing(uvicorn.Server):
-        """A server that says where it is once it answers."""
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            _announce(settings, url)
-
-    return Announcing(config)
-
-
-def _application(settings: Settings, installation: Installation) -> FastAPI:
-    from api.app import create_app
-    from api.options import Options
-
-    options = Options(
-        instance=installation.entropy.draw(INSTANCE_BYTES).hex(),
-        max_body_bytes=settings.max_body_bytes,
-        max_upload_bytes=settings.max_upload_bytes,
-        max_in_flight=settings.max_in_flight,
-        trusted_proxies=settings.trusted_proxies,
-        rate_per_second=settings.rate_per_second,
-    )
-    return create_app(installation.services, options=options)
-
-
-def _contexts(settings: Settings, installation: Installation) -> ContextFactory | None:
-    if not settings.tls:
-        return None
-    from api.tls import LiveContext, ServerKeys, Trust
-
-    keys = ServerKeys(chain=installation.tls_chain, key=installation.tls_key, passphrase=installation.passphrase)
-    live = LiveContext(keys, Trust(generation=installation.generation, authorities=installation.trusted))
-    return lambda _config, _default: live.context
+def _url(settings: Settings, listener: socket.socket) -> str:
+    return f"{'https' if settings.tls else 'http'}://{_shown_host(settings.host)}:{listener.getsockname()[1]}"
 
 
 def _shown_host(host: str) -> str:

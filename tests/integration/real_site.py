@@ -157,8 +157,17 @@ def put_in_force(site: DemoSite, server: Running, *, old: bytes, new: bytes, gen
 
 def enrolled(server: Running, device: SimulatedDevice) -> bytes:
     """Return the certificate (DER) of a device that enrols now."""
+    return plain(str(_enrolment(server, device)["certificate"]))
+
+
+def enrolled_nonce(server: Running, device: SimulatedDevice) -> bytes:
+    """Return the nonce for the next check-in of a device that enrols now."""
+    return plain(str(_enrolment(server, device)["next_nonce"]))
+
+
+def _enrolment(server: Running, device: SimulatedDevice) -> Mapping[str, object]:
     wire = server.connection()
     nonce = plain(str(expect(wire.post("/v1/challenges", {}), 200).document["nonce"]))
     answer = expect(wire.post("/v1/checkins", enrolment(device, nonce)), 200).document
     wire.close()
-    return plain(str(answer["certificate"]))
+    return answer
