@@ -38,6 +38,7 @@ from api.routes import (
     operation,
     policies,
     releases,
+    sboms,
     succession,
     tokens,
     webhooks,
@@ -65,6 +66,7 @@ ROUTERS = (
     audit,
     tokens,
     releases,
+    sboms,
     webhooks,
     operation,
 )

@@ -6,6 +6,7 @@ Shedding comes first: a request that cannot be answered in time costs a counter,
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from time import perf_counter
 
@@ -19,7 +20,7 @@ from api.problems import problem_of
 from pki.errors import PkiError
 from policyengine.errors import PolicyEngineError
 
-UPLOAD_PATHS = frozenset({"/v1/bundles"})
+UPLOAD_PATHS = re.compile(r"/v1/(?:bundles|models/[^/]+/releases/[^/]+/sbom)")
 
 CLIENT_GONE = 499  # nobody is told; the status exists for the counters only, as in nginx
 
@@ -87,7 +88,8 @@ class _Exchange:
         self.scope = {**scope, "method": "GET"} if self.method == "HEAD" else scope
         self.id = edge.next_id()
         self.scope.setdefault("state", {})["request_id"] = self.id
-        self.limit = edge.options.max_upload_bytes if scope["path"] in UPLOAD_PATHS else edge.options.max_body_bytes
+        is_upload = UPLOAD_PATHS.fullmatch(scope["path"]) is not None
+        self.limit = edge.options.max_upload_bytes if is_upload else edge.options.max_body_bytes
         self.status = 0
         self._receive = receive
         self._send = send

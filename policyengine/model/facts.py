@@ -38,8 +38,12 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All facts of one device at one moment. `provenance` is keyed by dotted path prefix; the longest prefix wins."""
+    """All facts of one device at one moment. `provenance` is keyed by dotted path prefix; the longest prefix wins.
+
+    `until` is when some of them would be gathered otherwise, whatever the device says; it is no part of what is stored.
+    """
 
     device_id: DeviceId
     values: Mapping[str, object]
     provenance: Mapping[str, Provenance]
+    until: datetime | None = None

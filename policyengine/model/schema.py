@@ -244,6 +244,7 @@ _STRUCTS: Structs = {
         "name": _text("component name"),
         "version": _version("component version"),
         "license": _text("SPDX licence expression"),
+        "digest": _text("SHA-256 of the component, hex"),
     },
     "vuln": {
         "id": _text("vulnerability id, such as CVE-2026-1234"),

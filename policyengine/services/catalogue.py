@@ -62,6 +62,8 @@ from policyengine.services.registry.devices import Devices
 from policyengine.services.registry.registration import Registration
 from policyengine.services.registry.succession import Succession
 from policyengine.services.registry.sweep import Sweep
+from policyengine.services.supply.sboms import Sboms
+from policyengine.services.supply.shelf import SupplyShelf
 from policyengine.services.tokens import Tokens
 
 
@@ -92,6 +94,7 @@ class Services:
     sweep: Sweep
     health: HealthCheck
     releases: Releases
+    sboms: Sboms
     results: ResultSigner
     log: TransparencyLog
     est: Est
@@ -182,7 +185,8 @@ def assemble(outside: Outside) -> Services:
     shelf = PolicyShelf(store, clock)
     memory = Memory(store)
     issuance = Issuance(outside.authority, outside.ledger, entropy, chain=outside.chain)
-    redecider = Redecider(store, entropy, shelf, memory, issuance.facts)
+    supplies = SupplyShelf(store, clock)
+    redecider = Redecider(store, entropy, shelf, memory, issuance.facts, supplies=supplies)
     certificates = Certificates(store, clock, entropy, shelf=shelf)
     tokens, workloads = Tokens(store, clock, entropy), Workloads(outside.issuers, outside.key_source, clock)
     gate = Gate(store, clock, shelf=shelf, redecider=redecider)
@@ -191,7 +195,7 @@ def assemble(outside: Outside) -> Services:
     ca_bundle = "".join(map(pem_of, trust)).encode()
     former = (each.public_bytes(Encoding.DER) for each in outside.issuers_ever if each not in outside.trust)
     keys = Keys(log=outside.log_key, results=outside.results, cas=ca_bundle + "".join(map(pem_of, former)).encode())
-    appraiser = _appraiser(outside, memory, issuance)
+    appraiser = _appraiser(outside, memory, issuance, supplies)
     evidence = RequestEvidence(store, entropy, shelf=shelf, appraiser=appraiser, nonce_key=outside.nonce_key)
     est = Est(
         store, clock, entropy, shelf=shelf, redecider=redecider, issuance=issuance, evidence=evidence, trust=trust
@@ -217,6 +221,7 @@ def assemble(outside: Outside) -> Services:
         sweep=Sweep(store, store, clock, redecider),
         health=HealthCheck(store, shelf),
         releases=Releases(store, clock, shelf),
+        sboms=Sboms(store, clock, entropy, policies=shelf, supplies=supplies),
         results=outside.results,
         log=log,
         est=est,
@@ -258,7 +263,7 @@ def _answering(outside: Outside) -> list[Answering]:
     return [Answering(issuer=lists.issuer.thumbprint, signer=signer) for lists, signer in all_of_them]
 
 
-def _appraiser(outside: Outside, memory: Memory, issuance: Issuance) -> Appraiser:
+def _appraiser(outside: Outside, memory: Memory, issuance: Issuance, supplies: SupplyShelf) -> Appraiser:
     return Appraiser(
         outside.store,
         memory,
@@ -267,6 +272,7 @@ def _appraiser(outside: Outside, memory: Memory, issuance: Issuance) -> Appraise
         ca_facts=issuance.facts,
         nonce_key=outside.nonce_key,
         formats=outside.formats,
+        supplies=supplies,
     )
 
 

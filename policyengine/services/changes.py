@@ -12,6 +12,7 @@ from datetime import datetime
 
 from policyengine.model.facts import Source
 from policyengine.model.ids import DeviceId, Digest
+from policyengine.services.filed import Filed
 from policyengine.services.records import (
     Activation,
     ApiToken,
@@ -356,6 +357,17 @@ class MoveJobs:
     act: Act | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileDocuments:
+    """File what brings facts; devices of `models` are decided anew. Refused unless nothing was filed since `seen`."""
+
+    filed: tuple[Filed, ...]
+    documents: tuple[Document, ...]
+    seen: int
+    models: frozenset[str]
+    act: Act
+
+
 Change = (
     RecordDecision
     | ReserveCertificate
@@ -382,4 +394,5 @@ Change = (
     | LowerFloors
     | RecordAct
     | MoveJobs
+    | FileDocuments
 )

@@ -16,6 +16,7 @@ from policyengine.errors import PolicyEngineError
 from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId, Digest
 from policyengine.services.changes import Change
+from policyengine.services.filed import FiledReads
 from policyengine.services.fleet_scope import FleetScope
 from policyengine.services.records import (
     Activation,
@@ -380,5 +381,7 @@ class GateReads(Protocol):
         ...
 
 
-class Store(CheckInReads, AuditReads, ComplianceReads, ExposureReads, RevocationReads, GateReads, Writer, Protocol):
+class Store(
+    CheckInReads, AuditReads, ComplianceReads, ExposureReads, RevocationReads, GateReads, FiledReads, Writer, Protocol
+):
     """All of storage."""

@@ -186,13 +186,14 @@ class Batch:
         self._quiet_at = at_us
         self._quiet_salt = seed
 
-    def act(self, act: Act) -> None:
-        """Queue the audit event and the leaf of an administrative act."""
+    def act(self, act: Act) -> int:
+        """Queue the audit event and the leaf of an administrative act, and return the leaf's index."""
         record = {"actor": act.actor, "action": act.action, "subject": act.subject, "detail": dict(act.detail)}
         at_us = micros(act.at)
         index = self.leaf("act", at_us=at_us, record=record, seed=act.salt)
         row = {"log_index": index, "at": at_us, "actor": act.actor, "action": act.action, "subject": act.subject}
         self.add("audit", row | {"detail": _json(act.detail)})
+        return index
 
     def certificate(self, record: CertificateRecord, *, seed: bytes) -> None:
         """Queue the completion of a reservation; the certificate becomes the device's current one."""

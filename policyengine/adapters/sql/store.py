@@ -11,6 +11,7 @@ from policyengine.adapters.sql.engine import Engines, open_engines
 from policyengine.adapters.sql.event_reads import SqlEventReads
 from policyengine.adapters.sql.export_reads import SqlExportReads
 from policyengine.adapters.sql.exposure_reads import SqlExposureReads
+from policyengine.adapters.sql.filing import SqlFiledReads
 from policyengine.adapters.sql.gate_reads import SqlGateReads
 from policyengine.adapters.sql.log_reads import SqlLogReads
 from policyengine.adapters.sql.migration import demand_current
@@ -33,6 +34,7 @@ class SqlStore(
     SqlExportReads,
     SqlGateReads,
     SqlEventReads,
+    SqlFiledReads,
 ):
     """Implements the Store port of services."""
 

@@ -379,3 +379,19 @@ job = Table(
     Column("error", Text),
     Index(None, "done_at", "run_at"),
 )
+
+filed = Table(
+    "filed",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("release", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("original", LargeBinary, nullable=False),  # digests of documents: what was sent,
+    Column("content", LargeBinary, nullable=False),  # and what was read out of it
+    Column("filed_by", Text, nullable=False),
+    Column("party", Text),
+    Column("filed_at", BigInteger, nullable=False),
+    Column("log_index", BigInteger, nullable=False, index=True),
+    PrimaryKeyConstraint("kind", "model", "release", "name"),
+)

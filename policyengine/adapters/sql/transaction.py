@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Dialect
 from policyengine.adapters.sql import administration as admin
 from policyengine.adapters.sql import jobs, proposals, succession, upkeep
 from policyengine.adapters.sql.batch import MAX_KNOWN_DOCUMENTS, Batch, Statements
+from policyengine.adapters.sql.filing import file_documents
 from policyengine.adapters.sql.recording import enrol, read_guards, record_decision, reserve
 from policyengine.adapters.sql.registry import import_devices
 from policyengine.services import changes
@@ -45,6 +46,7 @@ _CARRIED_OUT: dict[type[Change], Callable[[Batch, Any], None]] = {
     changes.LowerFloors: upkeep.lower_floors,
     changes.RecordAct: upkeep.record_act,
     changes.MoveJobs: jobs.move_jobs,
+    changes.FileDocuments: file_documents,
 }
 
 

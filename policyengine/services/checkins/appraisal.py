@@ -26,6 +26,7 @@ from policyengine.services.policies import ActivePolicies
 from policyengine.services.ports import CheckInReads, ResultSigner
 from policyengine.services.records import Device, DeviceState, DeviceView, Lifecycle, Restriction
 from policyengine.services.requests import CheckInRequest
+from policyengine.services.supply.shelf import SupplyShelf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,7 @@ class Appraiser:
         ca_facts: Mapping[str, object],
         nonce_key: NonceKey,
         formats: Registry,
+        supplies: SupplyShelf,
     ) -> None:
         self._reads = reads
         self._memory = memory
@@ -103,6 +105,7 @@ class Appraiser:
         self._ca_facts = ca_facts
         self._nonce_key = nonce_key
         self._formats = formats
+        self._supplies = supplies
 
     def appraise(
         self, request: CheckInRequest, nonce: Nonce, *, bound: DeviceView | None, active: ActivePolicies, now: datetime
@@ -146,6 +149,8 @@ class Appraiser:
             key_reuse=key_reuse,
             last_seen=now,
             bundle=active.policies.bundle,
+            endorsements=active.policies.endorsements,
+            supplies=self._supplies,
             ca=self._ca_facts,
             now=now,
         )

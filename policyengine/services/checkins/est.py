@@ -201,6 +201,8 @@ class Est:
             key_reuse=key_reuse + 1,
             last_seen=now,
             bundle=active.policies.bundle,
+            endorsements=active.policies.endorsements,
+            supplies=self._redecider.supplies,
             ca=self._issuance.facts,
             now=now,
         )

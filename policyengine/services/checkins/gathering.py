@@ -7,7 +7,7 @@ again for every decision, so its facts are observed now.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
@@ -16,11 +16,13 @@ from pki.certificates import certificate_facts, load_certificate
 from pki.request import ProvenRequest, csr_facts
 from policyengine.attestation.formats import Freshness, Verified
 from policyengine.decision.ingest import read_groups
+from policyengine.model.endorsements import ReferenceValues
 from policyengine.model.facts import Facts, Provenance, Source
 from policyengine.model.policy import Bundle
 from policyengine.model.schema import FactSchema
 from policyengine.services.identification.claimants import Claimant
 from policyengine.services.records import Device, DeviceView
+from policyengine.services.supply.shelf import SupplyShelf
 
 # What a device may say of itself; everything else is ours, its vendor's or its evidence's to say.
 REPORTABLE = frozenset({"boot", "software", "sbom", "net", "config"})
@@ -41,6 +43,8 @@ class Context:
     key_reuse: int
     last_seen: datetime
     bundle: Bundle
+    endorsements: Mapping[str, ReferenceValues]
+    supplies: SupplyShelf
     ca: Mapping[str, object]
     now: datetime
 
@@ -66,21 +70,24 @@ def gather(said: Said, context: Context, *, schema: FactSchema) -> Facts:
         values["csr"] = csr_facts(said.request)
         origins["csr"] = _ours(Source.OBSERVED, context.now)
     _add_known(values, origins, context)
-    return Facts(device_id=device_id, values=values, provenance=origins)
+    until = _add_supplied(values, origins, context)
+    return Facts(device_id=device_id, values=values, provenance=origins, until=until)
 
 
 def gather_again(last: Facts, context: Context) -> Facts:
     """Return the facts of a silent device: what it said last, grown older, and what we know now."""
     values, origins = dict(last.values), dict(last.provenance)
     for group in _KNOWN:
-        values.pop(group, None)
-        for path in [path for path in origins if path.partition(".")[0] == group]:
-            del origins[path]
+        _drop(values, origins, group)
     if "evidence" in values:
         values["evidence"] = dict(_group(values, "evidence"))
         _add_freshness(values, origins["evidence"].observed_at, context.now)
     _add_known(values, origins, context)
-    return Facts(device_id=last.device_id, values=values, provenance=origins)
+    for group in _SUPPLIED:
+        if group in origins and origins[group].source is not Source.REPORTED:
+            _drop(values, origins, group)
+    until = _add_supplied(values, origins, context)
+    return Facts(device_id=last.device_id, values=values, provenance=origins, until=until)
 
 
 def gather_identified(claimant: Claimant, context: Context, request: ProvenRequest) -> Facts:
@@ -98,10 +105,31 @@ def with_request(facts: Facts, request: ProvenRequest, *, now: datetime) -> Fact
     values = {**facts.values, "csr": csr_facts(request)}
     origins = {path: origin for path, origin in facts.provenance.items() if path.partition(".")[0] != "csr"}
     origins["csr"] = _ours(Source.OBSERVED, now)
-    return Facts(device_id=facts.device_id, values=values, provenance=origins)
+    return replace(facts, values=values, provenance=origins)
+
+
+def _drop(values: Values, origins: Origins, group: str) -> None:
+    values.pop(group, None)
+    for path in [path for path in origins if path.partition(".")[0] == group]:
+        del origins[path]
 
 
 _KNOWN = ("device", "cert", "ca", "fleet", "ops")
+_SUPPLIED = ("sbom", "vuln")
+
+
+def _add_supplied(values: Values, origins: Origins, context: Context) -> datetime | None:
+    """Add what is on file of the running release, in place of the device's word; return when that changes by itself.
+
+    A device could leave out of its own list what is vulnerable, so where its model's lists are filed only they count.
+    """
+    model = context.view.device.model
+    found = context.supplies.facts(model, values.get("software"), context.endorsements.get(model), now=context.now)
+    for group in found.known:
+        _drop(values, origins, group)
+    values |= found.values
+    origins |= found.origins
+    return found.until
 
 
 def _spoken(said: Said, now: datetime) -> tuple[Values, Origins]:

@@ -32,8 +32,9 @@ MAX_PRIORS = 4096  # carried states kept parsed; devices that pass everything sh
 class Judged:
     """A decision with everything that is stored of it.
 
-    `outcome` is a digest of all it came to; its document is rendered only when somebody keeps or reads it, because
-    most check-ins come to what the one before came to.
+    `valid_until` is the decision's, or earlier: when what is known of the device changes by itself. `outcome` is a
+    digest of all it came to; its document is rendered only when somebody keeps or reads it, because most check-ins come
+    to what the one before came to.
     """
 
     decision: Decision
@@ -45,6 +46,7 @@ class Judged:
     prior: Digest
     documents: tuple[Document, ...]
     verdicts_digest: bytes
+    valid_until: datetime | None
 
     @cached_property
     def document(self) -> bytes:
@@ -100,6 +102,7 @@ def judge(policies: Policies, facts: Facts, *, prior: Prior | None, now: datetim
         prior=carried.digest,
         documents=(shared_facts, carried) if carried.body else (shared_facts,),
         verdicts_digest=verdicts,
+        valid_until=min(filter(None, (decision.valid_until, facts.until)), default=None),
     )
 
 
@@ -273,7 +276,7 @@ def state_after(judged: Judged, standing: Standing, *, generation: int) -> Devic
         input_prior=decision.prior,
         prior=judged.prior,
         verdicts=judged.verdicts_digest,
-        valid_until=decision.valid_until,
+        valid_until=judged.valid_until,
         last_seen=standing.last_seen,
         restriction=standing.restriction,
         request_digest=standing.request_digest,

@@ -27,6 +27,7 @@ from policyengine.services.checkins.judging import (
 from policyengine.services.policies import ActivePolicies, PolicyShelf
 from policyengine.services.ports import CheckInReads, Entropy
 from policyengine.services.records import CertificateRecord, DeviceState, DeviceView
+from policyengine.services.supply.shelf import SupplyShelf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +55,21 @@ class Redecider:
     """Decides again, and says what is to be recorded of it."""
 
     def __init__(
-        self, reads: CheckInReads, entropy: Entropy, shelf: PolicyShelf, memory: Memory, ca_facts: Mapping[str, object]
+        self,
+        reads: CheckInReads,
+        entropy: Entropy,
+        shelf: PolicyShelf,
+        memory: Memory,
+        ca_facts: Mapping[str, object],
+        *,
+        supplies: SupplyShelf,
     ) -> None:
         self._reads = reads
         self._entropy = entropy
         self._shelf = shelf
         self._memory = memory
         self._ca_facts = ca_facts
+        self.supplies = supplies
 
     def again(self, view: DeviceView, state: DeviceState, *, now: datetime) -> RecordDecision:
         """Return the change that records the new decision on a device whose time has come."""
@@ -114,6 +123,8 @@ class Redecider:
             key_reuse=view.key_reuse,
             last_seen=state.last_seen,
             bundle=active.policies.bundle,
+            endorsements=active.policies.endorsements,
+            supplies=self.supplies,
             ca=self._ca_facts,
             now=now,
         )

@@ -45,7 +45,7 @@ def components_of(facts: Mapping[str, Any]) -> Iterator[Component]:
     for item in facts.get("software", ()):
         yield Component(group="software", **_taken(item, "name", "version", "digest"))
     for item in facts.get("sbom", {}).get("components", ()):
-        yield Component(group="sbom.components", **_taken(item, "name", "version", "purl"))
+        yield Component(group="sbom.components", **_taken(item, "name", "version", "purl", "digest"))
     for item in facts.get("vuln", ()):
         if item.get("vex") not in {"not_affected", "fixed"}:
             yield Component(group="vuln", name=item.get("component"), cve=item.get("id"))
@@ -61,11 +61,23 @@ def sightings(facts: Mapping[str, Any], query: ComponentQuery) -> tuple[Sighting
     named = {key: value for key, value in wanted.items() if value is not None}
     found = []
     for component in components_of(facts):
-        if all(getattr(component, key) == value for key, value in named.items()):
+        if all(_is(component, key, value) for key, value in named.items()):
             inside = _is_inside(component.version, query.versions)
             if inside is not False:
                 found.append(Sighting(component=component, certain=inside is True))
     return tuple(found)
+
+
+def _is(component: Component, key: str, value: str) -> bool:
+    """Tell whether a component has `value`; a package URL without a version is any version of that package."""
+    own = getattr(component, key)
+    if key != "purl" or own is None or "@" in value:
+        return bool(own == value)
+    return _package(own) == value
+
+
+def _package(purl: str) -> str:
+    return purl.partition("#")[0].partition("?")[0].partition("@")[0]
 
 
 def demand_range(query: ComponentQuery) -> None:

@@ -515,6 +515,19 @@ class FakeReleases:
         raise InvalidRequestError("the CoRIM is refused", code="corim.signature", field="corim")
 
 
+class FakeSboms:
+    """No SBOM is on file, and none is taken."""
+
+    def list(self, viewer: Principal, model: str) -> tuple[()]:
+        return ()
+
+    def original(self, viewer: Principal, model: str, release: str) -> object:
+        raise MissingError("no SBOM of that release is on file", code="sbom.missing")
+
+    def file(self, actor: Principal, model: str, release: str, content: bytes) -> object:
+        raise InvalidRequestError("neither CycloneDX nor SPDX 2 (as JSON)", code="sbom.format")
+
+
 class FakeHealth(HealthCheck):
     def __init__(self) -> None:
         self.problems: tuple[str, ...] = ()
@@ -709,6 +722,7 @@ def services() -> Services:
         sweep=None,
         health=FakeHealth(),
         releases=FakeReleases(),
+        sboms=FakeSboms(),
         results=FakeResults(),
         log=FakeLog(),
         est=FakeEst(),

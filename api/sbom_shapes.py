@@ -1,0 +1,40 @@
+"""What the API says of SBOMs on file."""
+
+from __future__ import annotations
+
+from api.shapes import Moment, Shape
+from policyengine.services.supply.sboms import FiledSbom
+
+
+class SbomOut(Shape):
+    """An SBOM on file; `whole` is false where it says itself that parts are missing."""
+
+    release: str
+    digest: str
+    format: str
+    document: str | None
+    subject: str | None
+    subject_version: str | None
+    components: int
+    whole: bool
+    filed_by: str
+    party: str | None
+    filed_at: Moment
+
+
+def sbom_out(found: FiledSbom) -> SbomOut:
+    """Return the shape of an SBOM on file."""
+    filed, inventory = found.filed, found.inventory
+    return SbomOut(
+        release=filed.release,
+        digest=filed.original,
+        format=inventory.format,
+        document=inventory.document,
+        subject=None if inventory.subject is None else inventory.subject.name,
+        subject_version=None if inventory.subject is None else inventory.subject.version,
+        components=len(inventory.components),
+        whole=inventory.whole,
+        filed_by=filed.by,
+        party=filed.party,
+        filed_at=filed.filed_at,
+    )

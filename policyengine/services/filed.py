@@ -1,0 +1,48 @@
+"""Documents of suppliers and feeds that are in use, and what is read of them in storage; adapters implement it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Protocol
+
+from policyengine.model.ids import Digest
+
+
+class Filing(Enum):
+    """What a document on file is."""
+
+    SBOM = "sbom"
+    FACTS = "facts"  # of one release: what follows from all the others
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filed:
+    """A document in use. A later one of the same kind, model, release and name takes its place.
+
+    `original` is the digest of what was sent, `content` that of what was read out of it. `by` is the person or program,
+    `party` whom it spoke for. `model` and `release` are empty for what is about all of them.
+    """
+
+    kind: Filing
+    model: str
+    release: str
+    name: str
+    original: Digest
+    content: Digest
+    by: str
+    party: str | None
+    filed_at: datetime
+
+
+class FiledReads(Protocol):
+    """What is on file."""
+
+    def filing_mark(self) -> int:
+        """Return a number that rises with everything filed; 0: nothing was."""
+        ...
+
+    def filed(self, *kinds: Filing, model: str | None = None, release: str | None = None) -> tuple[Filed, ...]:
+        """Return the documents of some kinds, of one model or release where they are given, by their places."""
+        ...

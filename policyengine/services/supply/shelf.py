@@ -1,0 +1,126 @@
+"""What is on file about each release, ready to become facts: looked up at most once a second, parsed once."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from policyengine.model.endorsements import ReferenceValues
+from policyengine.model.facts import Provenance, Source
+from policyengine.model.ids import Digest
+from policyengine.services.errors import MissingError
+from policyengine.services.filed import Filed, FiledReads, Filing
+from policyengine.services.ports import Clock
+from policyengine.services.supply.running import declared_release, running_release
+
+POLL = timedelta(seconds=1)  # how long a worker may decide by what was on file before
+MAX_KEPT = 256  # releases kept parsed; the largest have some megabytes
+
+
+class Documents(FiledReads, Protocol):
+    """What is on file, and content by digest."""
+
+    def document(self, digest: Digest) -> bytes | None:
+        """Return the content that `digest` names."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supplied:
+    """Facts of a device from what is on file: values and provenance of whole groups, until they change by themselves.
+
+    `known` are the groups that are ours to say of this model, also those of which nothing can be said now.
+    """
+
+    values: Mapping[str, object]
+    origins: Mapping[str, Provenance]
+    known: frozenset[str]
+    until: datetime | None = None
+
+
+NOTHING = Supplied(values={}, origins={}, known=frozenset())
+
+
+class SupplyShelf:
+    """Facts of releases by model."""
+
+    def __init__(self, reads: Documents, clock: Clock) -> None:
+        self._reads = reads
+        self._clock = clock
+        self._releases: Mapping[str, Mapping[str, Filed]] = {}
+        self._parsed: OrderedDict[Digest, Mapping[str, Any]] = OrderedDict()
+        self._mark = 0
+        self._looked_at: datetime | None = None
+
+    def forget(self) -> None:
+        """Look again the next time: something was filed here."""
+        self._looked_at = None
+
+    def facts(self, model: str, software: object, endorsements: ReferenceValues | None, *, now: datetime) -> Supplied:
+        """Return what is known of the release that `software` of a device of `model` is."""
+        self._refresh()
+        releases = self._releases.get(model)
+        if releases is None:
+            return NOTHING
+        release = self._running(releases, software, endorsements)
+        if release is None:
+            return Supplied(values={}, origins={}, known=frozenset({"sbom"}))
+        filed = releases.get(release)
+        if filed is None:
+            absent = Provenance(source=Source.OBSERVED, observed_at=now, complete=True)
+            return Supplied(values={"sbom": {"present": False}}, origins={"sbom": absent}, known=frozenset({"sbom"}))
+        return _supplied(filed, self._content(filed.content))
+
+    def _running(
+        self, releases: Mapping[str, Filed], software: object, endorsements: ReferenceValues | None
+    ) -> str | None:
+        if endorsements is not None:
+            return running_release(software, endorsements)
+        contents = {release: self._content(filed.content) for release, filed in releases.items()}
+        subjects = {release: tuple(found["subject"]) for release, found in contents.items() if "subject" in found}
+        return declared_release(software, subjects)
+
+    def _refresh(self) -> None:
+        now = self._clock.now()
+        if self._looked_at is not None and timedelta(0) <= now - self._looked_at < POLL:
+            return
+        mark = self._reads.filing_mark()
+        if mark != self._mark:
+            found: dict[str, dict[str, Filed]] = {}
+            for filed in self._reads.filed(Filing.FACTS):
+                found.setdefault(filed.model, {})[filed.release] = filed
+            self._releases, self._mark = found, mark
+        self._looked_at = now
+
+    def _content(self, digest: Digest) -> Mapping[str, Any]:
+        found = self._parsed.get(digest)
+        if found is None:
+            content = self._reads.document(digest)
+            if content is None:
+                raise MissingError(f"document `{digest}` is not stored", code="document.missing", digest=digest)
+            found = self._parsed[digest] = _with_tuples(json.loads(content))
+            while len(self._parsed) > MAX_KEPT:
+                self._parsed.popitem(last=False)
+        else:
+            self._parsed.move_to_end(digest)
+        return found
+
+
+def _with_tuples(document: dict[str, Any]) -> Mapping[str, Any]:
+    """Return `document` with its lists of facts as facts have them in memory."""
+    sbom = document["sbom"]
+    return document | {"sbom": sbom | {"components": tuple(sbom["components"])}}
+
+
+def _supplied(filed: Filed, found: Mapping[str, Any]) -> Supplied:
+    sbom = Provenance(
+        source=Source.DECLARED,
+        observed_at=filed.filed_at,
+        evidence_digest=filed.original,
+        complete=found["whole"],
+    )
+    return Supplied(values={"sbom": found["sbom"]}, origins={"sbom": sbom}, known=frozenset({"sbom"}))

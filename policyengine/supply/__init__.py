@@ -1,0 +1,1 @@
+"""What suppliers and feeds say of software: SBOMs, VEX statements, feeds of vulnerabilities. Bytes in, values out."""
