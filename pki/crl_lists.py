@@ -6,6 +6,7 @@ which certificates it speaks for is in pki.crls.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,8 +25,23 @@ ALL_REASONS = frozenset(x509.ReasonFlags) - {x509.ReasonFlags.unspecified, x509.
 _UNDERSTOOD = frozenset({ExtensionOID.ISSUING_DISTRIBUTION_POINT, ExtensionOID.DELTA_CRL_INDICATOR})
 _UNDERSTOOD_IN_ENTRIES = frozenset({CRLEntryExtensionOID.CRL_REASON, CRLEntryExtensionOID.INVALIDITY_DATE})
 _CERTIFICATE_ISSUER = CRLEntryExtensionOID.CERTIFICATE_ISSUER
+_BEGIN = b"-----BEGIN"
+_PEM = re.compile(rb"-----BEGIN X509 CRL-----[^-]*-----END X509 CRL-----")
 _CRITICAL = b"\x01\x01\xff"  # BOOLEAN TRUE: without these octets no entry holds a critical extension
 _Value = TypeVar("_Value", bound=x509.ExtensionType)
+
+
+def load_crls(data: bytes) -> tuple[x509.CertificateRevocationList, ...]:
+    """Return every CRL of `data`, which is PEM (one or more) or one DER CRL; raises PathError `path.crl-malformed`.
+
+    A list that was passed over could be the one that revokes: so what else stands in PEM, or ends early, is refused.
+    """
+    if _BEGIN not in data:
+        return (load_crl(data),)
+    blocks = _PEM.findall(data)
+    if len(blocks) != data.count(_BEGIN):
+        raise PathError("a PEM block of the file is no whole CRL", code="path.crl-malformed")
+    return tuple(map(load_crl, blocks))
 
 
 def load_crl(data: bytes) -> x509.CertificateRevocationList:

@@ -7,7 +7,9 @@ For every certificate below the anchor, in order:
    its own to the same anchor
 3. a delta list of the same scope changes what its complete list says; a complete list that a newer delta has left
    behind proves nothing
-4. the lists together must cover every reason, else the certificate counts as not covered, which is a refusal
+4. of several lists that speak for the same reasons, the latest decides: an older one may still be current, and not
+   know yet of a revocation
+5. the lists together must cover every reason, else the certificate counts as not covered, which is a refusal
 """
 
 from __future__ import annotations
@@ -80,18 +82,26 @@ class Revocation:
     def _status(self, each: Node, issuers: tuple[Node, ...]) -> str | None:
         serial = each.certificate.serial_number
         covered: frozenset[x509.ReasonFlags] = frozenset()
-        for point in points_of(each):
-            for found in self._complete(point, each, issuers):
-                reasons = point.reasons & found.reasons
-                if reasons <= covered:
-                    continue
-                entry = self._entry(found, each, issuers)
-                if entry is not None:
-                    return _revoked(serial, entry)
-                covered |= reasons
+        for answer in sorted(self._answers(each, issuers), key=_latest, reverse=True):
+            if answer.reasons <= covered:
+                continue
+            if answer.entry is not None:
+                return _revoked(serial, answer.entry)
+            covered |= answer.reasons
         if covered == ALL_REASONS:
             return None
         return f"no usable CRL covers serial {serial:x}{' for every reason' if covered else ''}"
+
+    def _answers(self, each: Node, issuers: tuple[Node, ...]) -> Iterator[_Answer]:
+        for point in points_of(each):
+            for found in self._complete(point, each, issuers):
+                delta = self._delta(found, issuers)
+                yield _Answer(
+                    reasons=point.reasons & found.reasons,
+                    at=max(one.crl.last_update_utc for one in (found, delta) if one is not None),
+                    number=found.number or 0,
+                    entry=_entry(found, delta, each),
+                )
 
     def _complete(self, point: Point, each: Node, issuers: tuple[Node, ...]) -> Iterator[RevocationList]:
         for issuer in point.issuers:
@@ -115,14 +125,10 @@ class Revocation:
             if found.base is not None and same_scope(found, complete) and self._usable(found, issuers)
         ]
 
-    def _entry(self, complete: RevocationList, each: Node, issuers: tuple[Node, ...]) -> Entry | None:
-        serial = each.certificate.serial_number
+    def _delta(self, complete: RevocationList, issuers: tuple[Node, ...]) -> RevocationList | None:
+        """Return the newest delta that changes what `complete` says."""
         deltas = [delta for delta in self._deltas(complete, issuers) if _combines(delta, complete)]
-        if deltas:
-            changed = max(deltas, key=lambda delta: delta.number or 0).entry(serial, each.issuer)
-            if changed is not None:
-                return None if changed.reason is x509.ReasonFlags.remove_from_crl else changed
-        return complete.entry(serial, each.issuer)
+        return max(deltas, key=lambda delta: delta.number or 0, default=None)
 
     def _signed(self, found: RevocationList, issuers: tuple[Node, ...]) -> bool:
         """Whether an issuer on the path signed the list, or another of its name that reaches the same anchor."""
@@ -146,6 +152,30 @@ class Revocation:
                 raise PathError("revocation needs more signature checks than the limit", code="path.budget")
             self._verified[edge] = _verifies(found.crl, signer)
         return self._verified[edge]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What one list and its delta say of a certificate: for which reasons, as of when, and its entry, if it has one."""
+
+    reasons: frozenset[x509.ReasonFlags]
+    at: datetime
+    number: int
+    entry: Entry | None
+
+
+def _latest(answer: _Answer) -> tuple[datetime, int, bool]:
+    return answer.at, answer.number, answer.entry is not None  # of two made at once, the one that revokes
+
+
+def _entry(complete: RevocationList, delta: RevocationList | None, each: Node) -> Entry | None:
+    serial = each.certificate.serial_number
+    stated = complete.entry(serial, each.issuer)
+    changed = delta.entry(serial, each.issuer) if delta is not None else None
+    if changed is None or changed.reason is not x509.ReasonFlags.remove_from_crl:
+        return changed or stated
+    # Section 5.3.1: what a delta removes was on hold, or has expired; nothing else that is revoked comes back.
+    return None if stated is None or stated.reason is x509.ReasonFlags.certificate_hold else stated
 
 
 def _revoked(serial: int, entry: Entry) -> str:

@@ -55,7 +55,9 @@ def verify(
     cert: Annotated[Path, typer.Argument(metavar="CERT", help="Certificate, PEM or DER; further ones are issuers.")],
     anchors: Annotated[list[Path], typer.Option(help="Trust anchors, PEM or DER. Repeatable.")],
     intermediates: Annotated[list[Path] | None, typer.Option(help="Issuers, PEM or DER. Repeatable.")] = None,
-    crls: Annotated[list[Path] | None, typer.Option(help="CRLs; then all of the path must be covered.")] = None,
+    crls: Annotated[
+        list[Path] | None, typer.Option(help="CRLs, PEM or DER; then all of the path must be covered. Repeatable.")
+    ] = None,
     at: Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339 time to judge at; default now.")] = None,
     purpose: Annotated[Purpose | None, typer.Option(help="Extended key usage to ask for.")] = None,
     policy: Annotated[list[str] | None, typer.Option(metavar="OID", help="A policy to demand. Repeatable.")] = None,
@@ -64,7 +66,7 @@ def verify(
     """Judge one certificate path: exit 0 accepted, 1 refused, 2 usage."""
     from pki.certificates import split_certificates
     from pki.chain import examine_path, refused
-    from pki.crl_lists import load_crl
+    from pki.crl_lists import load_crls
     from pki.errors import PathError
 
     trusted = [each for file in anchors for each in _certificates(file)]
@@ -79,7 +81,7 @@ def verify(
             anchors=trusted,
             at=moment,
             rules=_rules(purpose, policy),
-            crls=[load_crl(data) for data in lists],
+            crls=[crl for data in lists for crl in load_crls(data)],
         )
     except PathError as error:
         report = refused(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from cryptography import x509
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki.chain import PathReport, examine_path
-from pki.crl_lists import ALL_REASONS, load_crl
+from pki.crl_lists import ALL_REASONS, load_crl, load_crls
 from pki.errors import PathError
 from tests.unit.pki.making import KEYS, NOW, Chain, ca_extensions, made, name, swapped
 
@@ -47,9 +47,9 @@ def crl(
     revoked: tuple[x509.Certificate, ...] = (),
     entry_extensions: tuple[tuple[x509.ExtensionType, bool], ...] = (),
     extensions: tuple[tuple[x509.ExtensionType, bool], ...] = (NUMBER,),
+    start: datetime = NOW - timedelta(days=2),
     until: timedelta = timedelta(days=1),
 ) -> x509.CertificateRevocationList:
-    start = NOW - timedelta(days=2)
     builder = x509.CertificateRevocationListBuilder().issuer_name(name(issuer)).last_update(start)
     builder = builder.next_update(NOW + until)
     for value, critical in extensions:
@@ -144,6 +144,42 @@ def test_a_delta_list_releases_what_its_complete_list_holds() -> None:
     delta = crl("issuing", KEYS[1], extensions=numbered(8, 7), revoked=(LEAF,), entry_extensions=RELEASED)
     assert "is on hold since" in seen(judged(ROOT_CRL, complete))
     assert judged(ROOT_CRL, complete, delta).accepted
+
+
+def test_a_delta_list_does_not_bring_back_what_its_complete_list_revokes_for_good() -> None:
+    """RFC 5280 section 5.3.1: removeFromCRL is for what was on hold, or has expired."""
+    complete = crl("issuing", KEYS[1], revoked=(LEAF,))
+    delta = crl("issuing", KEYS[1], extensions=numbered(8, 7), revoked=(LEAF,), entry_extensions=RELEASED)
+    assert "is revoked since" in seen(judged(ROOT_CRL, complete, delta))
+
+
+LATER = NOW - timedelta(days=1)
+
+
+def test_the_later_of_two_lists_decides_when_both_are_current() -> None:
+    """RFC 5280 section 5: a list may be replaced before its nextUpdate; the older one does not know of a revocation."""
+    later = crl("issuing", KEYS[1], extensions=numbered(8), revoked=(LEAF,), start=LATER)
+    for lists in ((ISSUING_CRL, later), (later, ISSUING_CRL)):
+        assert "is revoked since" in seen(judged(ROOT_CRL, *lists))
+
+
+def test_a_later_list_without_the_certificate_ends_a_hold() -> None:
+    held = crl("issuing", KEYS[1], revoked=(LEAF,), entry_extensions=HELD)
+    released = crl("issuing", KEYS[1], extensions=numbered(8), start=LATER)
+    assert judged(ROOT_CRL, held, released).accepted
+
+
+def test_of_two_lists_made_in_one_second_the_higher_number_decides() -> None:
+    """RFC 5280 section 5.2.3: numbers rise, also where the clock has not moved."""
+    higher = crl("issuing", KEYS[1], extensions=numbered(8), revoked=(LEAF,))
+    assert "is revoked since" in seen(judged(ROOT_CRL, ISSUING_CRL, higher))
+
+
+def test_a_delta_list_makes_its_complete_list_as_late_as_itself() -> None:
+    scoped = (scope(only_contains_user_certs=True), True)
+    other = crl("issuing", KEYS[1], extensions=(*numbered(3), scoped), start=LATER)
+    delta = crl("issuing", KEYS[1], extensions=numbered(8, 7), revoked=(LEAF,), start=NOW)
+    assert "is revoked since" in seen(judged(ROOT_CRL, ISSUING_CRL, other, delta))
 
 
 def test_a_complete_list_that_a_delta_has_left_behind_proves_nothing() -> None:
@@ -274,3 +310,24 @@ def test_bytes_that_are_no_list_are_refused() -> None:
 
 def test_pem_and_der_lists_are_read() -> None:
     assert load_crl(ROOT_CRL.public_bytes(Encoding.PEM)) == load_crl(ROOT_CRL.public_bytes(Encoding.DER))
+
+
+def pem(*crls: x509.CertificateRevocationList) -> bytes:
+    return b"".join(each.public_bytes(Encoding.PEM) for each in crls)
+
+
+def test_every_list_of_a_pem_file_is_read() -> None:
+    assert load_crls(pem(ROOT_CRL, ISSUING_CRL)) == (ROOT_CRL, ISSUING_CRL)
+    assert load_crls(ISSUING_CRL.public_bytes(Encoding.DER)) == (ISSUING_CRL,)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [pem(ROOT_CRL, ISSUING_CRL)[:-40], pem(ROOT_CRL) + LEAF.public_bytes(Encoding.PEM), b"-----BEGIN X509 CRL-----"],
+    ids=["cut-in-the-second-list", "certificate-among-lists", "nothing-but-a-beginning"],
+)
+def test_a_file_with_a_block_that_is_no_whole_list_is_refused(spoilt: bytes) -> None:
+    """A list that is passed over could be the one that revokes."""
+    with pytest.raises(PathError) as refused:
+        load_crls(spoilt)
+    assert refused.value.code == "path.crl-malformed"
