@@ -201,8 +201,7 @@ def check_parcels(archive, manifest, logged):
     """Decisions, their documents and inputs, and the verdicts in them, a parcel of devices after the other."""
     known = {f"sha256:{sha(line)}" for name in archive.named("facts", "priors") for line in archive.lines(name)}
     known |= {f"sha256:{sha(archive.content(name))}" for name in archive.named("bundles", end=".json")}
-    decision_row, finding_row = table(archive, "csv/decisions.csv"), table(archive, "csv/findings.csv")
-    seen = set()
+    decision_row, finding_row, seen = table(archive, "csv/decisions.csv"), table(archive, "csv/findings.csv"), set()
     for member in archive.named("devices"):
         documents, findings = archive.lines(member.replace("devices", "documents")), {}
         lines = list(archive.records(member.replace("devices", "decisions")))
@@ -214,6 +213,7 @@ def check_parcels(archive, manifest, logged):
                 raise WrongError(f"{name} record {number}: {cause}") from cause
             seen.add(line["decision_id"])
             decision_row(line)
+        print(f"{len(seen)} of {manifest['decisions']} decisions checked", file=sys.stderr)
         for name, number, line in archive.records(member.replace("devices", "verdicts")):
             verdict, said = tuple(line[key] for key in VERDICT), findings.get(line["decision_id"])
             demand(said is None or verdict in said, f"{name} record {number}: its decision does not say so")

@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime
+from json.encoder import encode_basestring
 
+from policyengine.decision.binding import BoundRule
 from policyengine.decision.facts_json import SOURCE_NAMES, json_value, quick_canonical
+from policyengine.decision.findings import SeenFacts, Sights
+from policyengine.decision.messages import found as at_path
+from policyengine.decision.views import Need
 from policyengine.model.canonical import canonical
 from policyengine.model.decision import Decision, FactSeen, Finding, Sight
+from policyengine.model.facts import Source
 from policyengine.model.ids import BindingName, Digest, RuleName, digest_of
 from policyengine.model.times import format_timestamp
 
+KEPT_FINDINGS = 8192  # findings whose text is kept; decisions share those that pass, and those that nothing changed
 MAX_SEEN = 32  # items of a list or map that a finding repeats; of a longer one it gives the count, the facts have all
 
 
@@ -108,6 +115,7 @@ class DecisionWriter:
     def __init__(self, commit: str | None) -> None:
         self._commit, self._bundle = commit, ""
         self._fixed: dict[tuple[RuleName, BindingName | None], _Fixed] = {}
+        self._texts: dict[int, tuple[Finding, _Fixed, str, str]] = {}
 
     def written(self, decision: Decision) -> bytes:
         """Return the canonical bytes of the document of `decision`."""
@@ -119,24 +127,43 @@ class DecisionWriter:
     def findings(self, decision: Decision, places: Iterable[int]) -> str:
         """Return the canonical text of the findings of `decision` at `places`, with commas between."""
         if decision.bundle != self._bundle:
-            self._bundle, self._fixed = decision.bundle, {}
-        seen = _SeenTexts()
-        return ",".join([self._finding(decision.findings[at], decision.sights[at], seen) for at in places])
+            self._bundle, self._fixed, self._texts = decision.bundle, {}, {}
+        sights, findings = decision.sights, decision.findings
+        if type(sights) is not Sights:
+            return ",".join([_bytes(_finding(findings[at], sights[at], self._commit)) for at in places])
+        texts = _FactTexts(sights.seen)
+        return ",".join([self._finding(findings[at], *sights.rules[at], texts) for at in places])
 
-    def _finding(self, found: Finding, sight: Sight, seen: _SeenTexts) -> str:
+    def _finding(self, found: Finding, bound: BoundRule, need: Need, texts: _FactTexts) -> str:
+        """Return the text of `found`; what `bound` saw is written straight, as nobody else asks for it as a Sight."""
+        known = self._texts.get(id(found))
+        if known is None or known[0] is not found:
+            known = self._said(found)
+        _, fixed, before, after = known
+        facts = ",".join([text for path in bound.reads if (text := texts[path])])
+        message = bound.template.filled(texts.views.of(need).shown)
+        return f"{fixed.start}{facts}{before}{encode_basestring(message)}{after}"
+
+    def _said(self, found: Finding) -> tuple[Finding, _Fixed, str, str]:
+        """Return what stands in the text of `found` before and after its message, and remember it."""
         fixed = self._fixed.get(found.terms.name)
         if fixed is None:
             fixed = self._fixed[found.terms.name] = _Fixed(found, self._commit)
-        names = fixed.names
-        facts = ",".join([names[path] + (seen.get(id(fact)) or seen.of(fact)) for path, fact in sight.facts.items()])
         decisive = "null" if found.decisive is None else f'"{found.decisive.value}"'
-        return (
-            f'{fixed.start}{facts}}},"failing_since":{_quoted(found.failing_since)}'
-            f',"held_until":{_quoted(found.held_until)},"last_decisive":{decisive},"message":{_text(sight.message)}'
+        before = (
+            f'}},"failing_since":{_quoted(found.failing_since)}'
+            f',"held_until":{_quoted(found.held_until)},"last_decisive":{decisive},"message":'
+        )
+        after = (
             f'{fixed.middle}"reason":"{found.reason}"{fixed.remediation}"result":"{found.result.value}"'
             f'{fixed.end}"unknown_since":{_quoted(found.unknown_since)}'
             f',"waiver":{"null" if found.waiver is None else _text(found.waiver)}}}'
         )
+        if len(self._texts) >= KEPT_FINDINGS:
+            self._texts.clear()
+        # By identity, and kept alive by it: a finding is a frozen value, and slow to hash.
+        known = self._texts[id(found)] = (found, fixed, before, after)
+        return known
 
 
 _text = json.JSONEncoder(ensure_ascii=False).encode
@@ -146,27 +173,42 @@ def _quoted(moment: datetime | None) -> str:
     return "null" if moment is None else f'"{format_timestamp(moment)}"'
 
 
-class _SeenTexts(dict[int, str]):
-    """The bytes of each fact that a decision repeats, by the fact's identity; its provenance is written once."""
+class _FactTexts(dict[str, str]):
+    """The bytes of each fact that a decision repeats, with its path before it; empty for one that the device has not.
 
-    __slots__ = ("_provenance",)
+    A provenance is written once, for all the facts that have it.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_before", "_facts", "views")
+
+    def __init__(self, seen: SeenFacts) -> None:
         super().__init__()
-        self._provenance: dict[tuple[object, ...], str] = {}
+        self.views, self._facts = seen.views, seen.views.facts
+        self._before: dict[int, str] = {}
 
-    def of(self, fact: FactSeen) -> str:
-        """Return the text of `fact`, and remember it."""
-        key = (fact.source, fact.observed_at, fact.evidence_digest)
-        before = self._provenance.get(key)
-        if before is None:
-            before = self._provenance[key] = (
-                quick_canonical({**_seen(fact), "value": None}).decode().removesuffix("null}")
-            )
-        value = fact.value
-        plain = value is True or value is False or type(value) is str or type(value) is int
-        text = self[id(fact)] = before + (_text(value) if plain else quick_canonical(_shown(value)).decode()) + "}"
+    def __missing__(self, path: str) -> str:
+        value, key, text = at_path(self._facts.values, path), self.views.prefix(path), ""
+        if value is not None and key is not None:
+            kept = self._facts.provenance[key]
+            before = self._before.get(id(kept))
+            if before is None:
+                before = self._before[id(kept)] = _before_value(kept.source, kept.observed_at, kept.evidence_digest)
+            text = f"{encode_basestring(path)}:{before}{_value_text(value)}}}"
+        self[path] = text
         return text
+
+
+def _before_value(source: Source, observed_at: datetime, evidence: Digest | None) -> str:
+    """Return the text of a fact up to its value, the last of its keys; a digest and a time have nothing to escape."""
+    digest = "" if evidence is None else f'"evidence_digest":"{evidence}",'
+    return f'{{{digest}"observed_at":"{format_timestamp(observed_at)}","source":"{SOURCE_NAMES[source]}","value":'
+
+
+def _value_text(value: object) -> str:
+    if type(value) is str:
+        return encode_basestring(value)
+    plain = type(value) is bool or type(value) is int
+    return _text(value) if plain else quick_canonical(_shown(value)).decode()
 
 
 class _Names(dict[str, str]):

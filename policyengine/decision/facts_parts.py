@@ -14,11 +14,12 @@ from functools import lru_cache
 from typing import Any
 
 from policyengine.decision.facts_json import provenance_text, quick_canonical
-from policyengine.decision.ingest import read_facts
+from policyengine.decision.ingest import facts_of, read_groups
 from policyengine.model.facts import Facts, Provenance
 from policyengine.model.ids import Digest, digest_of
 from policyengine.model.schema import FactSchema
 
+KEPT_SHARED = 1024  # shared parts kept read, some kilobytes each; devices of one release have a few among them
 KEPT_LAYOUTS = 1024  # distinct ways in which paths share provenance; devices of one kind have one or two
 
 # Groups and facts that differ from device to device or from moment to moment.
@@ -117,6 +118,25 @@ def join_document(shared: bytes, own: bytes) -> dict[str, object]:
     return {"device_id": mine["device_id"], "facts": facts, "provenance": provenance}
 
 
-def join(shared: bytes, own: bytes, *, schema: FactSchema) -> Facts:
-    """Return the facts whose parts these are; the inverse of `split`. Raises FactError for damaged parts."""
-    return read_facts(join_document(shared, own), schema=schema)
+class SharedFacts:
+    """Joins parts of facts of one schema; a shared part is read when the first of its devices is."""
+
+    def __init__(self, schema: FactSchema) -> None:
+        self._schema = schema
+        self._groups = lru_cache(maxsize=KEPT_SHARED)(self._read)
+
+    def join(self, shared: bytes, own: bytes) -> Facts:
+        """Return the facts whose parts these are; the inverse of `split`. Raises FactError for damaged parts."""
+        mine: dict[str, Any] = json.loads(own)
+        values = dict(self._groups(shared))
+        for group, content in read_groups(mine["facts"], schema=self._schema).items():
+            common = values.get(group)
+            if isinstance(common, dict) and isinstance(content, dict):
+                values[group] = common | content
+            else:
+                values[group] = content
+        provenance = {path: kept for kept, *paths in mine["origins"] for path in paths}
+        return facts_of(mine["device_id"], values, provenance, schema=self._schema)
+
+    def _read(self, shared: bytes) -> Mapping[str, object]:
+        return read_groups(json.loads(shared), schema=self._schema)

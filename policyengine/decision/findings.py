@@ -100,14 +100,14 @@ def _finding(case: Case, bound: BoundRule, outcome: Outcome, reason: str) -> Fin
 class Sights(Sequence[Sight]):
     """What the rules of one decision saw, in its order; each made when it is asked for, then kept."""
 
-    __slots__ = ("_kept", "_rules", "_seen")
+    __slots__ = ("_kept", "rules", "seen")
 
     def __init__(self, rules: Sequence[tuple[BoundRule, Need]], seen: SeenFacts) -> None:
-        self._rules, self._seen = rules, seen
+        self.rules, self.seen = rules, seen
         self._kept: dict[int, Sight] = {}
 
     def __len__(self) -> int:
-        return len(self._rules)
+        return len(self.rules)
 
     @overload
     def __getitem__(self, index: int) -> Sight: ...
@@ -120,8 +120,8 @@ class Sights(Sequence[Sight]):
             return [self[at] for at in range(*index.indices(len(self)))]
         kept = self._kept.get(index)
         if kept is None:
-            bound, need = self._rules[index]
-            seen = self._seen
+            bound, need = self.rules[index]
+            seen = self.seen
             facts = {path: fact for path in bound.reads if (fact := seen[path]) is not None}
             kept = self._kept[index] = Sight(message=bound.template.filled(seen.views.of(need).shown), facts=facts)
         return kept

@@ -46,9 +46,14 @@ def read_facts(document: object, *, schema: FactSchema) -> Facts:
     if missing:
         raise FactError(f"key `{missing[0]}` is missing", code="facts.shape", path="")
     values = read_groups(outer["facts"], schema=schema)
-    provenance = _provenances(outer["provenance"], schema)
-    _check_covered(values, provenance)
-    return Facts(device_id=_device(outer["device_id"], values), values=values, provenance=provenance)
+    return facts_of(outer["device_id"], values, outer["provenance"], schema=schema)
+
+
+def facts_of(device: object, values: Mapping[str, object], provenance: object, *, schema: FactSchema) -> Facts:
+    """Return facts whose groups read_groups returned, with what a facts file says beside them; raises FactError."""
+    origins = _provenances(provenance, schema)
+    _check_covered(values, origins)
+    return Facts(device_id=_device(device, values), values=values, provenance=origins)
 
 
 def _object(value: object, path: _Path, allowed: frozenset[str] | None = None) -> Mapping[str, object]:
@@ -75,7 +80,7 @@ def _device(value: object, values: Mapping[str, object]) -> DeviceId:
 
 def read_groups(value: object, *, schema: FactSchema) -> dict[str, object]:
     """Return the fact groups of the JSON object `value`, for a caller that knows their provenance; raises FactError."""
-    readers, read = _readers(schema), dict[str, object]()
+    readers, read = _readers(schema).groups, dict[str, object]()
     for name, content in _object(value, "facts").items():
         reader = readers.get(name)
         if reader is None:
@@ -104,6 +109,7 @@ class _Readers:
 
     def __init__(self, schema: FactSchema) -> None:
         self._schema = schema
+        self.prefixes: set[str] = set()  # paths found to be of facts or groups: as many as are declared
         self.groups = {name: self._of(declared.type, declared.maximum) for name, declared in schema.roots.items()}
 
     def _of(self, kind: Type, maximum: int | None) -> _Read:
@@ -159,17 +165,17 @@ def _no_fact(kind: Type) -> _Read:
     return read
 
 
-def _readers(schema: FactSchema) -> Mapping[str, _Read]:
+def _readers(schema: FactSchema) -> _Readers:
     known = _READERS.get(id(schema))
     if known is None or known[0] is not schema:
         if len(_READERS) >= KEPT_SCHEMAS:
             _READERS.clear()
-        known = _READERS[id(schema)] = (schema, _Readers(schema).groups)
+        known = _READERS[id(schema)] = (schema, _Readers(schema))
     return known[1]
 
 
 # By identity: a schema is a frozen value, made once per bundle, and too large to be hashed for each device.
-_READERS: dict[int, tuple[FactSchema, Mapping[str, _Read]]] = {}
+_READERS: dict[int, tuple[FactSchema, _Readers]] = {}
 
 
 def _check_count(count: int, limit: int, path: _Path) -> None:
@@ -247,19 +253,22 @@ def _provenances(value: object, schema: FactSchema) -> dict[str, Provenance]:
     if len(entries) > MAX_PROVENANCE:
         raise FactError(f"{len(entries)} entries, the limit is {MAX_PROVENANCE}", code="facts.bound", path="provenance")
     read: dict[int, Provenance] = {}  # stored facts share one entry among all the paths it is for
-    found = {}
+    found, prefixes = {}, _readers(schema).prefixes
     for path, entry in entries.items():
         known = read.get(id(entry))
         if known is None:
             known = read[id(entry)] = _provenance(entry, path)
-        found[_prefix(path, schema)] = known
+        if path not in prefixes:
+            _check_prefix(path, schema)
+            prefixes.add(path)
+        found[path] = known
     return found
 
 
-def _prefix(path: str, schema: FactSchema) -> str:
-    """Return `path` if facts or groups stand below it; a list or map has one provenance as a whole."""
+def _check_prefix(path: str, schema: FactSchema) -> None:
+    """Raise FactError unless facts or groups stand below `path`; a list or map has one provenance as a whole."""
     if path == "":
-        return path
+        return
     steps = tuple(path.split("."))
     try:
         schema.field(steps)
@@ -270,7 +279,6 @@ def _prefix(path: str, schema: FactSchema) -> str:
         ) from cause
     if any(kind is not Kind.STRUCT for kind in outer):
         raise FactError("the path goes into a list or map", code="facts.provenance", path=f"provenance.{_safe(path)}")
-    return path
 
 
 def _provenance(value: object, path: str) -> Provenance:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from policyengine.model.times import format_duration, format_timestamp
 
+KEPT_PATHS = 4096  # fact paths kept split; a bundle names some hundred
 MAX_SHOWN = 256  # characters of one value in a message; the whole value is among the finding's facts
 
 _NESTED = (dict, Mapping)  # a plain dict first: it is the usual case, and asking an abstract class is slow
@@ -46,11 +48,16 @@ class Shown(dict[str, str]):
 def found(values: Mapping[str, object], path: str) -> object:
     """Return the fact at dotted `path` in nested `values`, None if it is absent."""
     value: object = values
-    for step in path.split("."):
+    for step in _steps(path):
         if not isinstance(value, _NESTED):
             return None
         value = value.get(step)
     return value
+
+
+@lru_cache(maxsize=KEPT_PATHS)
+def _steps(path: str) -> tuple[str, ...]:
+    return tuple(path.split("."))
 
 
 def shown_value(value: object) -> str:

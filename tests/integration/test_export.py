@@ -87,6 +87,14 @@ def test_the_second_verifier_believes_it_too(export: Path) -> None:
     assert second_opinion(export) is None
 
 
+def test_the_second_verifier_says_how_far_it_is_beside_what_it_finds(
+    export: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert second_opinion(export) is None
+    told, decisions = capsys.readouterr(), verified(export).replayed
+    assert (told.out, told.err.splitlines()[-1]) == ("", f"{decisions} of {decisions} decisions checked")
+
+
 def test_the_second_verifier_is_short_and_needs_only_cryptography() -> None:
     """Issue 6: at most 300 lines, so that who trusts nobody can read it."""
     source = (Path(__file__).resolve().parents[2] / "tools" / "verify_export.py").read_text()

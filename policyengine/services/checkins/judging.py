@@ -12,7 +12,7 @@ from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from policyengine.decision.documents import DecisionWriter, decision_id
-from policyengine.decision.facts_parts import join, split
+from policyengine.decision.facts_parts import SharedFacts, split
 from policyengine.decision.prior import carries_on, prior_bytes, prior_of, read_prior
 from policyengine.decision.program import Program
 from policyengine.model.decision import Decision, Prior, Result, Tier
@@ -132,6 +132,17 @@ def writer_of(policies: Policies) -> DecisionWriter:
     return found
 
 
+_SHARED: WeakKeyDictionary[Program, SharedFacts] = WeakKeyDictionary()
+
+
+def _shared_facts_of(policies: Policies) -> SharedFacts:
+    """Return what reads stored facts for a bundle: what many devices share it reads only once."""
+    found = _SHARED.get(policies.program)
+    if found is None:
+        found = _SHARED[policies.program] = SharedFacts(policies.schema)
+    return found
+
+
 def effective_tier(decision: Decision, restriction: Restriction | None) -> Tier:
     """Return the stricter of what the rules decide and what a person put on the device."""
     return decision.tier if restriction is None else max(decision.tier, restriction.tier)
@@ -168,7 +179,7 @@ class Memory:
 
     def facts(self, shared: Digest, own: bytes, *, policies: Policies) -> Facts:
         """Return stored facts. Raises MissingError, FactError."""
-        return join(self._document(shared), own, schema=policies.schema)
+        return _shared_facts_of(policies).join(self._document(shared), own)
 
     def shared_facts(self, shared: Digest) -> bytes:
         """Return the shared part of stored facts. Raises MissingError."""

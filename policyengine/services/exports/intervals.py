@@ -9,7 +9,10 @@ from typing import Any
 
 from policyengine.model.decision import Finding
 from policyengine.model.ids import Digest
+from policyengine.model.policy import Action
 from policyengine.model.times import parse_timestamp
+
+_ACTIONS = tuple(action.name.lower() for action in Action)  # by its number: the name of a member is slow to ask for
 
 Key = tuple[str, str | None]
 Said = tuple[str, str, str, str]
@@ -42,11 +45,17 @@ class Expected:
     _all: dict[Key, list[_Interval]] = field(default_factory=dict)
     _first: datetime | None = None
     _reset: int = 0
+    _before: Sequence[Finding] = ()
 
     def follow(self, made: Made) -> None:
         """Go on with the next decision."""
         self._end_before(made.at)
-        after: dict[Key, Said] = {(found.rule, found.binding): _said(found) for found in made.findings}
+        if not (self._open and made.findings == self._before):
+            self._change(made)
+        self._first, self.last, self._before = self._first or made.at, made.at, made.findings
+
+    def _change(self, made: Made) -> None:
+        after: dict[Key, Said] = {found.terms.name: _said(found) for found in made.findings}
         for key, interval in list(self._open.items()):
             if after.get(key) != interval.said:
                 interval.until = made.at
@@ -56,7 +65,6 @@ class Expected:
                 since, decision = (None, None) if self._first is None else (made.at, made.id)
                 self._open[key] = _Interval(said=said, since=since, decision=decision)
                 self._all.setdefault(key, []).append(self._open[key])
-        self._first, self.last = self._first or made.at, made.at
 
     def finish(self, end: datetime) -> None:
         """End what a person's act ended after the last decision."""
@@ -90,7 +98,7 @@ class Expected:
 
 
 def _said(found: Finding) -> Said:
-    return (found.result.value, found.reason, found.mode.value, found.action.name.lower())
+    return (found.result._value_, found.reason, found.mode._value_, _ACTIONS[found.action])
 
 
 def _time(text: str | None) -> datetime | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from importlib.resources import files
 from random import Random
@@ -55,6 +56,12 @@ def test_a_denied_enrolment_says_why() -> None:
 def test_the_writer_writes_the_canonical_bytes_of_the_document() -> None:
     decision = held()
     assert DecisionWriter("abc").written(decision) == canonical(decision_document(decision, commit="abc"))
+
+
+def test_the_writer_writes_the_same_where_what_rules_saw_was_made_before() -> None:
+    decision = held()
+    made = replace(decision, sights=tuple(decision.sights))
+    assert DecisionWriter("abc").written(made) == DecisionWriter("abc").written(decision)
 
 
 def test_the_writer_agrees_with_the_document_on_random_rules_and_facts() -> None:

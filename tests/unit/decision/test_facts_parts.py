@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine.decision.facts_json import provenance_document, provenance_text
-from policyengine.decision.facts_parts import facts_digest, join, split
+from policyengine.decision.facts_parts import SharedFacts, facts_digest, split
 from policyengine.model.canonical import canonical
 from policyengine.model.facts import Facts, Provenance, Source
 from policyengine.model.ids import DeviceId, Digest, digest_of
@@ -43,7 +43,7 @@ def facts_of(name: str, *, seed: str = "00", at: datetime = NOW) -> Facts:
 def test_joined_parts_are_the_facts_that_were_split(name: str, seed: str) -> None:
     facts = facts_of(name, seed=seed)
     parts = split(facts)
-    again = join(parts.shared, parts.own, schema=CORE_SCHEMA)
+    again = SharedFacts(CORE_SCHEMA).join(parts.shared, parts.own)
     assert (again, split(again)) == (facts, parts)
 
 
