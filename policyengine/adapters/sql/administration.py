@@ -8,6 +8,7 @@ from sqlalchemy import insert as insert_into
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.batch import Batch
 from policyengine.adapters.sql.codec import raw
+from policyengine.adapters.sql.history import keep_history
 from policyengine.adapters.sql.recording import demand_status, moved
 from policyengine.adapters.sql.registry import is_new, new_of
 from policyengine.adapters.sql.rows import device_row
@@ -44,6 +45,7 @@ def announce_pending(batch: Batch, change: AnnouncePending) -> None:
     ).first()
     if found is None and is_new(batch.connection, change.device):
         batch.connection.execute(insert_into(tables.device), device_row(change.device))
+        keep_history(batch, [change.device.id], at_us=micros(change.act.at))
         batch.act(change.act)
 
 
@@ -62,6 +64,7 @@ def change_lifecycle(batch: Batch, change: ChangeLifecycle) -> None:
     )
     if device.lifecycle is Lifecycle.RETIRED:
         end_stance(batch, device.id, at_us=micros(change.act.at))
+    keep_history(batch, [device.id], at_us=micros(change.act.at))
     batch.act(change.act)
 
 
@@ -78,6 +81,7 @@ def create_batch_tokens(batch: Batch, change: CreateBatchTokens) -> None:
         if len(new_of(connection, change.devices)) != len(change.devices):
             raise ConflictError("a device of the batch was announced in the meantime", code="state.moved")
         connection.execute(insert_into(tables.device), [device_row(device) for device in change.devices])
+        keep_history(batch, [device.id for device in change.devices], at_us=micros(change.act.at))
     connection.execute(insert_into(tables.enrolment_token), [_token_row(token) for token in change.tokens])
     batch.act(change.act)
 

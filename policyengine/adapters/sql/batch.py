@@ -59,6 +59,7 @@ class Statements:
         self.statuses = update_row(
             tables.certificate, dialect, keys=["issuer", "serial"], columns=["status", "status_reason", "status_at"]
         )
+        self.past_statuses = insert_row(tables.certificate_status, dialect)
         self.ended_revocations = delete_row(tables.revocation, dialect, keys=["issuer", "serial"])
         self.revocations = Statement(_new_revocation(), dialect)
         self.decisions = insert_new(tables.decision, dialect)
@@ -105,6 +106,7 @@ _ORDER = (
     "certificates",
     "current_certificate",
     "statuses",
+    "past_statuses",
     "ended_revocations",
     "revocations",
     "decisions",
@@ -213,7 +215,8 @@ class Batch:
         self.add("ended_revocations", keys)
         self.add("revocations", {"entry": _entry(change), "changed_at": at_us, **keys})
         fact = {**keys, "status": change.status.value, "reason": change.reason}
-        self.leaf("certificate-status", at_us=at_us, record=fact, seed=seed)
+        index = self.leaf("certificate-status", at_us=at_us, record=fact, seed=seed)
+        self.add("past_statuses", {"log_index": index, **row, **keys})
         if change.status is CertificateStatus.REVOKED and change.reason == Reason.KEY_COMPROMISE.value:
             theirs = {"by_issuer": change.issuer, "by_serial": change.serial, "at": at_us}
             self.statements.keys.compromised.many(self.connection, [theirs])

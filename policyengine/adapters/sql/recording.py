@@ -11,6 +11,7 @@ from sqlalchemy import insert as insert_into
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.batch import Batch
 from policyengine.adapters.sql.codec import raw
+from policyengine.adapters.sql.history import keep_history
 from policyengine.adapters.sql.rows import decision_row, first_state_row, state_row
 from policyengine.adapters.sql.stances import record_stance
 from policyengine.adapters.sql.statements import listed
@@ -203,6 +204,7 @@ def _write_enrolment(batch: Batch, change: RecordDecision, enrolment: Enrolment)
         token = tables.enrolment_token
         connection.execute(update(token).where(token.c.token_hash == enrolment.token_hash).values(redeemed_at=at_us))
     record = {"device": device.id, "key": change.state.key_thumbprint, "kind": change.state.identity_kind}
+    keep_history(batch, [device.id], at_us=at_us)
     batch.leaf("enrolment", at_us=at_us, record=record, seed=change.salt)
 
 
@@ -236,6 +238,7 @@ def _record_outcome(batch: Batch, change: RecordDecision) -> None:
         row = {"model": each.model, "component": each.component, "digest": each.digest, "device_id": state.device_id}
         batch.add("unmatched", row | {"first_seen": at_us, "last_seen": at_us})
     if change.act is not None:
+        keep_history(batch, [state.device_id], at_us=at_us)  # a person's restriction is part of it
         batch.act(change.act)
     if change.certificate is not None:
         batch.certificate(change.certificate, seed=change.salt)

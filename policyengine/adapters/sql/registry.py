@@ -10,6 +10,7 @@ from sqlalchemy import insert as insert_into
 
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.batch import Batch
+from policyengine.adapters.sql.history import IDS_AT_ONCE, keep_history
 from policyengine.adapters.sql.rows import device_of, device_row
 from policyengine.adapters.sql.stances import move_stances
 from policyengine.model.ids import DeviceId
@@ -17,8 +18,6 @@ from policyengine.services.changes import ImportDevices
 from policyengine.services.errors import ConflictError
 from policyengine.services.moments import micros
 from policyengine.services.records import Device
-
-IDS_AT_ONCE = 500  # parameters of one statement; SQLite's oldest limit is 999
 
 _device = tables.device.c
 _state = tables.device_state.c
@@ -61,6 +60,7 @@ def import_devices(batch: Batch, change: ImportDevices) -> None:
         raise ConflictError(f"device `{known[0].id}` is not registered", code="registry.conflict")
     if new:
         connection.execute(insert_into(tables.device), [device_row(device) for device in new])
+        keep_history(batch, [device.id for device in new], at_us=micros(change.act.at))
     if change.updated:
         say(batch, change.updated)
     if new or change.updated:
@@ -95,3 +95,5 @@ def say(batch: Batch, devices: Sequence[Device]) -> None:
         [{"key_id": device.id, "at": micros(device.updated_at)} for device in devices],
     )
     move_stances(batch, devices)
+    for at in {device.updated_at for device in devices}:
+        keep_history(batch, [device.id for device in devices if device.updated_at == at], at_us=micros(at))

@@ -9,6 +9,7 @@ from sqlalchemy import insert as insert_into
 
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.batch import Batch
+from policyengine.adapters.sql.history import keep_history
 from policyengine.adapters.sql.recording import demand_status, moved
 from policyengine.adapters.sql.registry import registered, say
 from policyengine.adapters.sql.stances import end_stance
@@ -42,6 +43,7 @@ def replace_device(batch: Batch, change: ReplaceDevice) -> None:
     )
     connection.execute(update(tables.device_state).where(_state.device_id == old.id).values(version=_state.version + 1))
     end_stance(batch, old.id, at_us=micros(old.updated_at))
+    keep_history(batch, [old.id], at_us=micros(old.updated_at))
     say(batch, (change.new,))
     _revoke(batch, change.revocations, seed=change.acts[0].salt)
     for act in change.acts:
@@ -70,6 +72,7 @@ def rekey_device(batch: Batch, change: RekeyDevice) -> None:
     )
     _end_open(batch, device, at_us=at_us)
     end_stance(batch, device.id, at_us=at_us)
+    keep_history(batch, [device.id], at_us=at_us)
     _revoke(batch, change.revocations, seed=change.act.salt)
     batch.act(change.act)
 
