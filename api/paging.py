@@ -11,8 +11,10 @@ from urllib.parse import urlencode
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel
 
+from api.auth import Catalogue
 from api.errors import PreconditionError
-from policyengine.model.times import parse_timestamp
+from policyengine.model.times import format_timestamp, parse_timestamp
+from policyengine.services.errors import InvalidRequestError
 from policyengine.services.fleet_scope import WHOLE_FLEET, FleetScope, parse_scope
 from policyengine.services.ports import DEFAULT_PAGE, MAX_PAGE, PageRequest
 from policyengine.services.records import Page
@@ -50,9 +52,16 @@ class Pager:
 
 
 def _as_of(
+    services: Catalogue,
     as_of: Annotated[str | None, Query(max_length=40, description="answer as it was then (RFC 3339 with zone)")] = None,
 ) -> datetime | None:
-    return None if as_of is None else parse_timestamp(as_of)
+    """Return the moment asked about; raises InvalidRequestError for one that is not over: its answer would change."""
+    moment, now = (None if as_of is None else parse_timestamp(as_of)), services.clock.now()
+    if moment is not None and moment > now:
+        raise InvalidRequestError(
+            f"`as_of` is in the future: it is {format_timestamp(now)} here", code="request.as-of", path="as_of"
+        )
+    return moment
 
 
 def _scope(

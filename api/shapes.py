@@ -12,7 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from policyengine.model.decision import Tier
 from policyengine.model.times import format_timestamp
-from policyengine.services.records import Device, DeviceState
+from policyengine.services.past_state import PastState
+from policyengine.services.records import CertificateRecord, Device, DeviceState
 from policyengine.services.registry.devices import DeviceDetail
 
 
@@ -78,7 +79,7 @@ class StateOut(Shape):
     decision_id: str
     decided_at: Moment
     valid_until: Moment | None
-    last_seen: Moment
+    last_seen: Moment | None
     identity_kind: str
     key_thumbprint: str
     bundle: str
@@ -121,6 +122,7 @@ class CertificateOut(Shape):
     status: Word
     status_reason: str | None
     status_at: Moment
+    expired: bool = False
     pem: Pem = Field(validation_alias="certificate")
 
 
@@ -242,15 +244,21 @@ class EnrolmentTokenOut(Shape):
     expires_at: Moment
 
 
-def device_row(row: tuple[Device, DeviceState | None]) -> DeviceRowOut:
+def certificate_out(record: CertificateRecord, *, at: datetime) -> CertificateOut:
+    """Return the public shape of a certificate as it is, or was, at `at`."""
+    return CertificateOut.model_validate(record).model_copy(update={"expired": record.not_after < at})
+
+
+def device_row(row: tuple[Device, DeviceState | PastState | None]) -> DeviceRowOut:
     """Return a device's row in a list."""
     device, state = row
     return DeviceRowOut.model_validate({**_attributes(device), "state": state})
 
 
-def device_detail(detail: DeviceDetail) -> DeviceDetailOut:
-    """Return everything a person asks of one device."""
-    shown = {"state": detail.state, "certificate": detail.certificate, "verdicts": detail.verdicts}
+def device_detail(detail: DeviceDetail, *, at: datetime) -> DeviceDetailOut:
+    """Return everything a person asks of one device as it is, or was, at `at`."""
+    held = None if detail.certificate is None else certificate_out(detail.certificate, at=at)
+    shown = {"state": detail.state, "certificate": held, "verdicts": detail.verdicts}
     return DeviceDetailOut.model_validate({**_attributes(detail.device), **shown})
 
 

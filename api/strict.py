@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from email.message import Message
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
@@ -21,7 +21,7 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return FastAPI's own handler behind the strict reader."""
         handler = super().get_route_handler()
-        known, takes_body = frozenset(_query_members(self.dependant)), self.body_field is not None
+        known, takes_body = dict(_query_members(self.dependant)), self.body_field is not None
 
         async def strict(request: Request) -> Response:
             _demand_known(request, known)
@@ -34,21 +34,31 @@ class StrictRoute(APIRoute):
         return strict
 
 
-def _query_members(dependant: Dependant) -> Iterator[str]:
-    yield from (parameter.alias for parameter in dependant.query_params)
+def _query_members(dependant: Dependant) -> Iterator[tuple[str, bool]]:
+    """Yield each query member that a route takes, and whether it may be there more than once."""
+    for parameter in dependant.query_params:
+        yield parameter.alias, _is_list(parameter.field_info.annotation)
     for inner in dependant.dependencies:
         yield from _query_members(inner)
 
 
-def _demand_known(request: Request, known: frozenset[str]) -> None:
-    """Raise InvalidRequestError for a query member that the route does not take.
+def _is_list(annotation: object) -> bool:
+    return any(get_origin(each) is list for each in (annotation, *get_args(annotation)))
 
-    A misspelt filter, or an `as_of` that nobody reads, would otherwise answer another question than was asked.
+
+def _demand_known(request: Request, known: Mapping[str, bool]) -> None:
+    """Raise InvalidRequestError for a query member that the route does not take, or not that often.
+
+    A misspelt filter, an `as_of` that nobody reads, or the first of two, would answer another question than was asked.
     """
-    unknown = sorted(request.query_params.keys() - known)
+    unknown = sorted(request.query_params.keys() - known.keys())
     if unknown:
         taken = ", ".join(f"`{name}`" for name in sorted(known)) or "none"
         raise InvalidRequestError(f"this resource takes no `{unknown[0]}`; it takes {taken}", path=unknown[0])
+    given = [name for name, _ in request.query_params.multi_items()]
+    doubled = sorted(name for name, is_list in known.items() if not is_list and given.count(name) > 1)
+    if doubled:
+        raise InvalidRequestError(f"`{doubled[0]}` is there more than once", path=doubled[0])
 
 
 class StrictRequest(Request):

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.auth import Auditor, Catalogue
-from api.paging import Paging
+from api.paging import AsOf, Paging
 from api.shapes import AuditEventOut, SecurityEventOut
 from api.strict import StrictRoute
 from policyengine.model.ids import device_id
@@ -26,6 +26,6 @@ def list_security_events(
 
 
 @router.get("/audit-events")
-def list_audit_events(viewer: Auditor, services: Catalogue, page: Paging) -> list[AuditEventOut]:
+def list_audit_events(viewer: Auditor, services: Catalogue, as_of: AsOf, page: Paging) -> list[AuditEventOut]:
     """Return administrative acts, newest first."""
-    return page.answer(services.audit.events(viewer, page.wanted), AuditEventOut.model_validate)
+    return page.answer(services.audit.events(viewer, page.wanted, as_of=as_of), AuditEventOut.model_validate)

@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from api.auth import Activator, Catalogue, Publisher, Reader
-from api.paging import IMMUTABLE_SECONDS, Paging, conditional
+from api.paging import IMMUTABLE_SECONDS, AsOf, Paging, conditional
 from api.requests import ActivationIn
 from api.shapes import ActivationOut, BundleOut
 from api.strict import StrictRoute, demand_media_type
@@ -26,9 +26,9 @@ _BODY = {"requestBody": {"required": True, "content": {BUNDLE: {"schema": {"type
 
 
 @router.get("")
-def list_bundles(_viewer: Reader, services: Catalogue, page: Paging) -> list[BundleOut]:
+def list_bundles(_viewer: Reader, services: Catalogue, as_of: AsOf, page: Paging) -> list[BundleOut]:
     """Return published bundles, newest first."""
-    return page.answer(services.bundles.list(page.wanted), BundleOut.model_validate)
+    return page.answer(services.bundles.list(page.wanted, as_of=as_of), BundleOut.model_validate)
 
 
 @router.post("", status_code=201, openapi_extra=_BODY)
@@ -40,9 +40,9 @@ async def publish_bundle(actor: Publisher, services: Catalogue, request: Request
 
 
 @router.get("/active")
-def show_active(_viewer: Reader, services: Catalogue) -> ActivationOut:
+def show_active(_viewer: Reader, services: Catalogue, as_of: AsOf) -> ActivationOut:
     """Return which bundle is in force."""
-    active = services.bundles.active()
+    active = services.bundles.active(as_of=as_of)
     if active is None:
         raise MissingError("no bundle is in force")
     return ActivationOut.model_validate(active)

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import JSONResponse, Response
 
 from api.auth import Catalogue, Certifier, Concurrer, Reader, Revoker
-from api.paging import Paging
+from api.paging import AsOf, Paging
 from api.requests import ConfirmationIn, ReasonIn, RevocationIn, WithdrawalIn
-from api.shapes import CertificateOut, ProposalOut
+from api.shapes import CertificateOut, ProposalOut, certificate_out
 from api.strict import StrictRoute
 from policyengine.model.ids import device_id
 from policyengine.services.records import CertificateStatus
@@ -26,13 +26,15 @@ def list_certificates(
     viewer: Reader,
     services: Catalogue,
     page: Paging,
+    as_of: AsOf,
     device: Annotated[str | None, Query(max_length=128)] = None,
     status: CertificateStatus | None = None,
 ) -> list[CertificateOut]:
     """Return certificates, newest first."""
     wanted = None if device is None else device_id(device)
-    found = services.certificates.list(viewer, page.wanted, device_id=wanted, status=status)
-    return page.answer(found, CertificateOut.model_validate)
+    found = services.certificates.list(viewer, page.wanted, device_id=wanted, status=status, as_of=as_of)
+    moment = as_of or services.clock.now()
+    return page.answer(found, lambda record: certificate_out(record, at=moment))
 
 
 @router.get("/revocations")
@@ -42,9 +44,10 @@ def list_proposals(viewer: Reader, services: Catalogue) -> list[ProposalOut]:
 
 
 @router.get("/{serial}")
-def show_certificate(viewer: Reader, services: Catalogue, serial: Serial) -> CertificateOut:
+def show_certificate(viewer: Reader, services: Catalogue, serial: Serial, as_of: AsOf) -> CertificateOut:
     """Return one certificate."""
-    return CertificateOut.model_validate(services.certificates.show(viewer, serial))
+    record = services.certificates.show(viewer, serial, as_of=as_of)
+    return certificate_out(record, at=as_of or services.clock.now())
 
 
 @router.post("/{serial}/revoke", status_code=204, responses={202: {"model": ProposalOut}})

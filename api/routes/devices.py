@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -49,9 +49,11 @@ def _where(
 
 @router.get("")
 def list_devices(
-    viewer: Reader, services: Catalogue, page: Paging, where: Annotated[DeviceFilter, Depends(_where)]
+    viewer: Reader, services: Catalogue, page: Paging, as_of: AsOf, where: Annotated[DeviceFilter, Depends(_where)]
 ) -> list[DeviceRowOut]:
     """Return devices by id; several `model` mean any of them, `prefix` is the start of the id."""
+    if as_of is not None:
+        return page.answer(services.devices.list_at(viewer, where, page.wanted, as_of), device_row)
     return page.answer(services.devices.list(viewer, where, page.wanted), device_row)
 
 
@@ -63,9 +65,11 @@ def announce_devices(actor: Operator, services: Catalogue, body: DevicesIn, once
 
 
 @router.get("/{name}", response_model=DeviceDetailOut)
-def show_device(viewer: Reader, services: Catalogue, name: Id, request: Request) -> Response:
+def show_device(viewer: Reader, services: Catalogue, name: Id, as_of: AsOf, request: Request) -> Response:
     """Return one device; a decision whose validity has ended is made again first."""
-    content = _shown(services.devices.show(viewer, device_id(name)))
+    found, devices = device_id(name), services.devices
+    detail = devices.show(viewer, found) if as_of is None else devices.show_at(viewer, found, as_of)
+    content = _shown(detail, at=as_of or services.clock.now())
     return conditional(request, content, media_type="application/json", tag=entity_tag(content))
 
 
@@ -76,15 +80,17 @@ def show_facts(viewer: Reader, services: Catalogue, name: Id, as_of: AsOf) -> di
 
 
 @router.get("/{name}/decisions")
-def list_decisions(viewer: Reader, services: Catalogue, name: Id, page: Paging) -> list[DecisionOut]:
+def list_decisions(viewer: Reader, services: Catalogue, name: Id, as_of: AsOf, page: Paging) -> list[DecisionOut]:
     """Return the decisions that changed something, newest first."""
-    return page.answer(services.devices.decisions(viewer, device_id(name), page.wanted), DecisionOut.model_validate)
+    found = services.devices.decisions(viewer, device_id(name), page.wanted, as_of=as_of)
+    return page.answer(found, DecisionOut.model_validate)
 
 
 @router.get("/{name}/timeline")
-def show_timeline(viewer: Reader, services: Catalogue, name: Id, page: Paging) -> list[TimelineOut]:
+def show_timeline(viewer: Reader, services: Catalogue, name: Id, as_of: AsOf, page: Paging) -> list[TimelineOut]:
     """Return decisions, certificates, security events and acts, newest first."""
-    return page.answer(services.devices.timeline(viewer, device_id(name), page.wanted), TimelineOut.model_validate)
+    found = services.devices.timeline(viewer, device_id(name), page.wanted, as_of=as_of)
+    return page.answer(found, TimelineOut.model_validate)
 
 
 @router.get("/{name}/explanation")
@@ -139,12 +145,12 @@ def _guarded(actor: Operator, services: Catalogue, name: str, request: Request) 
     """Return the device's id; with If-Match only when the device is still as the actor saw it."""
     found = device_id(name)
     if "if-match" in request.headers:
-        demand_match(request, entity_tag(_shown(services.devices.show(actor, found))))
+        demand_match(request, entity_tag(_shown(services.devices.show(actor, found), at=services.clock.now())))
     return found
 
 
-def _shown(detail: DeviceDetail) -> bytes:
-    return device_detail(detail).model_dump_json(by_alias=True).encode()
+def _shown(detail: DeviceDetail, *, at: datetime) -> bytes:
+    return device_detail(detail, at=at).model_dump_json(by_alias=True).encode()
 
 
 def _tier(name: str | None) -> Tier | None:

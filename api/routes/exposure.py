@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 
 from api.auth import Catalogue, Reader
 from api.exposure_shapes import ExposedOut, exposed_out
-from api.paging import Paging, Scope
+from api.paging import AsOf, Paging, Scope
 from api.strict import StrictRoute
 from policyengine.services.exposure.components import ComponentQuery
 
@@ -32,7 +32,12 @@ def _query(
 
 @router.get("/exposure")
 def list_exposed(
-    viewer: Reader, services: Catalogue, scope: Scope, page: Paging, query: Annotated[ComponentQuery, Depends(_query)]
+    viewer: Reader,
+    services: Catalogue,
+    scope: Scope,
+    as_of: AsOf,
+    page: Paging,
+    query: Annotated[ComponentQuery, Depends(_query)],
 ) -> list[ExposedOut]:
     """Return the devices that run it by id, where their facts say so, and since when; all that is given must hold."""
-    return page.answer(services.exposure.find(viewer, query, scope, page.wanted), exposed_out)
+    return page.answer(services.exposure.find(viewer, query, scope, page.wanted, as_of=as_of), exposed_out)

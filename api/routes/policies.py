@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from api.auth import Catalogue, Reader
+from api.paging import AsOf
 from api.policy_shapes import PolicyOut, policy_out
 from api.strict import StrictRoute
 from policyengine.language.bundle import decode
@@ -14,9 +15,9 @@ router = APIRouter(prefix="/v1/policies", tags=["policies"], route_class=StrictR
 
 
 @router.get("")
-def list_policies(_viewer: Reader, services: Catalogue, response: Response) -> list[PolicyOut]:
+def list_policies(_viewer: Reader, services: Catalogue, as_of: AsOf, response: Response) -> list[PolicyOut]:
     """Return the policies of the bundle in force; `X-Policy-Bundle` names it."""
-    active = services.bundles.active()
+    active = services.bundles.active(as_of=as_of)
     if active is None:
         raise MissingError("no bundle is in force")
     _, content = services.bundles.show(active.digest)

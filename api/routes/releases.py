@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from api.auth import Catalogue, Proposer, Reader
+from api.paging import AsOf
 from api.releases_shapes import (
     CandidateOut,
     ReleaseIn,
@@ -26,9 +27,9 @@ Model = Annotated[str, Path(max_length=64)]
 
 
 @router.get("/releases")
-def list_releases(viewer: Reader, services: Catalogue, model: Model) -> list[ReleaseOut]:
+def list_releases(viewer: Reader, services: Catalogue, model: Model, as_of: AsOf) -> list[ReleaseOut]:
     """Return the releases that the bundle in force endorses for a model, and who signed them."""
-    return [release_out(each) for each in services.releases.endorsed(viewer, model)]
+    return [release_out(each) for each in services.releases.endorsed(viewer, model, as_of=as_of)]
 
 
 @router.get("/unmatched")

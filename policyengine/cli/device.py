@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from policyengine.model.decision import Tier
     from policyengine.services.actors import Principal
     from policyengine.services.catalogue import Services
+    from policyengine.services.past_state import PastState
     from policyengine.services.records import Device, DeviceState
 
 app = typer.Typer(help="List, import and release devices.", no_args_is_help=True, rich_markup_mode=None)
@@ -254,7 +255,7 @@ def services_at(data: Path | None) -> Iterator[tuple[Services, Principal]]:
         yield installation.services, Principal(name=f"local:{getpass.getuser()}", role=PersonRole.ADMIN)
 
 
-def _row(device: Device, state: DeviceState | None) -> dict[str, object]:
+def _row(device: Device, state: DeviceState | PastState | None) -> dict[str, object]:
     from policyengine.model.times import format_timestamp
 
     known: dict[str, object] = {
@@ -271,7 +272,7 @@ def _row(device: Device, state: DeviceState | None) -> dict[str, object]:
     return known | {
         "tier": state.tier.name.lower(),
         "decision_id": state.decision_id,
-        "last_seen": format_timestamp(state.last_seen),
+        "last_seen": None if state.last_seen is None else format_timestamp(state.last_seen),
     }
 
 

@@ -18,6 +18,7 @@ from policyengine.attestation.verifier import BUILT_IN
 from policyengine.services.access.issuers import Issuer
 from policyengine.services.access.logins import NOBODY, Logins, Provider
 from policyengine.services.access.workloads import NOBODYS_KEYS, KeySource, Workloads
+from policyengine.services.certificate_ledger import CertificateLedger
 from policyengine.services.certification.certificates import Certificates
 from policyengine.services.certification.issuing import Issuance
 from policyengine.services.certification.proposals import Revocations
@@ -52,9 +53,10 @@ from policyengine.services.health import HealthCheck
 from policyengine.services.history.audit import Audit
 from policyengine.services.history.log import TransparencyLog
 from policyengine.services.identification.activation import Activations
+from policyengine.services.log_ports import LogKey, LogMemory
 from policyengine.services.nonces import NonceKey
 from policyengine.services.policies import PolicyShelf
-from policyengine.services.ports import CertificateLedger, Clock, Entropy, LogKey, LogMemory, ResultSigner, Store
+from policyengine.services.ports import Clock, Entropy, ResultSigner, Store
 from policyengine.services.publication.publish import Bundles
 from policyengine.services.publication.releases import Releases
 from policyengine.services.registry.batch_tokens import BatchTokens
@@ -69,12 +71,13 @@ from policyengine.services.tokens import Tokens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """One of each.
+    """One of each, and the clock they go by.
 
     `ca_bundle` is PEM, every CA in service: the issuing one first, then its root. `trust_bundle` is the same, signed
     and with a version (a compact JWS).
     """
 
+    clock: Clock
     challenges: Challenges
     activations: Activations
     checkins: CheckIns
@@ -202,6 +205,7 @@ def assemble(outside: Outside) -> Services:
     )
     exports = Exports(store, clock, shelf=shelf, log=log, keys=keys)
     return Services(
+        clock=clock,
         challenges=Challenges(clock, entropy, outside.nonce_key),
         activations=Activations(clock, entropy, outside.nonce_key, shelf),
         checkins=_checkins(outside, shelf, memory, issuance, appraiser),

@@ -6,18 +6,19 @@ Reads are synchronous and see only committed rows. Writes go through one Writer:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from pki.reservation import Reservation, Reserved
 from policyengine.errors import PolicyEngineError
 from policyengine.model.decision import Tier
 from policyengine.model.ids import DeviceId, Digest
 from policyengine.services.changes import Change
 from policyengine.services.filed import FiledReads
 from policyengine.services.fleet_scope import FleetScope
+from policyengine.services.gate_reads import GateReads
+from policyengine.services.past_state import PastState
 from policyengine.services.records import (
     Activation,
     ApiToken,
@@ -32,7 +33,6 @@ from policyengine.services.records import (
     DeviceState,
     DeviceView,
     EnrolmentToken,
-    GateView,
     Lifecycle,
     Page,
     RevocationProposal,
@@ -44,7 +44,6 @@ from policyengine.services.records import (
 from policyengine.services.revocation_reads import RevocationReads
 from policyengine.transparency.leaf import Leaf
 from policyengine.transparency.merkle import Frontier
-from policyengine.transparency.notes import VerifierKey
 
 MAX_PAGE = 500  # rows of one list answer; a page stays well below a megabyte of JSON
 DEFAULT_PAGE = 100
@@ -99,44 +98,6 @@ class ResultSigner(Protocol):
 
     def jwks(self) -> Mapping[str, object]:
         """Return the public keys as a JWK Set (RFC 7517), for `/.well-known/jwks.json`."""
-        ...
-
-
-class LogKey(Protocol):
-    """The key that signs checkpoints of the transparency log."""
-
-    @property
-    def verifier(self) -> VerifierKey:
-        """The log's name and public key."""
-        ...
-
-    def sign(self, text: bytes) -> bytes:
-        """Return the Ed25519 signature of `text`."""
-        ...
-
-
-class LogMemory(Protocol):
-    """What was signed last; it must outlive a database that is restored from a backup."""
-
-    def advance(self, following: Callable[[bytes | None], bytes]) -> bytes:
-        """Return what `following` makes of the last checkpoint, once it is durable; one caller at a time.
-
-        What `following` raises leaves everything as it was.
-        """
-        ...
-
-
-class CertificateLedger(Protocol):
-    """The durable memory of serials; the only holder of the authority's registrar besides the authority."""
-
-    async def reserve(
-        self, reservation: Reservation, *, device_id: DeviceId, decision_id: Digest, at: datetime, salt: bytes
-    ) -> Reserved:
-        """Return the token to sign with, once serial, TBS digest and decision are committed."""
-        ...
-
-    async def abort(self, issuer: str, serial: str, *, reason: str, at: datetime) -> None:
-        """Close a reservation whose certificate will never leave."""
         ...
 
 
@@ -243,12 +204,10 @@ class AuditReads(Protocol):
         """Return a decision that changed something."""
         ...
 
-    def decisions(self, device_id: DeviceId, page: PageRequest) -> Page[DecisionRecord]:
-        """Return a device's decisions that changed something, newest first."""
-        ...
-
-    def decision_at(self, device_id: DeviceId, at: datetime) -> DecisionRecord | None:
-        """Return the last decision made at or before `at`."""
+    def decisions(
+        self, device_id: DeviceId, page: PageRequest, *, until: datetime | None = None
+    ) -> Page[DecisionRecord]:
+        """Return a device's decisions that changed something, newest first; with `until` those made by then."""
         ...
 
     def all_decisions(self) -> Iterator[DecisionRecord]:
@@ -263,12 +222,12 @@ class AuditReads(Protocol):
         """Return what the rules said of a device at a moment; None: now."""
         ...
 
-    def timeline(self, device_id: DeviceId, page: PageRequest) -> Page[TimelineEntry]:
-        """Return what happened to a device, newest first."""
+    def timeline(self, device_id: DeviceId, page: PageRequest, *, until: datetime | None = None) -> Page[TimelineEntry]:
+        """Return what happened to a device, newest first; with `until` what had happened by then."""
         ...
 
-    def bundles(self, page: PageRequest) -> Page[BundleRecord]:
-        """Return published bundles, newest first."""
+    def bundles(self, page: PageRequest, *, at: datetime | None = None) -> Page[BundleRecord]:
+        """Return published bundles, newest first; with `at` those of then, and which of them was in force."""
         ...
 
     def certificates(
@@ -298,8 +257,8 @@ class AuditReads(Protocol):
         """Return measurements of `model` that nothing endorsed when they were seen, the latest seen first."""
         ...
 
-    def audit_events(self, page: PageRequest) -> Page[AuditEvent]:
-        """Return administrative acts, newest first."""
+    def audit_events(self, page: PageRequest, *, until: datetime | None = None) -> Page[AuditEvent]:
+        """Return administrative acts, newest first; with `until` those done by then."""
         ...
 
     def api_token(self, token_id: str) -> ApiToken | None:
@@ -328,6 +287,42 @@ class AuditReads(Protocol):
 
     def ping(self) -> None:
         """Return when storage answers; raises UnavailableError."""
+        ...
+
+
+class PastReads(Protocol):
+    """What was recorded by a moment. Of check-ins that changed nothing only the last one of each device is kept."""
+
+    def devices_at(self, where: DeviceFilter, page: PageRequest, at: datetime) -> Page[tuple[Device, PastState | None]]:
+        """Return the devices that the registry had, as it had them, by id."""
+        ...
+
+    def device_at(self, device_id: DeviceId, at: datetime) -> tuple[Device, PastState | None] | None:
+        """Return one of them."""
+        ...
+
+    def decision_at(self, device_id: DeviceId, at: datetime) -> DecisionRecord | None:
+        """Return the last decision on a device that changed something; None while it had no state."""
+        ...
+
+    def certificates_at(
+        self,
+        page: PageRequest,
+        at: datetime,
+        *,
+        device_id: DeviceId | None,
+        status: CertificateStatus | None,
+        models: frozenset[str] | None,
+    ) -> Page[CertificateRecord]:
+        """Return what had been issued with the status it had, newest first."""
+        ...
+
+    def certificate_at(self, serial: str, at: datetime) -> CertificateRecord | None:
+        """Return one of them by serial number."""
+        ...
+
+    def newest_certificate_at(self, device_id: DeviceId, at: datetime) -> CertificateRecord | None:
+        """Return the last one that had been issued to a device."""
         ...
 
 
@@ -364,24 +359,31 @@ class ExposureReads(Protocol):
         """Return the devices whose facts are among `facts`, by id."""
         ...
 
+    def facts_in_use_at(self, scope: FleetScope, at: datetime) -> tuple[Digest, ...]:
+        """Return each of them that was in use at a moment once."""
+        ...
+
+    def running_at(
+        self, scope: FleetScope, facts: Sequence[Digest], page: PageRequest, at: datetime
+    ) -> Page[tuple[Device, DecisionRecord]]:
+        """Return the devices whose last decision by then was made on any of `facts`, by id."""
+        ...
+
     def facts_history(self, ids: Sequence[DeviceId]) -> Mapping[DeviceId, Sequence[tuple[datetime, Digest]]]:
         """Return when each device's kept decisions were made on which of them, newest first."""
         ...
 
 
-class GateReads(Protocol):
-    """What gates read: one row, by a key of its own."""
-
-    def gate_view(self, device_id: DeviceId) -> GateView | None:
-        """Return the device called `device_id`, with its current certificate."""
-        ...
-
-    def gate_view_by_serial(self, serial: str) -> GateView | None:
-        """Return the device that an issued certificate was made for, with that certificate; `serial` is hex."""
-        ...
-
-
 class Store(
-    CheckInReads, AuditReads, ComplianceReads, ExposureReads, RevocationReads, GateReads, FiledReads, Writer, Protocol
+    CheckInReads,
+    AuditReads,
+    PastReads,
+    ComplianceReads,
+    ExposureReads,
+    RevocationReads,
+    GateReads,
+    FiledReads,
+    Writer,
+    Protocol,
 ):
     """All of storage."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,9 @@ from policyengine.adapters.sql.engine import open_engines
 from policyengine.adapters.sql.migration import status, upgrade
 from policyengine.adapters.sql.store import open_store
 from policyengine.adapters.sql.tables import metadata
+from policyengine.services.actors import SYSTEM
 from policyengine.services.errors import InvalidRequestError, UnavailableError
+from tests.support.site import ready_site
 
 
 def test_migrations_make_exactly_the_metadata(database: str) -> None:
@@ -43,6 +47,46 @@ def test_a_database_that_cannot_be_made_says_what_the_database_itself_said(tmp_p
     with pytest.raises(UnavailableError, match="cannot be brought up to date: file is not a database") as refused:
         upgrade(f"sqlite:///{tmp_path / 'none.db'}")
     assert refused.value.code == "store.migration"
+
+
+def test_a_database_from_before_histories_gets_them_from_its_log_and_its_rows(tmp_path: Path) -> None:
+    """Migration 0011: a certificate's past is whole, a device's is what its row names."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    site = ready_site(url)
+    device = site.of("healthy")[0]
+    asyncio.run(site.enrol(device))
+    view = site.store.view(device.planned.device_id)
+    assert view is not None and view.certificate is not None
+    services, name, serial = site.services, view.device.id, view.certificate.serial
+    site.clock.forward(timedelta(hours=1))
+    services.certificates.hold(SYSTEM, serial, reason="looked at")
+    services.devices.quarantine(SYSTEM, name, reason="odd traffic")
+    held = site.clock.now()
+    services.certificates.release(SYSTEM, serial, reason="seen")
+    services.devices.retire(SYSTEM, name, reason="sold")
+    moments = (view.device.enrolled_at, held, site.clock.now())
+    site.store.close()
+    _forget_histories(url)
+    upgrade(url)
+    store = open_store(url)
+    devices = [store.device_at(name, at) for at in moments if at is not None]
+    certificates = [store.certificate_at(serial, at) for at in moments if at is not None]
+    store.close()
+    seen = [(found[0].lifecycle.value, found[1].tier.name) for found in devices if found and found[1]]
+    assert seen == [("operational", "FULL"), ("operational", "QUARANTINE"), ("retired", "QUARANTINE")]
+    assert [found.status.value for found in certificates if found] == ["good", "hold", "good"]
+
+
+def _forget_histories(url: str) -> None:
+    engines = open_engines(url)
+    with engines.write.begin() as connection:
+        for statement in (
+            "DROP TABLE device_history",
+            "DROP TABLE certificate_status",
+            "UPDATE alembic_version SET version_num = '0010'",
+        ):
+            connection.execute(text(statement))
+    engines.dispose()
 
 
 def test_database_of_a_newer_version_is_not_opened(database: str) -> None:

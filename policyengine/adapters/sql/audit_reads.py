@@ -93,9 +93,13 @@ class SqlAuditReads:
         rows = self._all(select(tables.decision).where(_decision.decision_id == raw(decision_id)))
         return decision_of(rows[0]._mapping) if rows else None
 
-    def decisions(self, device_id: DeviceId, page: PageRequest) -> Page[DecisionRecord]:
+    def decisions(
+        self, device_id: DeviceId, page: PageRequest, *, until: datetime | None = None
+    ) -> Page[DecisionRecord]:
         """Return a device's decisions that changed something, newest first."""
         clause = select(tables.decision).where(_decision.device_id == device_id)
+        if until is not None:
+            clause = clause.where(_decision.decided_at <= micros(until))
         if page.cursor is not None:
             at, decision_id = parts_of(page.cursor, 2)
             place = tuple_(_decision.decided_at, _decision.decision_id)
@@ -103,17 +107,6 @@ class SqlAuditReads:
         ordered = clause.order_by(desc(_decision.decided_at), desc(_decision.decision_id)).limit(page.limit + 1)
         rows = [decision_of(row._mapping) for row in self._all(ordered)]
         return page_of(rows, page.limit, lambda row: cursor_of(str(micros(row.decided_at)), row.decision_id[7:]))
-
-    def decision_at(self, device_id: DeviceId, at: datetime) -> DecisionRecord | None:
-        """Return the last decision that changed something, made at or before `at`."""
-        clause = (
-            select(tables.decision)
-            .where(_decision.device_id == device_id, _decision.decided_at <= micros(at))
-            .order_by(desc(_decision.decided_at))
-            .limit(1)
-        )
-        rows = self._all(clause)
-        return decision_of(rows[0]._mapping) if rows else None
 
     def all_decisions(self) -> Iterator[DecisionRecord]:
         """Yield every stored decision, oldest first."""
@@ -167,9 +160,9 @@ class SqlAuditReads:
             for found in self._all(clause)
         )
 
-    def timeline(self, device_id: DeviceId, page: PageRequest) -> Page[TimelineEntry]:
+    def timeline(self, device_id: DeviceId, page: PageRequest, *, until: datetime | None = None) -> Page[TimelineEntry]:
         """Return what happened to a device, newest first."""
-        return read_timeline(self._all, device_id, page)
+        return read_timeline(self._all, device_id, page, until=until)
 
     def ping(self) -> None:
         """Return when storage answers; raises UnavailableError."""

@@ -224,10 +224,14 @@ def activation_of(row: Sequence[Any]) -> Activation:
     return Activation(generation=generation, digest=named(digest), activated_at=moment(activated_at), actor=actor)
 
 
-def bundle_select() -> Select[Any]:
-    """Return the SELECT behind BundleRecord: each bundle with its latest activation, if it is the one in force."""
-    active = tables.activation
-    latest = select(func.max(active.c.generation)).scalar_subquery()
+def bundle_select(at: datetime | None = None) -> Select[Any]:
+    """Return the SELECT behind BundleRecord: each bundle with its latest activation, if it is the one in force.
+
+    With `at`: the one that was in force then.
+    """
+    active, inner = tables.activation, alias(tables.activation)
+    generations = select(func.max(inner.c.generation))
+    latest = (generations if at is None else generations.where(inner.c.activated_at <= micros(at))).scalar_subquery()
     joined = tables.bundle.outerjoin(
         active, (active.c.digest == tables.bundle.c.digest) & (active.c.generation == latest)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Row, Select, desc, literal, select, tuple_
@@ -44,10 +45,10 @@ class SqlRecordReads:
         with self._engine.connect() as connection:
             return connection.execute(clause).all()
 
-    def bundles(self, page: PageRequest) -> Page[BundleRecord]:
+    def bundles(self, page: PageRequest, *, at: datetime | None = None) -> Page[BundleRecord]:
         """Return published bundles, newest first."""
         table = tables.bundle.c
-        clause = bundle_select()
+        clause = bundle_select() if at is None else bundle_select(at).where(table.published_at <= micros(at))
         if page.cursor is not None:
             clause = clause.where(table.published_at < number(parts_of(page.cursor, 1)[0]))
         rows = [bundle_of(row) for row in self._rows(clause.order_by(desc(table.published_at)).limit(page.limit + 1))]
@@ -93,9 +94,11 @@ class SqlRecordReads:
         rows = [_security_event(row) for row in self._rows(ordered)]
         return page_of(rows, page.limit, lambda row: cursor_of(str(micros(row.last_at)), row.id))
 
-    def audit_events(self, page: PageRequest) -> Page[AuditEvent]:
+    def audit_events(self, page: PageRequest, *, until: datetime | None = None) -> Page[AuditEvent]:
         """Return administrative acts, newest first."""
         clause = select(tables.audit_event)
+        if until is not None:
+            clause = clause.where(_act.at <= micros(until))
         if page.cursor is not None:
             clause = clause.where(_act.log_index < number(parts_of(page.cursor, 1)[0]))
         rows = [_audit_event(row) for row in self._rows(clause.order_by(desc(_act.log_index)).limit(page.limit + 1))]

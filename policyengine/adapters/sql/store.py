@@ -15,6 +15,7 @@ from policyengine.adapters.sql.filing import SqlFiledReads
 from policyengine.adapters.sql.gate_reads import SqlGateReads
 from policyengine.adapters.sql.log_reads import SqlLogReads
 from policyengine.adapters.sql.migration import demand_current
+from policyengine.adapters.sql.past_reads import SqlPastReads
 from policyengine.adapters.sql.record_reads import SqlRecordReads
 from policyengine.adapters.sql.revocation_reads import SqlRevocationReads
 from policyengine.adapters.sql.writer import GroupWriter
@@ -26,6 +27,7 @@ from policyengine.services.errors import UnavailableError
 class SqlStore(
     SqlCheckInReads,
     SqlAuditReads,
+    SqlPastReads,
     SqlComplianceReads,
     SqlExposureReads,
     SqlRecordReads,

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from policyengine.adapters.sql.history_tables import certificate_status, device_history
 from policyengine.adapters.sql.naming import metadata
 
-__all__ = ["certificate_status", "device_history", "metadata"]  # the others are made here
+__all__ = ["certificate_status", "device_history", "metadata"]  # made elsewhere, named from here as all tables are
 
 device = Table(
     "device",

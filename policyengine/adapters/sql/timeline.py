@@ -1,8 +1,13 @@
-"""A device's timeline: decisions, certificates, security events and acts, merged from four tables."""
+"""A device's timeline: decisions, certificates, security events and acts, merged from five tables.
+
+Nothing that stands in it ever changes: a certificate's later statuses are entries of their own, and repeats of a
+security event are counted where it began.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, desc, select
@@ -21,18 +26,40 @@ Place = tuple[int, str, str]
 
 _decision = tables.decision.c
 _certificate = tables.certificate.c
+_status = tables.certificate_status.c
 _event = tables.security_event.c
 _act = tables.audit_event.c
 
 
-def read_timeline(run: Run, device_id: DeviceId, page: PageRequest) -> Page[TimelineEntry]:
-    """Return a page of the device's timeline, newest first; `run` executes a SELECT."""
-    before = None if page.cursor is None else _place(parts_of(page.cursor, 3))
+class _Reading:
+    """One page of a timeline; `run` executes a SELECT."""
+
+    def __init__(self, run: Run, page: PageRequest, until: datetime | None) -> None:
+        self.before = None if page.cursor is None else _place(parts_of(page.cursor, 3))
+        self._run = run
+        self._limit = page.limit
+        self._until = until
+
+    def some(self, clause: Select[Any], at: ColumnElement[int]) -> Sequence[Row[Any]]:
+        """Return the newest rows not after the page's start, and some more for those that share its microsecond."""
+        wanted = clause.order_by(desc(at)).limit(self._limit + 16)
+        if self.before is not None:
+            wanted = wanted.where(at <= self.before[0])
+        return self._run(wanted if self._until is None else wanted.where(at <= micros(self._until)))
+
+
+def read_timeline(
+    run: Run, device_id: DeviceId, page: PageRequest, *, until: datetime | None = None
+) -> Page[TimelineEntry]:
+    """Return a page of the device's timeline, newest first, with `until` only what had happened by then."""
+    reading = _Reading(run, page, until)
+    before = reading.before
     found = [
-        *_decisions(_some(run, _decision.decided_at, _decision.device_id == device_id, before, page.limit)),
-        *_certificates(_some(run, _certificate.reserved_at, _certificate.device_id == device_id, before, page.limit)),
-        *_security(_some(run, _event.last_at, _event.device_id == device_id, before, page.limit)),
-        *_acts(_some(run, _act.at, _act.subject == device_id, before, page.limit)),
+        *_decisions(reading, device_id),
+        *_issued(reading, device_id),
+        *_statuses(reading, device_id),
+        *_security(reading, device_id),
+        *_acts(reading, device_id),
     ]
     entries = sorted((entry for entry in found if before is None or _key(entry) < before), key=_key, reverse=True)
     return page_of(entries, page.limit, lambda entry: cursor_of(*map(str, _key(entry))))
@@ -46,15 +73,8 @@ def _key(entry: TimelineEntry) -> Place:
     return micros(entry.at), entry.kind, entry.reference
 
 
-def _some(
-    run: Run, at: ColumnElement[int], mine: ColumnElement[bool], before: Place | None, limit: int
-) -> Sequence[Row[Any]]:
-    """Return the newest rows not after `before`, and some more for those that share its microsecond."""
-    clause = select(at.table).where(mine).order_by(desc(at)).limit(limit + 16)
-    return run(clause if before is None else clause.where(at <= before[0]))
-
-
-def _decisions(rows: Sequence[Row[Any]]) -> list[TimelineEntry]:
+def _decisions(reading: _Reading, device_id: DeviceId) -> list[TimelineEntry]:
+    clause = select(tables.decision).where(_decision.device_id == device_id)
     return [
         TimelineEntry(
             at=moment(row.decided_at),
@@ -62,24 +82,39 @@ def _decisions(rows: Sequence[Row[Any]]) -> list[TimelineEntry]:
             summary=Tier(row.tier).name.lower(),
             reference=named(row.decision_id),
         )
-        for row in rows
+        for row in reading.some(clause, _decision.decided_at)
     ]
 
 
-def _certificates(rows: Sequence[Row[Any]]) -> list[TimelineEntry]:
+def _issued(reading: _Reading, device_id: DeviceId) -> list[TimelineEntry]:
+    """Return how reservations ended: `issued` or `aborted`; one that is open is not history yet."""
+    clause = select(tables.certificate).where(_certificate.device_id == device_id)
     return [
-        TimelineEntry(
-            at=moment(row.reserved_at), kind="certificate", summary=row.status or row.state, reference=row.serial
-        )
-        for row in rows
+        TimelineEntry(at=moment(row.closed_at), kind="certificate", summary=row.state, reference=row.serial)
+        for row in reading.some(clause.where(_certificate.closed_at.is_not(None)), _certificate.closed_at)
     ]
 
 
-def _security(rows: Sequence[Row[Any]]) -> list[TimelineEntry]:
-    return [TimelineEntry(at=moment(row.last_at), kind="security", summary=row.code, reference=row.id) for row in rows]
-
-
-def _acts(rows: Sequence[Row[Any]]) -> list[TimelineEntry]:
+def _statuses(reading: _Reading, device_id: DeviceId) -> list[TimelineEntry]:
+    same = (_status.issuer == _certificate.issuer) & (_status.serial == _certificate.serial)
+    clause = select(tables.certificate_status).join(tables.certificate, same)
     return [
-        TimelineEntry(at=moment(row.at), kind="act", summary=row.action, reference=str(row.log_index)) for row in rows
+        TimelineEntry(at=moment(row.status_at), kind="certificate-status", summary=row.status, reference=row.serial)
+        for row in reading.some(clause.where(_certificate.device_id == device_id), _status.status_at)
+    ]
+
+
+def _security(reading: _Reading, device_id: DeviceId) -> list[TimelineEntry]:
+    clause = select(tables.security_event).where(_event.device_id == device_id)
+    return [
+        TimelineEntry(at=moment(row.first_at), kind="security", summary=row.code, reference=row.id)
+        for row in reading.some(clause, _event.first_at)
+    ]
+
+
+def _acts(reading: _Reading, device_id: DeviceId) -> list[TimelineEntry]:
+    clause = select(tables.audit_event).where(_act.subject == device_id)
+    return [
+        TimelineEntry(at=moment(row.at), kind="act", summary=row.action, reference=str(row.log_index))
+        for row in reading.some(clause, _act.at)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 from pki.certificates import load_certificate
 from pki.revocation import Reason
@@ -44,13 +45,16 @@ class Certificates:
         *,
         device_id: DeviceId | None = None,
         status: CertificateStatus | None = None,
+        as_of: datetime | None = None,
     ) -> Page[CertificateRecord]:
-        """Return certificates, newest first."""
-        return self._store.certificates(page, device_id=device_id, status=status, models=viewer.models)
+        """Return certificates, newest first; with `as_of` those issued by then, with the status they had."""
+        if as_of is None:
+            return self._store.certificates(page, device_id=device_id, status=status, models=viewer.models)
+        return self._store.certificates_at(page, as_of, device_id=device_id, status=status, models=viewer.models)
 
-    def show(self, viewer: Principal, serial: str) -> CertificateRecord:
-        """Return one certificate by serial number (hex). Raises MissingError."""
-        record = self._store.certificate(serial) if _SERIAL.fullmatch(serial) else None
+    def show(self, viewer: Principal, serial: str, *, as_of: datetime | None = None) -> CertificateRecord:
+        """Return one certificate by serial number (hex), with `as_of` as it was then. Raises MissingError."""
+        record = self._found(serial, as_of) if _SERIAL.fullmatch(serial) else None
         view = None if record is None else self._store.view(record.device_id)
         hidden = viewer.models is not None and (view is None or view.device.model not in viewer.models)
         if record is None or hidden:
@@ -58,6 +62,9 @@ class Certificates:
                 f"no certificate has the serial number {quoted(serial)} (hex)", code="certificate.missing"
             )
         return record
+
+    def _found(self, serial: str, as_of: datetime | None) -> CertificateRecord | None:
+        return self._store.certificate(serial) if as_of is None else self._store.certificate_at(serial, as_of)
 
     def revoke(self, actor: Principal, serial: str, *, reason: Reason) -> None:
         """Revoke for good, alone.

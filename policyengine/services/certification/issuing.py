@@ -25,9 +25,10 @@ from pki.tbs import SERIAL_ENTROPY, Plan
 from policyengine.errors import PolicyEngineError, quoted
 from policyengine.model.decision import Tier
 from policyengine.model.ids import Digest
+from policyengine.services.certificate_ledger import CertificateLedger
 from policyengine.services.changes import StatusChange
 from policyengine.services.errors import RefusedError, UnavailableError
-from policyengine.services.ports import CertificateLedger, Entropy
+from policyengine.services.ports import Entropy
 from policyengine.services.records import HELD_BY_TIER, CertificateRecord, CertificateStatus, Device, DeviceView
 
 RENEWAL_JITTER = 0.1  # a fourteen-day certificate renewed at half life: spread over seventeen hours

@@ -29,8 +29,9 @@ from policyengine.services.exports.read_me import READ_ME
 from policyengine.services.exports.records import CsvTable, write_records
 from policyengine.services.exports.tables import act_cells, control_cells, waiver_cells
 from policyengine.services.history.log import TransparencyLog
+from policyengine.services.log_ports import LogKey
 from policyengine.services.policies import PolicyShelf
-from policyengine.services.ports import Clock, LogKey, ResultSigner
+from policyengine.services.ports import Clock, ResultSigner
 from policyengine.services.records import Activation
 from policyengine.transparency.checkpoint import open_checkpoint
 from policyengine.transparency.leaf import Leaf

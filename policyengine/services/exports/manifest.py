@@ -15,7 +15,7 @@ from policyengine.services.exports.errors import ExportError
 from policyengine.services.exports.layout import FORMAT, MANIFEST, SIGNATURE, SIGNED
 from policyengine.services.exports.period import ExportRequest, Scope
 from policyengine.services.exports.ports import ArchiveReader, ArchiveWriter, Member
-from policyengine.services.ports import LogKey
+from policyengine.services.log_ports import LogKey
 from policyengine.transparency.errors import NoteError
 from policyengine.transparency.notes import MAX_NOTE, VerifierKey, opened, signed
 

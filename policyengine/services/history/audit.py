@@ -55,14 +55,13 @@ class Audit:
     def explain_device(self, viewer: Principal, device_id: DeviceId, *, as_of: datetime | None = None) -> Explanation:
         """Return the explanation of the decision in force at `as_of`, as of its last change. Raises MissingError."""
         view = visible_view(self._store, viewer, device_id)
-        if as_of is None and view.state is not None:
-            return self._explained(self._current(view.state))
-        record = None if as_of is None else self._store.decision_at(device_id, as_of)
-        if record is None:
+        if as_of is None:
+            kept = None if view.state is None else self._current(view.state)
+        else:
+            kept = self._kept_at(device_id, as_of)
+        if kept is None:
             raise missing("the device had not been decided on", "decision.missing")
-        return self._explained(
-            _Kept(device_id=device_id, bundle=record.bundle, document=record.document, restriction=None)
-        )
+        return self._explained(kept)
 
     def security_events(
         self, viewer: Principal, page: PageRequest, *, device_id: DeviceId | None = None
@@ -76,11 +75,11 @@ class Audit:
             visible_view(self._store, viewer, device_id)
         return self._store.security_events(page, device_id=device_id)
 
-    def events(self, viewer: Principal, page: PageRequest) -> Page[AuditEvent]:
-        """Return administrative acts, newest first. Raises ForbiddenError."""
+    def events(self, viewer: Principal, page: PageRequest, *, as_of: datetime | None = None) -> Page[AuditEvent]:
+        """Return administrative acts, with `as_of` those done by then, newest first. Raises ForbiddenError."""
         demand(viewer, Right.AUDIT)
         demand_whole_fleet(viewer)
-        return self._store.audit_events(page)
+        return self._store.audit_events(page, until=as_of)
 
     def replay(self) -> ReplayReport:
         """Return the outcome of making every stored decision again from bundle, facts and prior state."""
@@ -95,6 +94,18 @@ class Audit:
         if isinstance(about, DeviceState):
             return self._current(about)
         return _Kept(device_id=about.device_id, bundle=about.bundle, document=about.document, restriction=None)
+
+    def _kept_at(self, device_id: DeviceId, at: datetime) -> _Kept | None:
+        found, record = self._store.device_at(device_id, at), self._store.decision_at(device_id, at)
+        if found is None or record is None:
+            return None
+        state = found[1]
+        return _Kept(
+            device_id=device_id,
+            bundle=record.bundle,
+            document=record.document,
+            restriction=None if state is None else state.restriction,
+        )
 
     def _current(self, state: DeviceState) -> _Kept:
         judged = self._memory.judged_again(state, self._shelf.by_digest(state.bundle))

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from policyengine.model.ids import Digest
 from policyengine.services.actors import Principal
 from policyengine.services.errors import MissingError, UnavailableError
-from policyengine.services.ports import Clock, LogKey, LogMemory, Store
+from policyengine.services.log_ports import LogKey, LogMemory
+from policyengine.services.ports import Clock, Store
 from policyengine.services.scope import missing, sees
 from policyengine.transparency.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from policyengine.transparency.disclosure import Disclosure

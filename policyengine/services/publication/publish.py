@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from policyengine.errors import PolicyEngineError
 from policyengine.language.bundle import BundleFile, CorruptBundleError, decode, decode_file, encode
 from policyengine.model.ids import Digest, digest_of
@@ -60,9 +62,9 @@ class Bundles:
         )
         return activation
 
-    def list(self, page: PageRequest) -> Page[BundleRecord]:
-        """Return published bundles, newest first."""
-        return self._store.bundles(page)
+    def list(self, page: PageRequest, *, as_of: datetime | None = None) -> Page[BundleRecord]:
+        """Return published bundles, newest first; with `as_of` those of then, and which of them was in force."""
+        return self._store.bundles(page, at=as_of)
 
     def show(self, digest: Digest) -> tuple[BundleRecord, bytes]:
         """Return a bundle's record and its canonical bytes. Raises MissingError."""
@@ -71,9 +73,9 @@ class Bundles:
             raise MissingError(f"bundle `{digest}` is not stored", code="bundle.missing")
         return record, content
 
-    def active(self) -> Activation | None:
-        """Return which bundle is in force."""
-        return self._store.activation()
+    def active(self, *, as_of: datetime | None = None) -> Activation | None:
+        """Return which bundle is in force, or was at `as_of`."""
+        return self._store.activation() if as_of is None else self._store.activation_at(as_of)
 
     def _record(self, digest: Digest) -> BundleRecord:
         record = self._store.bundle(digest)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from policyengine.attestation.corim.states import read_endorsed
 from policyengine.errors import quoted
@@ -19,7 +20,7 @@ from policyengine.model.ids import PartyName
 from policyengine.model.policy import Bundle
 from policyengine.services.actors import Principal, Right, demand
 from policyengine.services.errors import ForbiddenError, InvalidRequestError
-from policyengine.services.policies import PolicyShelf
+from policyengine.services.policies import Policies, PolicyShelf
 from policyengine.services.ports import Clock, Store
 from policyengine.services.records import Unmatched
 from policyengine.services.scope import missing
@@ -47,11 +48,22 @@ class Releases:
         self._clock = clock
         self._shelf = shelf
 
-    def endorsed(self, viewer: Principal, model: str) -> tuple[Release, ...]:
-        """Return the releases that the bundle in force knows of `model`. Raises ForbiddenError, MissingError."""
+    def endorsed(self, viewer: Principal, model: str, *, as_of: datetime | None = None) -> tuple[Release, ...]:
+        """Return the releases that the bundle in force, or at `as_of`, knows of `model`.
+
+        Raises ForbiddenError, MissingError.
+        """
         self._demand_visible(viewer, model)
-        found = self._shelf.active().policies.endorsements.get(model)
+        found = self._in_force(as_of).endorsements.get(model)
         return () if found is None else found.releases
+
+    def _in_force(self, as_of: datetime | None) -> Policies:
+        if as_of is None:
+            return self._shelf.active().policies
+        activation = self._store.activation_at(as_of)
+        if activation is None:
+            raise missing("no bundle was in force then", "bundle.missing")
+        return self._shelf.by_digest(activation.digest)
 
     def unmatched(self, viewer: Principal, model: str) -> tuple[Unmatched, ...]:
         """Return what devices of `model` measured and no release knows, also today. Raises as `endorsed`."""

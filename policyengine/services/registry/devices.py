@@ -24,6 +24,7 @@ from policyengine.services.checkins.redeciding import Redecider
 from policyengine.services.errors import ConflictError, ForbiddenError, InvalidRequestError
 from policyengine.services.identification.enrolment_tokens import token_digest
 from policyengine.services.nonces import CLOCK_SKEW
+from policyengine.services.past_state import PastState
 from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import Clock, DeviceFilter, Entropy, PageRequest, Store
 from policyengine.services.reasons import stated
@@ -48,10 +49,10 @@ MAX_TOKEN_LIFETIME = timedelta(days=90)  # from the factory to the site; longer,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceDetail:
-    """A device, its state (None before enrolment), its current certificate, and what the rules say of it now."""
+    """A device, its state (None before enrolment), its current certificate, and what the rules say of it."""
 
     device: Device
-    state: DeviceState | None
+    state: DeviceState | PastState | None
     certificate: CertificateRecord | None
     verdicts: tuple[Verdict, ...]
 
@@ -100,6 +101,26 @@ class Devices:
         """Return devices by id, at most `page.limit` (bounded by MAX_PAGE)."""
         return self._store.devices(filtered(viewer, where), page)
 
+    def list_at(
+        self, viewer: Principal, where: DeviceFilter, page: PageRequest, at: datetime
+    ) -> Page[tuple[Device, PastState | None]]:
+        """Return the devices that the registry had at `at`, as they were then, by id."""
+        return self._store.devices_at(filtered(viewer, where), page, at)
+
+    def show_at(self, viewer: Principal, device_id: DeviceId, at: datetime) -> DeviceDetail:
+        """Return one device as it was at `at`. Raises MissingError, also where it was not registered yet."""
+        visible_view(self._store, viewer, device_id)
+        found = self._store.device_at(device_id, at)
+        if found is None:
+            raise missing("no device had that id then", "device.missing")
+        device, state = found
+        return DeviceDetail(
+            device=device,
+            state=state,
+            certificate=self._store.newest_certificate_at(device_id, at),
+            verdicts=self._store.verdicts(device_id, at),
+        )
+
     def show(self, viewer: Principal, device_id: DeviceId) -> DeviceDetail:
         """Return one device; after `valid_until` it is decided again first. Raises MissingError."""
         view = self._current(viewer, device_id)
@@ -123,15 +144,19 @@ class Devices:
             raise missing("the device had not been decided on", "decision.missing")
         return join_document(self._memory.shared_facts(kept.facts_shared), kept.facts_own)
 
-    def decisions(self, viewer: Principal, device_id: DeviceId, page: PageRequest) -> Page[DecisionRecord]:
-        """Return the decisions that changed something, newest first. Raises MissingError."""
+    def decisions(
+        self, viewer: Principal, device_id: DeviceId, page: PageRequest, *, as_of: datetime | None = None
+    ) -> Page[DecisionRecord]:
+        """Return the decisions that changed something, made by `as_of`, newest first. Raises MissingError."""
         visible_view(self._store, viewer, device_id)
-        return self._store.decisions(device_id, page)
+        return self._store.decisions(device_id, page, until=as_of)
 
-    def timeline(self, viewer: Principal, device_id: DeviceId, page: PageRequest) -> Page[TimelineEntry]:
-        """Return decisions, certificates, security events and acts, newest first. Raises MissingError."""
+    def timeline(
+        self, viewer: Principal, device_id: DeviceId, page: PageRequest, *, as_of: datetime | None = None
+    ) -> Page[TimelineEntry]:
+        """Return decisions, certificates, security events and acts until `as_of`, newest first. Raises MissingError."""
         visible_view(self._store, viewer, device_id)
-        return self._store.timeline(device_id, page)
+        return self._store.timeline(device_id, page, until=as_of)
 
     def overview(self, viewer: Principal) -> Mapping[str, Mapping[str, int]]:
         """Return counts of decided devices by model and tier."""

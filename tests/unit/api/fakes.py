@@ -48,6 +48,7 @@ from policyengine.services.health import Health, HealthCheck
 from policyengine.services.history.audit import Audit, Explanation
 from policyengine.services.identification.activation import ActivationRequest, Activations, WrappedSecret
 from policyengine.services.identification.est_identity import Credentials
+from policyengine.services.past_state import PastState
 from policyengine.services.ports import DeviceFilter, PageRequest
 from policyengine.services.publication.publish import Bundles
 from policyengine.services.records import (
@@ -157,6 +158,13 @@ TOKEN = ApiToken(
 )
 
 
+class StandingClock:
+    """It is always NOW."""
+
+    def now(self) -> datetime:
+        return NOW
+
+
 class FakeTokens(Tokens):
     """A token is the name of its role, or `vendor:MODEL`."""
 
@@ -251,10 +259,22 @@ class FakeDevices(Devices):
         self.show(viewer, device_id)
         return {"device_id": device_id, "facts": {}, "provenance": {}, "as_of": as_of and as_of.isoformat()}
 
-    def decisions(self, viewer: Principal, device_id: DeviceId, page: PageRequest) -> Page[DecisionRecord]:
+    def list_at(
+        self, viewer: Principal, where: DeviceFilter, page: PageRequest, at: datetime
+    ) -> Page[tuple[Device, PastState | None]]:
+        return Page(items=((replace(DEVICE, site="then"), None),), next=None)
+
+    def show_at(self, viewer: Principal, device_id: DeviceId, at: datetime) -> DeviceDetail:
+        return replace(self.show(viewer, device_id), device=replace(DEVICE, site="then"), state=None)
+
+    def decisions(
+        self, viewer: Principal, device_id: DeviceId, page: PageRequest, *, as_of: datetime | None = None
+    ) -> Page[DecisionRecord]:
         return Page(items=(), next=None)
 
-    def timeline(self, viewer: Principal, device_id: DeviceId, page: PageRequest) -> Page[TimelineEntry]:
+    def timeline(
+        self, viewer: Principal, device_id: DeviceId, page: PageRequest, *, as_of: datetime | None = None
+    ) -> Page[TimelineEntry]:
         return Page(
             items=(TimelineEntry(at=NOW, kind="decision", summary="full to quarantine", reference="x"),), next=None
         )
@@ -358,10 +378,11 @@ class FakeCertificates(Certificates):
         *,
         device_id: DeviceId | None = None,
         status: CertificateStatus | None = None,
+        as_of: datetime | None = None,
     ) -> Page[CertificateRecord]:
         return Page(items=(CERTIFICATE,), next=None)
 
-    def show(self, viewer: Principal, serial: str) -> CertificateRecord:
+    def show(self, viewer: Principal, serial: str, *, as_of: datetime | None = None) -> CertificateRecord:
         if serial != CERTIFICATE.serial:
             raise MissingError("no such certificate")
         return CERTIFICATE
@@ -470,7 +491,7 @@ class FakeAudit(Audit):
         )
         return Page(items=(event,), next=None)
 
-    def events(self, viewer: Principal, page: PageRequest) -> Page[AuditEvent]:
+    def events(self, viewer: Principal, page: PageRequest, *, as_of: datetime | None = None) -> Page[AuditEvent]:
         act = AuditEvent(index=1, at=NOW, actor="admin", action="bundle.activate", subject=DIGEST, detail={})
         return Page(items=(act,), next=None)
 
@@ -488,7 +509,7 @@ class FakeBundles(Bundles):
             raise ConflictError("generation 7 is in force", generation=7)
         return Activation(generation=8, digest=digest, activated_at=NOW, actor=actor.name)
 
-    def list(self, page: PageRequest) -> Page[BundleRecord]:
+    def list(self, page: PageRequest, *, as_of: datetime | None = None) -> Page[BundleRecord]:
         return Page(items=(BundleRecord(digest=DIGEST, commit=None, published_at=NOW, published_by="a"),), next=None)
 
     def show(self, digest: Digest) -> tuple[BundleRecord, bytes]:
@@ -496,14 +517,14 @@ class FakeBundles(Bundles):
             raise MissingError("no such bundle")
         return BundleRecord(digest=DIGEST, commit=None, published_at=NOW, published_by="a"), b"{}"
 
-    def active(self) -> Activation | None:
+    def active(self, *, as_of: datetime | None = None) -> Activation | None:
         return Activation(generation=7, digest=DIGEST, activated_at=NOW, actor="admin")
 
 
 class FakeReleases:
     """A model with one release and one measurement that nothing endorses."""
 
-    def endorsed(self, viewer: Principal, model: str) -> tuple[Release, ...]:
+    def endorsed(self, viewer: Principal, model: str, *, as_of: datetime | None = None) -> tuple[Release, ...]:
         component = ReferenceComponent(name="app", sha256="11" * 32)
         return (Release(version="4.2.1", svn=8, components=(component,), endorser=Endorser(party="vendor-acme")),)
 
@@ -705,6 +726,7 @@ def services() -> Services:
     """Return a fresh set of use cases."""
     certificates = FakeCertificates()
     return Services(
+        clock=StandingClock(),
         challenges=FakeChallenges(),
         activations=FakeActivations(),
         checkins=FakeCheckIns(),

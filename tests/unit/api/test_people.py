@@ -40,8 +40,8 @@ def test_a_query_member_out_of_bounds_is_a_problem(client: fakes.Client, query: 
     ("path", "member"),
     [
         ("/v1/devices?teir=quarantine", "teir"),
-        ("/v1/devices?as_of=2026-01-01T00:00:00Z", "as_of"),
-        ("/v1/devices/gw-0001?as_of=2026-01-01T00:00:00Z", "as_of"),
+        ("/v1/tokens?as_of=2026-01-01T00:00:00Z", "as_of"),
+        ("/v1/security-events?as_of=2026-01-01T00:00:00Z", "as_of"),
         ("/v1/controls?frameworks=etsi", "frameworks"),
         ("/v1/policies?limit=1", "limit"),
     ],
@@ -137,6 +137,34 @@ def test_an_explanation_has_a_text_for_people(client: fakes.Client) -> None:
 def test_facts_are_read_as_of_a_moment(client: fakes.Client) -> None:
     shown = client.get("/v1/devices/gw-0001/facts?as_of=2026-11-01T00:00:00Z", role="auditor").json()
     assert shown["as_of"] == "2026-11-01T00:00:00+00:00"
+
+
+READS = (
+    "devices devices/gw-0001 devices/gw-0001/facts devices/gw-0001/decisions devices/gw-0001/timeline controls "
+    "devices/gw-0001/explanation certificates certificates/1f bundles bundles/active policies compliance exposure "
+    "audit-events models/gw-200/releases compliance/etsi:5.7-1/devices"
+)
+
+
+@pytest.mark.parametrize("read", READS.split())
+def test_a_moment_that_is_not_over_is_refused_on_every_read(client: fakes.Client, read: str) -> None:
+    """Its answer would be another one later."""
+    answer = client.get(f"/v1/{read}?as_of=2026-11-23T12:00:00.000001Z", role="auditor")
+    assert (answer.status_code, answer.json()["code"], answer.json()["path"]) == (400, "request.as-of", "as_of")
+
+
+def test_devices_are_read_as_of_a_moment(client: fakes.Client) -> None:
+    listed = client.get("/v1/devices?as_of=2026-11-23T12:00:00Z", role="auditor").json()
+    shown = client.get("/v1/devices/gw-0001?as_of=2026-11-23T12:00:00Z", role="auditor").json()
+    assert (listed[0]["site"], shown["site"], shown["state"]) == ("then", "then", None)
+
+
+@pytest.mark.parametrize("query", ["as_of=2026-11-01T00:00:00Z&as_of=2026-11-02T00:00:00Z", "limit=1&limit=2"])
+def test_a_query_member_that_is_there_twice_is_refused(client: fakes.Client, query: str) -> None:
+    """Of two moments one would be left unanswered without a word."""
+    answer = client.get(f"/v1/devices?{query}", role="auditor")
+    assert (answer.status_code, answer.json()["code"]) == (400, "request.invalid")
+    assert answer.json()["detail"] == f"`{query.partition('=')[0]}` is there more than once"
 
 
 @pytest.mark.parametrize("moment", ["yesterday", "2026-11-01", "2026-11-01T00:00:00", "2026-13-01T00:00:00Z"])

@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0011"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
@@ -23,21 +23,22 @@ _leaf = sa.table("log_leaf", *map(sa.column, ("log_index", "at", "kind", "record
 
 
 def upgrade() -> None:
-    """Bring the schema from 0010 to 0011.
+    """Bring the schema from 0011 to 0012.
 
     Certificates' past comes from the log, whole. The registry kept no past: before the upgrade a device is shown at the
     place it has now, with the moments that its row and its restriction name.
     """
     history, status = _create_device_history(), _create_certificate_status()
     connection = op.get_bind()
-    for rows in _in_steps(connection, _devices(), _device.c.id):
+    for rows in _in_steps(connection, _devices(), "id", _device.c.id):
         connection.execute(sa.insert(history), [each for row in rows for each in _intervals(row)])
-    for rows in _in_steps(connection, sa.select(_leaf).where(_leaf.c.kind == "certificate-status"), _leaf.c.log_index):
+    changes = sa.select(_leaf).where(_leaf.c.kind == "certificate-status")
+    for rows in _in_steps(connection, changes, "log_index", _leaf.c.log_index):
         connection.execute(sa.insert(status), [_status(row) for row in rows])
 
 
 def downgrade() -> None:
-    """Bring the schema from 0011 back to 0010."""
+    """Bring the schema from 0012 back to 0011."""
     op.drop_table("certificate_status")
     op.drop_table("device_history")
 
@@ -83,13 +84,13 @@ def _devices() -> sa.Select[Any]:
 
 
 def _in_steps(
-    connection: sa.Connection, clause: sa.Select[Any], place: sa.ColumnElement[Any]
+    connection: sa.Connection, clause: sa.Select[Any], name: str, place: sa.ColumnElement[Any]
 ) -> Iterator[list[sa.RowMapping]]:
     ordered = clause.order_by(place).limit(STEP)
     rows = connection.execute(ordered).mappings().all()
     while rows:
         yield list(rows)
-        rows = connection.execute(ordered.where(place > rows[-1][place.key])).mappings().all()
+        rows = connection.execute(ordered.where(place > rows[-1][name])).mappings().all()
 
 
 def _intervals(row: sa.RowMapping) -> Iterator[Mapping[str, object]]:
