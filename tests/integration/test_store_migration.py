@@ -51,7 +51,7 @@ def test_a_database_that_cannot_be_made_says_what_the_database_itself_said(tmp_p
 
 
 def test_a_database_from_before_histories_gets_them_from_its_log_and_its_rows(tmp_path: Path) -> None:
-    """Migration 0011: a certificate's past is whole, a device's is what its row names."""
+    """Migration 0012: a certificate's past is whole, a device's is what its row names."""
     url = f"sqlite:///{tmp_path / 'store.db'}"
     site = ready_site(url)
     device = site.of("healthy")[0]
@@ -85,7 +85,7 @@ def _forget_histories(url: str) -> None:
         for statement in (
             "DROP TABLE device_history",
             "DROP TABLE certificate_status",
-            "UPDATE alembic_version SET version_num = '0010'",
+            "UPDATE alembic_version SET version_num = '0011'",
         ):
             connection.execute(text(statement))
     engines.dispose()
