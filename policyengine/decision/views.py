@@ -113,17 +113,20 @@ class Needs:
 
 
 class Completeness(dict[str, bool]):
-    """By fact path: whether the source listed everything there, and the rule may believe it; filled as it is asked."""
+    """By fact path: whether the source listed everything there, and the rule may believe it; filled as it is asked.
 
-    __slots__ = ("_refused", "_views")
+    It does not hold the views that hold it: a decision then leaves no circle behind, which only a collection would end.
+    """
 
-    def __init__(self, views: Views, refused: Mapping[str, str]) -> None:
+    __slots__ = ("_layout", "_provenance", "_refused")
+
+    def __init__(self, provenance: Mapping[str, Provenance], layout: _Layout, refused: Mapping[str, str]) -> None:
         super().__init__()
-        self._views, self._refused = views, refused
+        self._provenance, self._layout, self._refused = provenance, layout, refused
 
     def __missing__(self, path: str) -> bool:
-        key = self._views.prefix(path)
-        provenance = None if key is None else self._views.facts.provenance[key]
+        key = self._layout.prefix(path)
+        provenance = None if key is None else self._provenance[key]
         answer = self[path] = provenance is not None and provenance.complete and key not in self._refused
         return answer
 
@@ -188,7 +191,8 @@ class Views:
         pairs = zip(self._origins, reasons, strict=True)
         refused = {key: reason for (_, keys), reason in pairs if reason is not None for key in keys}
         values = self._below("", self.facts.values, tuple(refused)) if refused else self.facts.values
-        return View(values=values, complete=Completeness(self, refused), refused=refused, shown=Shown(values))
+        complete = Completeness(self.facts.provenance, self._layout, refused)
+        return View(values=values, complete=complete, refused=refused, shown=Shown(values))
 
     def _below(self, above: str, found: Mapping[str, object], refused: tuple[str, ...]) -> dict[str, object]:
         kept: dict[str, object] = {}

@@ -39,11 +39,13 @@ from policyengine.services.errors import ConflictError, MissingError, RefusedErr
 from policyengine.services.identification.claimants import Claimant, UnannouncedError
 from policyengine.services.identification.est_identity import (
     Credentials,
+    Shown,
     adopted,
     lost_answer,
     newcomer,
     ours,
     renewer,
+    shown,
 )
 from policyengine.services.policies import ActivePolicies, PolicyShelf
 from policyengine.services.ports import Clock, Entropy, Store
@@ -54,7 +56,7 @@ APPROVAL_SECONDS = 600  # a person has to act; asking every minute would only fi
 
 _MOVED = frozenset({"state.moved", "nonce.spent", "enrolment.token-spent"})
 
-Identify = Callable[[ProvenRequest, Credentials, ActivePolicies, datetime], Claimant]
+Identify = Callable[[ProvenRequest, Shown, ActivePolicies, datetime], Claimant]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,14 +124,14 @@ class Est:
         view = None if record is None else self._store.view(record.device_id)
         return None if view is None else self._shelf.active().policies.profiles.get(view.device.model)
 
-    def _as_newcomer(self, asked: ProvenRequest, given: Credentials, active: ActivePolicies, now: datetime) -> Claimant:
-        return newcomer(asked, given, policies=active.policies, store=self._store, now=now)
+    def _as_newcomer(self, asked: ProvenRequest, known: Shown, active: ActivePolicies, now: datetime) -> Claimant:
+        return newcomer(asked, known, policies=active.policies, store=self._store, now=now)
 
-    def _as_renewer(self, asked: ProvenRequest, given: Credentials, active: ActivePolicies, now: datetime) -> Claimant:
-        former = adopted(asked, given, policies=active.policies, store=self._store, now=now)
+    def _as_renewer(self, asked: ProvenRequest, known: Shown, active: ActivePolicies, now: datetime) -> Claimant:
+        former = adopted(asked, known, policies=active.policies, store=self._store, now=now)
         if former is not None:  # its names were another CA's; ours come from the profile
             return former
-        claimant, current = renewer(given, store=self._store, now=now)
+        claimant, current = renewer(known, store=self._store, now=now)
         _demand_same_names(asked, load_certificate(current.certificate))
         return claimant
 
@@ -153,12 +155,13 @@ class Est:
     ) -> Issued | Pending:
         for _ in range(MAX_ATTEMPTS):
             now, active = self._clock.now(), self._shelf.active()
-            answered = lost_answer(asking.request, given, store=self._store, now=now)
+            known = shown(given, self._store)
+            answered = lost_answer(asking.request, known, store=self._store, now=now)
             if answered is not None:
                 certificate, view = answered
                 _demand_label(label, active, view)
                 return issued(certificate, active.policies.profiles.get(view.device.model))
-            claimant = identify(asking.request, given, active, now)
+            claimant = identify(asking.request, known, active, now)
             _demand_label(label, active, claimant.view)
             try:
                 return await self._settlement.settle(asking.request, self._decided(asking, claimant, active, now))

@@ -33,47 +33,59 @@ class Credentials:
     token: str | None = None
 
 
-def newcomer(asked: ProvenRequest, given: Credentials, *, policies: Policies, store: Store, now: datetime) -> Claimant:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """Credentials, and what is on record of their leaf if it is one of ours; looked up once for a whole attempt."""
+
+    given: Credentials
+    record: CertificateRecord | None
+
+
+def shown(given: Credentials, store: Store) -> Shown:
+    """Return `given` with what is on record of it now; raises PathError for a leaf that cannot be read."""
+    return Shown(given=given, record=ours(given.certificates[0], store) if given.certificates else None)
+
+
+def newcomer(asked: ProvenRequest, known: Shown, *, policies: Policies, store: Store, now: datetime) -> Claimant:
     """Return the device that asks for its first certificate, or for one without renewing.
 
     Raises UnauthenticatedError without credentials; RefusedError, UnannouncedError, ConflictError as a check-in does.
     """
+    given = known.given
     if given.token is not None:
         view, token = device_of_token(given.token, reads=store, now=now)
         demand_key(token, asked.key.thumbprint)
         return _claimant(view, asked.key.spki, "token", token_hash=token.token_hash)
     if not given.certificates:
         raise UnauthenticatedError("connect with the device's certificate, or send its one-time token")
-    known = ours(given.certificates[0], store)
-    if known is not None:
-        return _known(_newest(known, store, now=now))
-    former = adopted(asked, given, policies=policies, store=store, now=now)
+    if known.record is not None:
+        return _known(_newest(known.record, store, now=now))
+    former = adopted(asked, known, policies=policies, store=store, now=now)
     return former or _by_idevid(given.certificates, policies=policies, store=store, now=now)
 
 
-def adopted(
-    asked: ProvenRequest, given: Credentials, *, policies: Policies, store: Store, now: datetime
-) -> Claimant | None:
+def adopted(asked: ProvenRequest, known: Shown, *, policies: Policies, store: Store, now: datetime) -> Claimant | None:
     """Return the device that shows a certificate of the CA that the fleet had before; None for any other certificate.
 
     Raises as by_legacy does, and RefusedError where a person has stopped what the device got from us since.
     """
-    if not given.certificates or ours(given.certificates[0], store) is not None:
+    certificates = known.given.certificates
+    if not certificates or known.record is not None:
         return None
-    former = by_legacy(asked, given.certificates, policies=policies, reads=store, now=now)
+    former = by_legacy(asked, certificates, policies=policies, reads=store, now=now)
     if former is not None and former.view.certificate is not None:
         demand_not_stopped(former.view.certificate)
     return former
 
 
-def renewer(given: Credentials, *, store: Store, now: datetime) -> tuple[Claimant, CertificateRecord]:
+def renewer(known: Shown, *, store: Store, now: datetime) -> tuple[Claimant, CertificateRecord]:
     """Return the device that shows its current certificate, and that certificate.
 
     Raises UnauthenticatedError, RefusedError: only the newest of a lineage renews, and none that a person has stopped.
     """
-    if not given.certificates:
+    if not known.given.certificates:
         raise UnauthenticatedError("connect with the certificate that is to be renewed")
-    record = ours(given.certificates[0], store)
+    record = known.record
     if record is None:
         message = "the certificate is not one of ours; a vendor's enrols by simpleenroll"
         raise refused(message, "certificate.foreign")
@@ -81,14 +93,14 @@ def renewer(given: Credentials, *, store: Store, now: datetime) -> tuple[Claiman
 
 
 def lost_answer(
-    asked: ProvenRequest, given: Credentials, *, store: Store, now: datetime
+    asked: ProvenRequest, known: Shown, *, store: Store, now: datetime
 ) -> tuple[CertificateRecord, DeviceView] | None:
     """Return the certificate that this very request led to before, and its device, when its answer was lost.
 
     The credential is used up by then: a newer certificate was issued than the one shown, or the token is redeemed. The
     same credential with a request of the same key gets the same certificate, while that is good. Raises PathError.
     """
-    view, replaced = _spender(asked, given, store=store, now=now)
+    view, replaced = _spender(asked, known, store=store, now=now)
     if view is None or view.device.lifecycle is not Lifecycle.OPERATIONAL or view.certificate is None:
         return None
     newest = view.certificate
@@ -97,20 +109,20 @@ def lost_answer(
 
 
 def _spender(
-    asked: ProvenRequest, given: Credentials, *, store: Store, now: datetime
+    asked: ProvenRequest, known: Shown, *, store: Store, now: datetime
 ) -> tuple[DeviceView | None, str | None]:
     """Return who used the credential up, and the serial of the certificate that was replaced by it."""
-    if given.token is not None:
-        token = store.enrolment_token(token_digest(given.token))
+    if known.given.token is not None:
+        token = store.enrolment_token(token_digest(known.given.token))
         if token is None or token.redeemed_at is None or now >= token.expires_at:
             return None, None
         view = store.view(token.device_id)
         same_key = view is not None and view.state is not None and view.state.key_thumbprint == asked.key.thumbprint
         return (view if same_key else None), None
-    shown = ours(given.certificates[0], store) if given.certificates else None
-    if shown is None or shown.status is not CertificateStatus.GOOD or not shown.not_before <= now < shown.not_after:
+    record = known.record
+    if record is None or record.status is not CertificateStatus.GOOD or not record.not_before <= now < record.not_after:
         return None, None
-    return store.view(shown.device_id), shown.serial
+    return store.view(record.device_id), record.serial
 
 
 def _newest(record: CertificateRecord, store: Store, *, now: datetime) -> DeviceView:
