@@ -25,7 +25,7 @@ from policyengine.attestation.verifier import verify
 from policyengine.simulation import dice
 
 PER_ROUND = 100
-TARGET = 0.60  # of the sum of the signatures, for what devices send at nearly every check-in
+TARGET = 0.60  # of the sum of the signatures, for known chains and for those of devices never seen
 NONCE = bytes(range(32))
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 CA = ec.generate_private_key(ec.SECP256R1())
@@ -50,7 +50,9 @@ def main() -> int:
         ratios.append(median(each[place] / each[2] for each in rates))
         full, alone = median(each[place] for each in rates), median(each[2] for each in rates)
         print(f"{name:16}  {full:13,.0f}  {alone:22,.0f}  {ratios[-1]:6.3f}")
-    return 0 if ratios[1] >= TARGET else 1
+    missed = min(ratios) < TARGET
+    print(f"target {TARGET:.2f} of the signatures, new and known: {'MISSED' if missed else 'met'}")
+    return 1 if missed else 0
 
 
 def device(number: int) -> dice.DiceDevice:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
@@ -26,18 +26,21 @@ EvidenceKey = PublicKey | MlDsaKey
 class TrustedKey:
     """A public key that may have signed evidence, with its SubjectPublicKeyInfo and the `sha256:` thumbprint of that.
 
-    `kind` is the curve by its RFC 9053 name (`P-256`, `Ed25519`), or what else the key is.
+    `kind` is the curve by its RFC 9053 name (`P-256`, `Ed25519`), or what else the key is. `read_from` is the
+    SubjectPublicKeyInfo that `key` was loaded from: written again only where it could be another encoding.
     """
 
     key: EvidenceKey
+    read_from: InitVar[bytes] = b""
     kind: str = field(init=False)
     spki: bytes = field(init=False, repr=False)
     thumbprint: str = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, read_from: bytes) -> None:
         """Compute what every verification needs."""
-        object.__setattr__(self, "kind", _kind(self.key))
-        object.__setattr__(self, "spki", _spki_of(self.key))
+        usual = is_usual(read_from)
+        object.__setattr__(self, "kind", "P-256" if usual else _kind(self.key))
+        object.__setattr__(self, "spki", read_from if usual else _spki_of(self.key))
         object.__setattr__(self, "thumbprint", thumbprint_of_spki(self.spki))
 
 
@@ -89,6 +92,16 @@ def signers_of(keys: tuple[EvidenceKey, ...]) -> Mapping[str, tuple[TrustedKey, 
 def thumbprint(key: EvidenceKey) -> str:
     """Return the name of a key everywhere in the product: `sha256:` over its SubjectPublicKeyInfo."""
     return thumbprint_of_spki(_spki_of(key))
+
+
+# RFC 5480 section 2: a P-256 key as an uncompressed point, of which there is one encoding.
+_USUAL_START = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
+_USUAL_BYTES = len(_USUAL_START) + 64
+
+
+def is_usual(spki: bytes) -> bool:
+    """Return whether `spki` is of the kind that nearly every device has; whether it is a key is for who loads it."""
+    return len(spki) == _USUAL_BYTES and spki.startswith(_USUAL_START)
 
 
 def _spki_of(key: EvidenceKey) -> bytes:

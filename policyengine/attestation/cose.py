@@ -26,7 +26,7 @@ from policyengine.attestation.anchors import TrustedKey
 from policyengine.attestation.cbor_scan import MAX_BYTES
 from policyengine.attestation.checks import Check, Requirement, described
 from policyengine.attestation.errors import MalformedEvidenceError
-from policyengine.attestation.signatures import ALL, Algorithm, Signed, signer_of
+from policyengine.attestation.signatures import ALL, ES256, Algorithm, Signed, signer_of
 
 SIGN1 = 18
 # CBOR tags of RFC 9052 table 1, RFC 8392, RFC 9781 and RFC 9711: named when they stand where 18 should.
@@ -63,6 +63,14 @@ _USUAL_BEGINNING = len(_USUAL_START)
 _USUAL_PAYLOAD = _USUAL_BEGINNING + 2
 _ES256_SIGNATURE = b"\x58\x40"
 _ES256_ENDING = len(_ES256_SIGNATURE) + 64
+# Tag 18, an array of four, then a protected header whose length has two bytes; after it no unprotected header, and a
+# payload of 32 bytes.
+_CHAIN_START, _CHALLENGE = bytes.fromhex("d28459"), bytes.fromhex("a05820")
+_CHAIN_SIZE = len(_CHAIN_START)
+_PROTECTED = _CHAIN_SIZE + 2
+# {1: -7, 33: [...]}, and in it byte strings whose length has two bytes.
+_CHAIN_HEADER, _CERTIFICATE = bytes.fromhex("a201261821"), b"\x59"
+_CHALLENGED_ENDING = len(_CHALLENGE) + 32 + _ES256_ENDING
 
 
 class Sign1(NamedTuple):
@@ -96,7 +104,7 @@ _ES256_HEADERS, _NO_HEADERS = _KNOWN_HEADERS[_ES256_HEADER], _KNOWN_HEADERS[b""]
 
 def read_sign1(evidence: bytes) -> Sign1 | ForeignEnvelope:
     """Return the message in `evidence`, tagged or not; raises MalformedEvidenceError `cbor.*` or `cose.structure`."""
-    usual = _usual(evidence)
+    usual = _usual(evidence) or _challenged(evidence)
     if usual:
         return usual
     item = _read_envelope(evidence)
@@ -138,14 +146,47 @@ def _usual(evidence: bytes) -> Sign1 | None:
     return Sign1(SIGN1, _ES256_HEADER, _ES256_HEADERS, _NO_HEADERS, payload, signature)
 
 
+def _challenged(evidence: bytes) -> Sign1 | None:
+    """Return the same of the other usual form: a challenge of 32 bytes signed with a chain in the protected header."""
+    end = _PROTECTED + int.from_bytes(evidence[_CHAIN_SIZE:_PROTECTED], "big")
+    if len(evidence) != end + _CHALLENGED_ENDING or len(evidence) > MAX_BYTES:
+        return None
+    if not (evidence.startswith(_CHAIN_START) and evidence.startswith(_CHALLENGE, end)):
+        return None
+    payload_end = len(evidence) - _ES256_ENDING
+    if not evidence.startswith(_ES256_SIGNATURE, payload_end):
+        return None
+    protected, payload = evidence[_PROTECTED:end], evidence[end + len(_CHALLENGE) : payload_end]
+    return Sign1(SIGN1, protected, _protected_map(protected), _NO_HEADERS, payload, evidence[-64:])
+
+
 def _protected_map(protected: bytes) -> Mapping[Any, Any]:
     known = _KNOWN_HEADERS.get(protected)
     if known is not None:
         return known
-    headers: Mapping[Any, Any] = _read_header(protected)
+    headers: Mapping[Any, Any] = _usual_chain(protected) or _read_header(protected)
     if not _is_map(headers):
         raise _structure("the protected header is a map")
     return headers
+
+
+def _usual_chain(protected: bytes) -> Mapping[Any, Any] | None:
+    """Return what the door would read in a header of ES256 and a chain of large certificates, None for others."""
+    at = len(_CHAIN_HEADER) + 1
+    if (
+        len(protected) < at
+        or not protected.startswith(_CHAIN_HEADER)
+        or not 0x82 <= protected[at - 1] <= 0x80 + MAX_CHAIN
+    ):
+        return None
+    found = []
+    for _ in range(protected[at - 1] - 0x80):
+        start = at + len(_CERTIFICATE) + 2
+        if not protected.startswith(_CERTIFICATE, at) or start > len(protected):
+            return None
+        at = start + int.from_bytes(protected[start - 2 : start], "big")
+        found.append(protected[start:at])
+    return {_ALG: ES256.id, _X5CHAIN: found} if at == len(protected) else None
 
 
 def _is_map(value: object) -> bool:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from cryptography import x509
 
-from policyengine.attestation.anchors import EvidenceKey, TrustAnchors, signers_of, thumbprint
+from policyengine.attestation.anchors import TrustAnchors, TrustedKey
 from policyengine.attestation.challenge import check_challenge
 from policyengine.attestation.checks import Check, nothing_failed
 from policyengine.attestation.cose import ForeignEnvelope, Sign1, check_sign1, read_sign1, x5chain
@@ -27,7 +27,7 @@ from policyengine.attestation.dice.cdi import (
     judge_cdi_chain,
     read_cdi_certificate,
 )
-from policyengine.attestation.dice.certificate import DiceCertificate, public_key
+from policyengine.attestation.dice.certificate import DiceCertificate, signing_key
 from policyengine.attestation.dice.facts import Layers, add_facts
 from policyengine.attestation.dice.path import DicePath, judge_path, read_chain
 from policyengine.attestation.dice.rules import (
@@ -64,8 +64,8 @@ class JudgedChain(NamedTuple):
 
     checks: tuple[Check, ...]
     profile: str
-    leaf: EvidenceKey | None
-    device: EvidenceKey | None
+    leaf: TrustedKey | None
+    device: TrustedKey | None
     anchor: str | None
     layers: Layers
     path: tuple[x509.Certificate, ...] = ()
@@ -89,7 +89,7 @@ def appraise(
     message = read_sign1(evidence)
     chain = _chain(message)
     judged = judge(chain, anchors=anchors, now=now)
-    signers = signers_of(() if judged.leaf is None else (judged.leaf,))
+    signers = {} if judged.leaf is None else {judged.leaf.kind: (judged.leaf,)}
     signed = check_sign1(message, signers=signers, algorithms=ALGORITHMS, signature=POSSESSION)
     checks = (*signed.checks, *judged.checks, check_challenge(message, nonce, NONCE))
     digest = digest_of(evidence)
@@ -104,7 +104,7 @@ def appraise(
             thumbprint=signer.thumbprint,
             proof="dice.possession",
             chain=judged.path,
-            device=judged.device,
+            device=judged.device.key,
         )
     return Verified(
         media_type=media_type,
@@ -121,10 +121,8 @@ def appraise(
     )
 
 
-def _envelope_facts(
-    judged: JudgedChain, device: EvidenceKey, algorithm: Algorithm, digest: Digest
-) -> dict[str, object]:
-    identity = {"kind": "dice", "key_thumbprint": thumbprint(device), "verified": True}
+def _envelope_facts(judged: JudgedChain, device: TrustedKey, algorithm: Algorithm, digest: Digest) -> dict[str, object]:
+    identity = {"kind": "dice", "key_thumbprint": device.thumbprint, "verified": True}
     return {
         "evidence": {
             "format": NAME,
@@ -160,23 +158,24 @@ def read_cdi_chain(value: Any) -> tuple[CdiCertificate, ...]:
 
 def judge(chain: Chain, *, anchors: TrustAnchors, now: datetime) -> JudgedChain:
     """Return what becomes of a chain by itself; whether it is fresh is for the caller to prove."""
+    # INVARIANT: the first certificate tells the encoding of all, see `Chain`
     if chain and isinstance(chain[0], CdiCertificate):
-        return _judge_cbor(tuple(each for each in chain if isinstance(each, CdiCertificate)), anchors)
-    return _judge_x509(tuple(each for each in chain if isinstance(each, DiceCertificate)), anchors, now)
+        return _judge_cbor(chain, anchors)
+    return _judge_x509(cast(tuple[DiceCertificate, ...], chain), anchors, now)
 
 
 def _judge_x509(chain: tuple[DiceCertificate, ...], anchors: TrustAnchors, now: datetime) -> JudgedChain:
     found = judge_path(chain, anchors=anchors, now=now)
     path = found.path
     if path is None:
-        leaf = public_key(chain[0].spki) if chain else None
+        leaf = signing_key(chain[0].spki) if chain else None
         return _untrusted((*found.checks, MEASURED.unreached), dice_claims.profile(chain), leaf)
     layers = tuple([each.extensions.layers for each in reversed(path.certificates)])
     return JudgedChain(
         checks=(*found.checks, _measured(layers)),
         profile=dice_claims.profile(path.certificates),
-        leaf=public_key(path.certificates[0].spki),
-        device=public_key(dice_claims.device_key(path)),
+        leaf=signing_key(path.certificates[0].spki),
+        device=signing_key(dice_claims.device_key(path)),
         anchor=path.anchor,
         layers=layers,
         path=_certificates(path),
@@ -191,18 +190,18 @@ def _judge_cbor(chain: tuple[CdiCertificate, ...], anchors: TrustAnchors) -> Jud
     layers = tuple([each.layers for each in found.certificates])
     checks = (named, signed, *of_x509, usage, *others, _measured(layers))
     if found.root is None:
-        return _untrusted(checks, dice_claims.OPEN, chain[-1].key.key)
+        return _untrusted(checks, dice_claims.OPEN, chain[-1].key)
     return JudgedChain(
         checks=checks,
         profile=dice_claims.OPEN,
-        leaf=found.certificates[-1].key.key,
-        device=found.root.key,
+        leaf=found.certificates[-1].key,
+        device=found.root,
         anchor=found.root.thumbprint,
         layers=layers,
     )
 
 
-def _untrusted(checks: tuple[Check, ...], profile: str, leaf: EvidenceKey | None) -> JudgedChain:
+def _untrusted(checks: tuple[Check, ...], profile: str, leaf: TrustedKey | None) -> JudgedChain:
     return JudgedChain(checks=checks, profile=profile, leaf=leaf, device=None, anchor=None, layers=())
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -22,6 +23,7 @@ from pki.certificates import MAX_SERIAL_OCTETS
 from pki.errors import DerError
 from pki.keys import PublicKey
 from pki.signatures import BELIEVED_CURVES
+from policyengine.attestation.anchors import TrustedKey, is_usual
 from policyengine.attestation.dice import layers as dice_layers
 from policyengine.attestation.dice.layers import CompositeDeviceId, Layer
 from policyengine.attestation.errors import MalformedEvidenceError
@@ -73,9 +75,8 @@ class DiceExtensions:
     conveyed: Mapping[str, bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class DiceCertificate:
-    """One certificate, nothing of it believed. Names are exact encodings. Kept by its bytes, compared by identity."""
+class DiceCertificate(NamedTuple):
+    """One certificate, nothing of it believed. Names are exact encodings. Kept by its bytes."""
 
     encoded: bytes
     tbs: bytes
@@ -95,43 +96,59 @@ def read_certificate(encoded: bytes) -> DiceCertificate:
     if len(encoded) > MAX_BYTES:
         raise MalformedEvidenceError("dice.certificate", f"a certificate is larger than {MAX_BYTES} bytes")
     try:
-        fields, algorithm, signature, tbs = _outer(encoded)
-        not_before, not_after = _validity(fields[4].content)
+        outer = _outer(encoded)
+        fields = _fields(encoded, *outer[0])
+        algorithm, signature = _signature(encoded, fields[2], *outer[1:])
+        issuer, validity, subject, spki = [encoded[begin:end] for begin, _, end in fields[3:7]]
+        not_before, not_after = _validity(validity)
     except DerError as cause:
         raise MalformedEvidenceError("dice.certificate", f"in a certificate, {cause.message}") from cause
+    tbs_begins, _, tbs_ends = outer[0]
     try:
-        extensions = _read_extensions(b"".join([each.encoded for each in fields[7:]]))
+        extensions = _read_extensions(encoded[fields[6][2] : tbs_ends])
     except DerError as cause:
         raise MalformedEvidenceError("dice.extension", f"in an extension, {cause.message}") from cause
-    return DiceCertificate(
-        encoded=encoded,
-        tbs=tbs,
-        algorithm=algorithm,
-        signature=signature,
-        issuer=fields[3].encoded,
-        subject=fields[5].encoded,
-        not_before=not_before,
-        not_after=not_after,
-        spki=fields[6].encoded,
-        extensions=extensions,
-    )
+    tbs = encoded[tbs_begins:tbs_ends]
+    return DiceCertificate(encoded, tbs, algorithm, signature, issuer, subject, not_before, not_after, spki, extensions)
 
 
-def _outer(encoded: bytes) -> tuple[tuple[der.Element, ...], str, bytes, bytes]:
-    outer = der.children(der.whole(encoded, der.SEQUENCE).content)
-    if [part.tag for part in outer] != [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING]:
+_OUTER_TAGS = bytes((der.SEQUENCE, der.SEQUENCE, der.BIT_STRING))
+_FIELD_TAGS = bytes(
+    (0xA0, der.INTEGER, *(der.SEQUENCE,) * 5)
+)  # version to subjectPublicKeyInfo, the optional ones after
+_VERSION_3 = bytes.fromhex("a003020102")
+
+
+def _outer(encoded: bytes) -> list[der.Span]:
+    """Return where the three parts of a certificate are."""
+    (_, start, end), *more = der.spans(encoded, 0, len(encoded)) or [(0, 0, 0)]
+    parts = der.spans(encoded, start, end)
+    if encoded[:1] != _OUTER_TAGS[:1] or more or bytes([encoded[begin] for begin, _, _ in parts]) != _OUTER_TAGS:
         raise DerError("the three parts of a certificate are not there")
-    fields = der.children(outer[0].content)
-    tags = [field.tag for field in fields[:7]]
-    if tags != [0xA0, der.INTEGER, *(der.SEQUENCE,) * 5] or fields[0].content != b"\x02\x01\x02":
+    return parts
+
+
+def _fields(encoded: bytes, _begin: int, start: int, end: int) -> list[der.Span]:
+    """Return where the fields of a TBSCertificate with this content are."""
+    fields = der.spans(encoded, start, end)
+    if bytes([encoded[begin] for begin, _, _ in fields[:7]]) != _FIELD_TAGS or not encoded.startswith(
+        _VERSION_3, start
+    ):
         raise DerError("it is not of version 3, or its fields are out of order")
-    if fields[2].encoded != outer[1].encoded:  # RFC 5280 section 4.1.1.2
-        raise DerError("the two signature algorithms differ")
-    if not 0 < len(fields[1].content) <= MAX_SERIAL_OCTETS or der.as_integer(fields[1].content) <= 0:
+    _, start, end = fields[1]
+    if not 0 < end - start <= MAX_SERIAL_OCTETS or der.as_integer(encoded[start:end]) <= 0:
         raise DerError("its serial number is not positive and at most 20 octets")
-    if outer[2].content[:1] != b"\x00":
+    return fields
+
+
+def _signature(encoded: bytes, inner: der.Span, outer: der.Span, bits: der.Span) -> tuple[str, bytes]:
+    """Return the algorithm, which `inner` and `outer` both name, and the signature in `bits`."""
+    algorithm, (_, start, end) = encoded[inner[0] : inner[2]], bits
+    if algorithm != encoded[outer[0] : outer[2]]:  # RFC 5280 section 4.1.1.2
+        raise DerError("the two signature algorithms differ")
+    if not encoded.startswith(b"\x00", start, end):
         raise DerError("its signature is not of whole octets")
-    return fields, _algorithm(outer[1].content), outer[2].content[1:], outer[0].encoded
+    return _algorithm(encoded[inner[1] : inner[2]]), encoded[start + 1 : end]
 
 
 @lru_cache(maxsize=64)
@@ -143,8 +160,8 @@ def _algorithm(content: bytes) -> str:
 
 
 @lru_cache(maxsize=1024)  # whole batches of devices share theirs
-def _validity(content: bytes) -> tuple[datetime, datetime]:
-    parts = der.children(content)
+def _validity(encoded: bytes) -> tuple[datetime, datetime]:
+    parts = der.children(der.whole(encoded, der.SEQUENCE).content)
     if len(parts) != 2:
         raise DerError("its validity is not two times")
     return der.as_time(parts[0]), der.as_time(parts[1])
@@ -249,6 +266,15 @@ def public_key(spki: bytes) -> PublicKey | None:
         key = load_der_public_key(spki)
     except (ValueError, UnsupportedAlgorithm):
         return None
+    if is_usual(spki):
+        return key  # type: ignore[return-value]  # of P-256, and to ask takes a third of the time to load it
     if isinstance(key, ec.EllipticCurvePublicKey):
         return key if key.curve.name in BELIEVED_CURVES else None
     return key if isinstance(key, ed25519.Ed25519PublicKey | rsa.RSAPublicKey) else None
+
+
+@lru_cache(maxsize=KEPT)
+def signing_key(spki: bytes) -> TrustedKey | None:
+    """Return the `public_key` in a SubjectPublicKeyInfo with its names; trusted once its chain is."""
+    key = public_key(spki)
+    return None if key is None else TrustedKey(key=key, read_from=spki)

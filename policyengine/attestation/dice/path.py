@@ -12,6 +12,7 @@ searched, reordered or left out. It ends at the first certificate that
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -54,6 +55,9 @@ _OF_PATHS: tuple[Requirement, ...] = (
     KEY_IDENTIFIERS,
     DEVICE_ID,
 )
+
+
+Anchor = tuple[x509.Certificate, DiceCertificate]  # as it was given to us, and as we read it
 
 
 class DicePath(NamedTuple):
@@ -112,9 +116,10 @@ def _found(chain: tuple[DiceCertificate, ...], anchors: TrustAnchors) -> DicePat
     if not chain:
         return CHAIN.failed("no certificates"), SIGNATURES.unreached
     trusted = frozenset([each.spki for kind in anchors.signers.values() for each in kind])
+    named = _by_name(anchors.certificates) if anchors.certificates else {}
     for position, each in enumerate(chain):
         above = chain[position + 1] if position + 1 < len(chain) else None
-        end = _end(chain[: position + 1], above, anchors, trusted)
+        end = _end(chain[: position + 1], above, named.get(each.issuer, ()), trusted)
         if end is not None:
             return end
         if above is None:
@@ -125,23 +130,22 @@ def _found(chain: tuple[DiceCertificate, ...], anchors: TrustAnchors) -> DicePat
             ), SIGNATURES.unreached
         if not _signed(each, above.spki):
             return CHAIN.passed, SIGNATURES.failed(f"the next certificate's key did not sign certificate {position}")
-    named = any(_anchor(each).subject == chain[-1].issuer for each in anchors.certificates)
-    if named:
+    if chain[-1].issuer in named:
         return CHAIN.passed, SIGNATURES.failed("the anchor of that name did not sign the last certificate")
     return CHAIN.failed("the last certificate is issued by nothing that is trusted"), SIGNATURES.unreached
 
 
 def _end(
-    below: tuple[DiceCertificate, ...], above: DiceCertificate | None, anchors: TrustAnchors, trusted: frozenset[bytes]
+    below: tuple[DiceCertificate, ...],
+    above: DiceCertificate | None,
+    anchors: tuple[Anchor, ...],
+    trusted: frozenset[bytes],
 ) -> DicePath | None:
-    """Return the path if the last certificate of `below` has a trusted issuer."""
+    """Return the path if the last certificate of `below` has a trusted issuer; `anchors` are those of its name."""
     last = below[-1]
-    for certificate in anchors.certificates:
-        anchor = _anchor(certificate)
-        if anchor.subject == last.issuer and _signed(last, anchor.spki):
-            return DicePath(
-                certificates=below, authority=anchor, authority_certificate=certificate, authority_spki=anchor.spki
-            )
+    for certificate, anchor in anchors:
+        if _signed(last, anchor.spki):
+            return DicePath(below, anchor, certificate, anchor.spki)
     if above is not None:
         known = above.subject == last.issuer and above.spki in trusted and _signed(last, above.spki)
         return _below_key(below, above.spki) if known else None
@@ -150,7 +154,7 @@ def _end(
 
 
 def _below_key(certificates: tuple[DiceCertificate, ...], spki: bytes) -> DicePath:
-    return DicePath(certificates=certificates, authority=None, authority_certificate=None, authority_spki=spki)
+    return DicePath(certificates, None, None, spki)
 
 
 @lru_cache(maxsize=1024)  # as many as there may be anchors
@@ -158,9 +162,14 @@ def _name(certificate: x509.Certificate) -> str:
     return certificate.subject.rfc4514_string()
 
 
-@lru_cache(maxsize=1024)  # as many as there may be anchors
-def _anchor(certificate: x509.Certificate) -> DiceCertificate:
-    return read_certificate(certificate.public_bytes(Encoding.DER))
+@lru_cache(maxsize=64)  # as many bundles as may be in force at once; asked of every chain, so not of each certificate
+def _by_name(certificates: tuple[x509.Certificate, ...]) -> Mapping[bytes, tuple[Anchor, ...]]:
+    """Return the anchors by the exact encoding of their names, those of one name in order."""
+    found: dict[bytes, tuple[Anchor, ...]] = {}
+    for certificate in certificates:
+        anchor = read_certificate(certificate.public_bytes(Encoding.DER))
+        found[anchor.subject] = (*found.get(anchor.subject, ()), (certificate, anchor))
+    return found
 
 
 def _signed(certificate: DiceCertificate, issuer: bytes) -> bool:

@@ -53,7 +53,10 @@ def judge(case: Case, files: Files, anchors: TrustAnchors) -> Judged:
         trusted = TrustAnchors(keys=(read_cdi_certificate(files["uds.cbor"]).key.key,))
     chain = _chain(files)
     found = dice.judge(chain, anchors=trusted, now=moment(case))
-    checks = (*found.checks, _possession(found.leaf, files.get("pop.sig"), nonce_of(case)))
+    checks = (
+        *found.checks,
+        _possession(None if found.leaf is None else found.leaf.key, files.get("pop.sig"), nonce_of(case)),
+    )
     failed = tuple(check.id for check in checks if check.result is Outcome.FAIL)
     return Judged(accepted=found.holds and not failed, failed=failed, claims=dice_claims.claims(chain))
 

@@ -109,6 +109,36 @@ def test_the_short_way_refuses_what_the_general_way_refuses(at: int, patch: byte
         assert outcome(changed) == outcome(b"\xd8\x12" + changed[1:])
 
 
+CHALLENGED = cose_sign1(KEYS["P-256"], bytes(32), protected={33: [b"\xff" * 300, b"\x00" * 260]})
+CHAIN = CHALLENGED[5 : 5 + int.from_bytes(CHALLENGED[3:5], "big")]
+
+
+@given(at=st.integers(1, len(CHALLENGED)), patch=st.binary(max_size=3), cut=st.integers(0, 3))
+@example(at=len(CHALLENGED), patch=b"", cut=0)
+@example(at=len(CHALLENGED), patch=b"\x00", cut=0)
+def test_the_short_way_of_a_challenge_with_a_chain_is_the_general_way(at: int, patch: bytes, cut: int) -> None:
+    changed = CHALLENGED[:at] + patch + CHALLENGED[at + cut :]
+    assert outcome(changed) == outcome(b"\xd8\x12" + changed[1:])
+
+
+@given(at=st.integers(1, len(CHAIN)), patch=st.binary(max_size=3), cut=st.integers(0, 3))
+@example(at=len(CHAIN), patch=b"", cut=0)
+@example(at=len(CHAIN), patch=b"\x00", cut=0)
+@example(at=5, patch=b"", cut=len(CHAIN))
+@example(at=6, patch=b"", cut=len(CHAIN))
+def test_the_short_way_of_a_header_with_a_chain_is_the_general_way(at: int, patch: bytes, cut: int) -> None:
+    """A longer encoding of the number of labels forces the general way."""
+    changed = CHAIN[:at] + patch + CHAIN[at + cut :]
+    assert headers(changed) == headers(b"\xb8\x02" + changed[1:])
+
+
+def headers(protected: bytes) -> object:
+    try:
+        return dict(cose.message_of([protected, {}, b"", b""], 18).headers)
+    except MalformedEvidenceError as error:
+        return error.code
+
+
 def outcome(evidence: bytes) -> object:
     try:
         return cose.read_sign1(evidence)

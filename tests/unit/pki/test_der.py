@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from cryptography import x509
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pki import der
@@ -61,6 +61,30 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     except DerError:
         return
     assert data[:end] == element.encoded
+
+
+@given(st.binary(max_size=4), st.sampled_from([0, 5, 127, 128, 255, 256, 300, 65_536]), st.binary(max_size=4))
+@example(b"", 128, b"")
+@example(b"\x05\x00", 256, b"\x05")
+def test_where_elements_are_is_where_they_are_read(before: bytes, size: int, after: bytes) -> None:
+    """X.690 section 8.1.3: short lengths and those of two octets are read by a way of their own."""
+    content = before + der.octet_string(bytes(size)) + after
+    assert spans_of(b"\xff" + content + b"\x01") == children_of(content)
+
+
+def spans_of(data: bytes) -> object:
+    try:
+        found = der.spans(data, 1, len(data) - 1)
+    except DerError:
+        return "refused"
+    return [(data[begin], data[start:end], data[begin:end]) for begin, start, end in found]
+
+
+def children_of(content: bytes) -> object:
+    try:
+        return [tuple(each) for each in der.children(content)]
+    except DerError:
+        return "refused"
 
 
 @given(st.frozensets(st.integers(min_value=0, max_value=8), min_size=1))
