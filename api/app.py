@@ -34,6 +34,7 @@ from api.routes import (
     devices,
     exports,
     exposure,
+    feeds,
     gates,
     operation,
     policies,
@@ -67,6 +68,7 @@ ROUTERS = (
     tokens,
     releases,
     sboms,
+    feeds,
     webhooks,
     operation,
 )

@@ -1,4 +1,4 @@
-"""What the API says of SBOMs on file."""
+"""What the API says of SBOMs on file and of feeds of vulnerabilities."""
 
 from __future__ import annotations
 
@@ -20,6 +20,20 @@ class SbomOut(Shape):
     filed_by: str
     party: str | None
     filed_at: Moment
+
+
+class FeedOut(Shape):
+    """A feed in use: `observed_at` is when its source was like that, `stale_at` until when that counts."""
+
+    name: str
+    publisher: str
+    observed_at: Moment
+    stale_at: Moment
+    is_stale: bool
+    entries: int
+    pack: str
+    imported_by: str
+    imported_at: Moment
 
 
 def sbom_out(found: FiledSbom) -> SbomOut:

@@ -98,6 +98,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = ()  # whose `Client-Cert` header is believed (RFC 9440)
     oidc_file: Path | None = None  # issuers whose tokens are believed (docs/operator.md); None: nobody's
     webhooks_file: Path | None = None  # servers that are told what changes (docs/events.md); None: nobody's
+    feeds_file: Path | None = None  # whose feeds of vulnerabilities are believed (docs/supplies.md); None: nobody's
     passphrase_file: Path | None = None  # None: a random one is kept beside the keys
     max_body_bytes: int = MAX_BODY_BYTES
     max_upload_bytes: int = MAX_UPLOAD_BYTES
@@ -215,6 +216,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "trusted_proxies": _networks,
     "oidc_file": Path,
     "webhooks_file": Path,
+    "feeds_file": Path,
     "passphrase_file": Path,
     "max_body_bytes": _between(1024, 2**30),
     "max_upload_bytes": _between(1024, 2**30),

@@ -58,6 +58,7 @@ from policyengine.services.catalogue import OtherIssuer, Outside, Services, asse
 from policyengine.services.checkins.attestation_result import Audience
 from policyengine.services.events.webhooks import Webhook, read_webhooks
 from policyengine.services.nonces import NonceKey
+from policyengine.services.supply.terms import NO_FEEDS, FeedTerms, read_feed_terms
 from policyengine.settings import Settings
 
 NONCE_SECRET_BYTES = 32
@@ -243,6 +244,7 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
         provider=oidc,
         webhooks=_webhooks(settings),
         courier=WebhookCourier(relative_to=(settings.webhooks_file or Path()).parent),
+        feeds=feed_terms(settings),
         lists=stored.lists,
         ocsp=stored.ocsp,
         others=tuple(OtherIssuer(lists=other.lists, ocsp=other.ocsp) for other in stored.others),
@@ -261,6 +263,11 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
         export_files=files,
         issuer=stored.lists.issuer.key_identifier.hex(),
     )
+
+
+def feed_terms(settings: Settings) -> FeedTerms:
+    """Return whose feeds are believed, and for how long; raises FeedTermsError."""
+    return NO_FEEDS if settings.feeds_file is None else read_feed_terms(settings.feeds_file.read_bytes())
 
 
 def _passphrase(settings: Settings) -> bytes:

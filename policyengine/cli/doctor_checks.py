@@ -22,7 +22,9 @@ from policyengine.adapters.sql.examining import (
 from policyengine.errors import PolicyEngineError
 from policyengine.services.findings import Finding, error, warning
 from policyengine.services.policies import PolicyShelf
-from policyengine.wiring import authority_directory
+from policyengine.services.supply.feeds import stale_feeds
+from policyengine.services.supply.terms import FeedTermsError
+from policyengine.wiring import authority_directory, feed_terms
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -79,9 +81,19 @@ def _stored(settings: Settings, now: datetime) -> Iterator[Finding]:
         yield from islice(examine_content(address), MAX_DAMAGES)
         with reading(address) as store:
             yield from examine_clock(address, now=now)
+            yield from _feeds(settings, store, now)
             yield from _history(settings, store)
     except PolicyEngineError as cause:
         yield error(cause.code, cause.message, RESTORE)
+
+
+def _feeds(settings: Settings, store: SqlStore, now: datetime) -> Iterator[Finding]:
+    try:
+        terms = feed_terms(settings)
+    except FeedTermsError as cause:
+        yield error(cause.code, cause.message, "put POLICYENGINE_FEEDS_FILE right: docs/supplies.md")
+    else:
+        yield from stale_feeds(store, terms, now)
 
 
 def _history(settings: Settings, store: SqlStore) -> Iterator[Finding]:

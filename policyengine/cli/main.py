@@ -97,6 +97,9 @@ COMMANDS: dict[str, Entry] = {
     "token": Entry(
         module="token", attribute="app", summary="Create, list and revoke API tokens of people.", panel=_RUN
     ),
+    "feeds": Entry(
+        module="feeds", attribute="app", summary="Pack, import and list feeds of vulnerabilities.", panel=_RUN
+    ),
     "webhook": Entry(
         module="webhook", attribute="app", summary="Show webhooks and send dead letters again.", panel=_RUN
     ),

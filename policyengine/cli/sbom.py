@@ -89,4 +89,10 @@ def _print(found: list[FiledSbom], output: Output) -> None:
     if output is Output.JSON:
         typer.echo(json.dumps(rows))
     else:
-        typer.echo(columns(_SHOWN, ([str(row[name]) for name in _SHOWN] for row in rows)))
+        typer.echo(columns(_SHOWN, ([_cell(row[name]) for name in _SHOWN] for row in rows)))
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

@@ -64,8 +64,11 @@ from policyengine.services.registry.devices import Devices
 from policyengine.services.registry.registration import Registration
 from policyengine.services.registry.succession import Succession
 from policyengine.services.registry.sweep import Sweep
+from policyengine.services.supply.cabinet import Cabinet
+from policyengine.services.supply.feeds import Feeds
 from policyengine.services.supply.sboms import Sboms
 from policyengine.services.supply.shelf import SupplyShelf
+from policyengine.services.supply.terms import NO_FEEDS, FeedTerms
 from policyengine.services.tokens import Tokens
 
 
@@ -98,6 +101,7 @@ class Services:
     health: HealthCheck
     releases: Releases
     sboms: Sboms
+    feeds: Feeds
     results: ResultSigner
     log: TransparencyLog
     est: Est
@@ -157,6 +161,7 @@ class Outside:
     provider: Provider = NOBODY
     webhooks: tuple[Webhook, ...] = ()
     courier: Courier = NO_COURIER
+    feeds: FeedTerms = NO_FEEDS
     lists: ListAuthority
     ocsp: OcspSigner | None
     others: tuple[OtherIssuer, ...]
@@ -188,7 +193,8 @@ def assemble(outside: Outside) -> Services:
     shelf = PolicyShelf(store, clock)
     memory = Memory(store)
     issuance = Issuance(outside.authority, outside.ledger, entropy, chain=outside.chain)
-    supplies = SupplyShelf(store, clock)
+    supplies = SupplyShelf(store, clock, outside.feeds.max_age)
+    cabinet = Cabinet(store, clock, entropy, supplies)
     redecider = Redecider(store, entropy, shelf, memory, issuance.facts, supplies=supplies)
     certificates = Certificates(store, clock, entropy, shelf=shelf)
     tokens, workloads = Tokens(store, clock, entropy), Workloads(outside.issuers, outside.key_source, clock)
@@ -225,7 +231,8 @@ def assemble(outside: Outside) -> Services:
         sweep=Sweep(store, store, clock, redecider),
         health=HealthCheck(store, shelf),
         releases=Releases(store, clock, shelf),
-        sboms=Sboms(store, clock, entropy, policies=shelf, supplies=supplies),
+        sboms=Sboms(store, shelf, cabinet),
+        feeds=Feeds(store, clock, cabinet, outside.feeds),
         results=outside.results,
         log=log,
         est=est,

@@ -9,19 +9,26 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from policyengine.model.ids import PartyName
 from policyengine.services.actors import SYSTEM, PersonRole, Principal
-from policyengine.services.errors import ForbiddenError, InvalidRequestError, MissingError
+from policyengine.services.errors import ConflictError, ForbiddenError, InvalidRequestError, MissingError
 from policyengine.services.exposure.components import ComponentQuery
 from policyengine.services.fleet_scope import WHOLE_FLEET
 from policyengine.services.ports import PageRequest
+from policyengine.services.supply.feeds import stale_feeds
+from policyengine.services.supply.terms import FeedTerms
 from policyengine.simulation import device as simulated
 from policyengine.simulation.device import SimulatedDevice
+from policyengine.supply.pack import pack_content, signed_pack
+from policyengine.supply.sources import osv_feed
 from tests.support import postgres
 from tests.support.site import Site, next_nonce, ready_site, request
 
 PURL = "pkg:generic/busybox@1.37.0"
+KEY = Ed25519PrivateKey.from_private_bytes(b"f" * 32)
+CVE = "CVE-2026-0042"
 
 
 @pytest.fixture(
@@ -32,7 +39,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         url = f"sqlite:///{tmp_path_factory.mktemp('supplies') / 'store.db'}"
     else:
         url = postgres.new_database(request.getfixturevalue("postgres_server"))
-    made = ready_site(url)
+    made = ready_site(url, feeds=FeedTerms(publishers={"security-team": KEY.public_key()}))
     for scenario in ("healthy", "tampered"):
         asyncio.run(made.enrol(made.of(scenario)[0]))
     made.clock.forward(timedelta(minutes=1))
@@ -167,6 +174,122 @@ def test_a_version_that_is_no_name_is_refused(site: Site, release: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         site.services.sboms.file(SYSTEM, "gw-200", release, sbom(release))
     assert refused.value.code == "request.version"
+
+
+def pack(site: Site, *, covers: tuple[str, ...] = ("generic",), days: Mapping[str, int] | None = None) -> bytes:
+    """Return a pack that knows one exploited vulnerability, of busybox before 1.38; `days` ago, by feed."""
+    record = {
+        "id": "ACME-1",
+        "aliases": [CVE],
+        "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],
+        "affected": [
+            {
+                "package": {"ecosystem": "", "purl": "pkg:generic/busybox"},
+                "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "1.38.0"}]}],
+            }
+        ],
+    }
+    ago = {"osv": 0, "kev": 0, "epss": 0} | dict(days or {})
+    said: Mapping[str, Mapping[str, object]] = {
+        "osv": osv_feed(iter([json.dumps(record).encode()]), covers=frozenset(covers)),
+        "kev": {"exploited": [CVE]},
+        "epss": {"scores": {CVE: 0.5}},
+    }
+    feeds = {name: (site.clock.now() - timedelta(days=ago[name]), content) for name, content in said.items()}
+    return signed_pack(pack_content(feeds), "security-team", KEY.sign)
+
+
+def vulnerable(site: Site, **made: Any) -> SimulatedDevice:
+    """Return a device that runs busybox 1.37.0, decided on a pack made just now."""
+    device = site.of("healthy")[0]
+    file(site, device, "busybox")
+    site.clock.forward(timedelta(seconds=1))
+    site.services.feeds.import_pack(SYSTEM, pack(site, **made))
+    decide_again(site)
+    return device
+
+
+def test_what_feeds_know_of_a_component_is_a_fact_of_the_device_that_runs_it(site: Site) -> None:
+    found = facts_of(site, vulnerable(site))
+    assert found["facts"]["vuln"] == [
+        {
+            "id": CVE,
+            "component": "busybox",
+            "severity": "critical",
+            "cvss": 9.8,
+            "kev": True,
+            "epss": 0.5,
+            "vex": "affected",
+        }
+    ]
+    assert found["provenance"]["vuln"]["complete"] is True
+
+
+def test_exposure_answers_for_a_vulnerability(site: Site) -> None:
+    device = vulnerable(site)
+    found = site.services.exposure.find(SYSTEM, ComponentQuery(cve=CVE), WHOLE_FLEET, PageRequest()).items
+    assert device.planned.device_id in {each[0].device.id for each in found}
+
+
+def test_an_ecosystem_that_no_feed_covers_leaves_the_list_open(site: Site) -> None:
+    """Issue 6 item 5: without a feed for it nobody can say that a component has no vulnerability."""
+    found = facts_of(site, vulnerable(site, covers=()))
+    assert found["provenance"]["vuln"].get("complete", False) is False
+
+
+def test_a_stale_feed_of_advisories_makes_vulnerabilities_unknown(site: Site) -> None:
+    """Issue 6 item 5."""
+    device = vulnerable(site)
+    until = site.store.view(device.planned.device_id).state.valid_until
+    assert until is not None
+    assert until <= site.clock.now() + timedelta(days=7), "nobody would decide again when the feed becomes stale"
+    site.clock.forward(timedelta(days=7))
+    site.services.devices.show(SYSTEM, device.planned.device_id)
+    found = facts_of(site, device)["facts"]
+    assert "vuln" not in found
+    assert found["sbom"]["present"] is True
+
+
+def test_a_stale_feed_of_exploited_ones_leaves_only_that_unknown(site: Site) -> None:
+    site.clock.forward(timedelta(days=8))
+    row = facts_of(site, vulnerable(site, days={"kev": 7}))["facts"]["vuln"][0]
+    assert "kev" not in row
+    assert row["epss"] == 0.5
+
+
+def test_a_stale_feed_is_told_with_what_to_do(site: Site) -> None:
+    vulnerable(site)
+    terms = FeedTerms(publishers={})
+    assert [*stale_feeds(site.store, terms, site.clock.now())] == []
+    later = site.clock.now() + timedelta(days=7)
+    assert {each.code for each in stale_feeds(site.store, terms, later)} == {"feeds.stale"}
+
+
+def test_an_older_pack_does_not_take_the_place_of_a_newer_one(site: Site) -> None:
+    older = pack(site, days={"osv": 1})
+    vulnerable(site)
+    with pytest.raises(ConflictError) as refused:
+        site.services.feeds.import_pack(SYSTEM, older)
+    assert refused.value.code == "feeds.older"
+
+
+def test_a_pack_of_the_future_is_refused(site: Site) -> None:
+    """It could not be followed by any other until then."""
+    with pytest.raises(InvalidRequestError) as refused:
+        site.services.feeds.import_pack(SYSTEM, pack(site, days={"osv": -1}))
+    assert refused.value.code == "feeds.future"
+
+
+@pytest.mark.parametrize("role", [PersonRole.VENDOR, PersonRole.AUDITOR])
+def test_only_staff_imports_packs(site: Site, role: PersonRole) -> None:
+    with pytest.raises(ForbiddenError):
+        site.services.feeds.import_pack(Principal(name="x", role=role), pack(site))
+
+
+def test_staff_for_some_models_imports_no_pack_for_all(site: Site) -> None:
+    some = Principal(name="x", role=PersonRole.SECURITY, models=frozenset({"gw-200"}))
+    with pytest.raises(ForbiddenError):
+        site.services.feeds.import_pack(some, pack(site))
 
 
 def test_every_decision_made_on_filed_facts_is_made_again_the_same(site: Site) -> None:

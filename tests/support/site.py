@@ -37,6 +37,7 @@ from policyengine.services.events.ports import NOBODY, Courier
 from policyengine.services.events.webhooks import Webhook
 from policyengine.services.nonces import NonceKey
 from policyengine.services.registry.devices import NewDevice
+from policyengine.services.supply.terms import NO_FEEDS, FeedTerms
 from policyengine.simulation import device as simulated
 from policyengine.simulation.device import SimulatedDevice
 from policyengine.simulation.fleet import found_vendor, manufacture
@@ -236,6 +237,7 @@ def open_site(
     authority: Path | None = None,
     webhooks: tuple[Webhook, ...] = (),
     courier: Courier = NOBODY,
+    feeds: FeedTerms = NO_FEEDS,
 ) -> Site:
     """Return the site on the database at `url`, migrated; nothing is published or announced yet."""
     clock = clock or FakeClock()
@@ -265,15 +267,16 @@ def open_site(
             trust_bundle=make_trust_bundle(stored, results, issuer="policyengine"),
             webhooks=webhooks,
             courier=courier,
+            feeds=feeds,
         )
     )
     devices = {device.planned.device_id: device for device in factory(count)}
     return Site(store=store, services=services, clock=clock, devices=devices, registrar=registrar)
 
 
-def ready_site(url: str, *, count: int = 30, **changes: tuple[bytes, bytes]) -> Site:
+def ready_site(url: str, *, count: int = 30, feeds: FeedTerms = NO_FEEDS, **changes: tuple[bytes, bytes]) -> Site:
     """Return a site whose policies are in force and whose devices are announced."""
-    site = open_site(url, count=count)
+    site = open_site(url, count=count, feeds=feeds)
     put_in_force(site, **changes)
     site.services.devices.announce(SYSTEM, [announced(device.planned) for device in site.devices.values()])
     return site

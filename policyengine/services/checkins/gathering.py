@@ -22,7 +22,7 @@ from policyengine.model.policy import Bundle
 from policyengine.model.schema import FactSchema
 from policyengine.services.identification.claimants import Claimant
 from policyengine.services.records import Device, DeviceView
-from policyengine.services.supply.shelf import SupplyShelf
+from policyengine.services.supply.shelf import SUPPLIED, SupplyShelf
 
 # What a device may say of itself; everything else is ours, its vendor's or its evidence's to say.
 REPORTABLE = frozenset({"boot", "software", "sbom", "net", "config"})
@@ -83,7 +83,7 @@ def gather_again(last: Facts, context: Context) -> Facts:
         values["evidence"] = dict(_group(values, "evidence"))
         _add_freshness(values, origins["evidence"].observed_at, context.now)
     _add_known(values, origins, context)
-    for group in _SUPPLIED:
+    for group in SUPPLIED:
         if group in origins and origins[group].source is not Source.REPORTED:
             _drop(values, origins, group)
     until = _add_supplied(values, origins, context)
@@ -115,7 +115,6 @@ def _drop(values: Values, origins: Origins, group: str) -> None:
 
 
 _KNOWN = ("device", "cert", "ca", "fleet", "ops")
-_SUPPLIED = ("sbom", "vuln")
 
 
 def _add_supplied(values: Values, origins: Origins, context: Context) -> datetime | None:

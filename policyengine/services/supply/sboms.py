@@ -5,26 +5,23 @@ An SBOM adds facts and endorses nothing, so it needs no sign-off (docs/adr/0037-
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from policyengine.errors import quoted
 from policyengine.model.ids import digest_of
 from policyengine.services.actors import PersonRole, Principal, Right, demand
-from policyengine.services.changes import SALT_SIZE, Act, Document, FileDocuments
-from policyengine.services.errors import ConflictError, ForbiddenError, InvalidRequestError, UnavailableError
+from policyengine.services.changes import Document
+from policyengine.services.errors import ForbiddenError, InvalidRequestError, UnavailableError
 from policyengine.services.filed import Filed, Filing
 from policyengine.services.policies import PolicyShelf
-from policyengine.services.ports import Clock, Entropy, Store
+from policyengine.services.ports import Store
 from policyengine.services.scope import missing
-from policyengine.services.supply.deriving import release_facts
-from policyengine.services.supply.shelf import SupplyShelf
+from policyengine.services.supply.cabinet import Cabinet, Draft
 from policyengine.supply.errors import SupplyError
 from policyengine.supply.inventory import Inventory, inventory_bytes, inventory_of
 from policyengine.supply.sbom import read_sbom
-
-MAX_ATTEMPTS = 5  # times a document is filed again because another one came in between
 
 _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}", re.ASCII)  # as of releases that are proposed
 
@@ -40,14 +37,10 @@ class FiledSbom:
 class Sboms:
     """The use cases."""
 
-    def __init__(
-        self, store: Store, clock: Clock, entropy: Entropy, *, policies: PolicyShelf, supplies: SupplyShelf
-    ) -> None:
+    def __init__(self, store: Store, policies: PolicyShelf, cabinet: Cabinet) -> None:
         self._store = store
-        self._clock = clock
-        self._entropy = entropy
         self._policies = policies
-        self._supplies = supplies
+        self._cabinet = cabinet
 
     def file(self, actor: Principal, model: str, release: str, content: bytes) -> FiledSbom:
         """Return the SBOM of a release once it is on file; the one before stays stored and in the log.
@@ -61,58 +54,34 @@ class Sboms:
             raise InvalidRequestError("a version is 1 to 64 letters, digits and `.+_-`", code="request.version")
         inventory = _read(content)
         _demand_of(inventory, release)
-        for _ in range(MAX_ATTEMPTS):
-            try:
-                return self._file(actor, model, release, content, inventory)
-            except ConflictError as conflict:
-                if conflict.code != "state.moved":
-                    raise
-        raise UnavailableError("other documents are being filed", code="state.contended", retry_after=1)
+        parts = inventory_bytes(inventory)
+        original, listed = digest_of(content), digest_of(parts)
 
-    def _file(self, actor: Principal, model: str, release: str, content: bytes, inventory: Inventory) -> FiledSbom:
-        seen, now = self._store.filing_mark(), self._clock.now()
-        parts, facts = inventory_bytes(inventory), release_facts(inventory)
-        original = digest_of(content)
-        sbom = Filed(
-            kind=Filing.SBOM,
-            model=model,
-            release=release,
-            name="",
-            original=original,
-            content=digest_of(parts),
-            by=actor.name,
-            party=actor.party,
-            filed_at=now,
-        )
-        derived = Filed(
-            kind=Filing.FACTS,
-            model=model,
-            release=release,
-            name="",
-            original=original,
-            content=digest_of(facts),
-            by=actor.name,
-            party=actor.party,
-            filed_at=now,
-        )
-        documents = (
-            Document(digest=original, kind="sbom", body=content),
-            Document(digest=sbom.content, kind="inventory", body=parts),
-            Document(digest=derived.content, kind="release-facts", body=facts),
-        )
-        act = Act(
-            actor=actor.name,
-            at=now,
-            action="sbom.file",
-            subject=f"{model}/{release}",
-            detail={"sbom": original, "format": inventory.format, "components": len(inventory.components)},
-            salt=self._entropy.draw(SALT_SIZE),
-        )
-        self._store.apply(
-            FileDocuments(filed=(sbom, derived), documents=documents, seen=seen, models=frozenset({model}), act=act)
-        )
-        self._supplies.forget()
-        return FiledSbom(filed=sbom, inventory=inventory)
+        def draft(now: datetime) -> Draft:
+            sbom = Filed(
+                kind=Filing.SBOM,
+                model=model,
+                release=release,
+                name="",
+                original=original,
+                content=listed,
+                by=actor.name,
+                party=actor.party,
+                filed_at=now,
+            )
+            return Draft(
+                filed=(sbom,),
+                documents=(
+                    Document(digest=original, kind="sbom", body=content),
+                    Document(digest=listed, kind="inventory", body=parts),
+                ),
+                action="sbom.file",
+                subject=f"{model}/{release}",
+                detail={"sbom": original, "format": inventory.format, "components": len(inventory.components)},
+                releases=((model, release),),
+            )
+
+        return FiledSbom(filed=self._cabinet.file(actor, draft).filed[0], inventory=inventory)
 
     def list(self, viewer: Principal, model: str) -> tuple[FiledSbom, ...]:
         """Return the SBOMs on file of a model, by release. Raises ForbiddenError, MissingError."""
@@ -130,10 +99,7 @@ class Sboms:
         return found[0], content
 
     def _inventory(self, filed: Filed) -> Inventory:
-        content = self._store.document(filed.content)
-        if content is None:
-            raise missing("the SBOM is not stored", "document.missing")
-        return inventory_of(json.loads(content))
+        return inventory_of(self._cabinet.content(filed.content))
 
     def _demand_own(self, actor: Principal, model: str) -> None:
         """Raise unless `actor` sees the model and is staff or speaks for its vendor."""

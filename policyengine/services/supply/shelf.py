@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from policyengine.model.endorsements import ReferenceValues
 from policyengine.model.facts import Provenance, Source
 from policyengine.model.ids import Digest
+from policyengine.model.times import parse_timestamp
 from policyengine.services.errors import MissingError
 from policyengine.services.filed import Filed, FiledReads, Filing
 from policyengine.services.ports import Clock
@@ -42,15 +43,17 @@ class Supplied:
     until: datetime | None = None
 
 
+SUPPLIED = frozenset({"sbom", "vuln"})
 NOTHING = Supplied(values={}, origins={}, known=frozenset())
 
 
 class SupplyShelf:
     """Facts of releases by model."""
 
-    def __init__(self, reads: Documents, clock: Clock) -> None:
+    def __init__(self, reads: Documents, clock: Clock, max_age: Mapping[str, timedelta]) -> None:
         self._reads = reads
         self._clock = clock
+        self._max_age = max_age  # of feeds, by their names
         self._releases: Mapping[str, Mapping[str, Filed]] = {}
         self._parsed: OrderedDict[Digest, Mapping[str, Any]] = OrderedDict()
         self._mark = 0
@@ -68,12 +71,12 @@ class SupplyShelf:
             return NOTHING
         release = self._running(releases, software, endorsements)
         if release is None:
-            return Supplied(values={}, origins={}, known=frozenset({"sbom"}))
+            return Supplied(values={}, origins={}, known=SUPPLIED)
         filed = releases.get(release)
         if filed is None:
             absent = Provenance(source=Source.OBSERVED, observed_at=now, complete=True)
-            return Supplied(values={"sbom": {"present": False}}, origins={"sbom": absent}, known=frozenset({"sbom"}))
-        return _supplied(filed, self._content(filed.content))
+            return Supplied(values={"sbom": {"present": False}}, origins={"sbom": absent}, known=SUPPLIED)
+        return _supplied(filed, self._content(filed.content), self._max_age, now)
 
     def _running(
         self, releases: Mapping[str, Filed], software: object, endorsements: ReferenceValues | None
@@ -99,10 +102,7 @@ class SupplyShelf:
     def _content(self, digest: Digest) -> Mapping[str, Any]:
         found = self._parsed.get(digest)
         if found is None:
-            content = self._reads.document(digest)
-            if content is None:
-                raise MissingError(f"document `{digest}` is not stored", code="document.missing", digest=digest)
-            found = self._parsed[digest] = _with_tuples(json.loads(content))
+            found = self._parsed[digest] = _with_tuples(content_of(self._reads, digest))
             while len(self._parsed) > MAX_KEPT:
                 self._parsed.popitem(last=False)
         else:
@@ -110,17 +110,69 @@ class SupplyShelf:
         return found
 
 
+def content_of(reads: Documents, digest: Digest) -> Any:
+    """Return the parsed JSON document of that digest. Raises MissingError."""
+    content = reads.document(digest)
+    if content is None:
+        raise MissingError(f"document `{digest}` is not stored", code="document.missing", digest=digest)
+    return json.loads(content)
+
+
 def _with_tuples(document: dict[str, Any]) -> Mapping[str, Any]:
     """Return `document` with its lists of facts as facts have them in memory."""
     sbom = document["sbom"]
-    return document | {"sbom": sbom | {"components": tuple(sbom["components"])}}
+    changed = {"sbom": sbom | {"components": tuple(sbom["components"])}}
+    if "vuln" in document:
+        feeds = {
+            name: (parse_timestamp(feed["observed_at"]), feed["pack"])
+            for name, feed in document["vuln"]["feeds"].items()
+        }
+        changed["vuln"] = document["vuln"] | {"rows": tuple(document["vuln"]["rows"]), "feeds": feeds}
+    return document | changed
 
 
-def _supplied(filed: Filed, found: Mapping[str, Any]) -> Supplied:
+def _supplied(filed: Filed, found: Mapping[str, Any], max_age: Mapping[str, timedelta], now: datetime) -> Supplied:
     sbom = Provenance(
         source=Source.DECLARED,
         observed_at=filed.filed_at,
         evidence_digest=filed.original,
         complete=found["whole"],
     )
-    return Supplied(values={"sbom": found["sbom"]}, origins={"sbom": sbom}, known=frozenset({"sbom"}))
+    values: dict[str, object] = {"sbom": found["sbom"]}
+    origins = {"sbom": sbom}
+    until = None
+    if "vuln" in found:
+        until = _add_vulnerabilities(values, origins, found["vuln"], max_age, now)
+    return Supplied(values=values, origins=origins, known=SUPPLIED, until=until)
+
+
+def _add_vulnerabilities(
+    values: dict[str, object],
+    origins: dict[str, Provenance],
+    found: Mapping[str, Any],
+    max_age: Mapping[str, timedelta],
+    now: datetime,
+) -> datetime | None:
+    """Add what the feeds say; return when the next one of them becomes stale.
+
+    Without advisories that are fresh nothing is said; without another fresh feed, nothing of what it alone tells.
+    """
+    fresh: dict[str, datetime] = {name: at for name, (at, _) in found["feeds"].items() if now < at + max_age[name]}
+    if _ADVISORIES not in fresh:
+        return None
+    unsaid = [told for name, told in _TOLD_BY.items() if name in found["feeds"] and name not in fresh]
+    rows = found["rows"]
+    if unsaid:
+        rows = tuple({name: value for name, value in row.items() if name not in unsaid} for row in rows)
+    values["vuln"] = rows
+    origins["vuln"] = Provenance(
+        source=Source.DECLARED,
+        observed_at=min(fresh.values()),
+        evidence_digest=found["feeds"][_ADVISORIES][1],
+        complete=found["whole"],
+    )
+    return min(at + max_age[name] for name, at in fresh.items())
+
+
+_ADVISORIES = "osv"
+_TOLD_BY = {"kev": "kev", "epss": "epss"}  # feed: field of the facts

@@ -549,6 +549,16 @@ class FakeSboms:
         raise InvalidRequestError("neither CycloneDX nor SPDX 2 (as JSON)", code="sbom.format")
 
 
+class FakeFeeds:
+    """No feed is in use, and nobody's packs are believed."""
+
+    def list(self, viewer: Principal) -> tuple[()]:
+        return ()
+
+    def import_pack(self, actor: Principal, file: bytes) -> object:
+        raise InvalidRequestError("no pack of feeds", code="feeds.form")
+
+
 class FakeHealth(HealthCheck):
     def __init__(self) -> None:
         self.problems: tuple[str, ...] = ()
@@ -745,6 +755,7 @@ def services() -> Services:
         health=FakeHealth(),
         releases=FakeReleases(),
         sboms=FakeSboms(),
+        feeds=FakeFeeds(),
         results=FakeResults(),
         log=FakeLog(),
         est=FakeEst(),
