@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki import der, names, tbs
@@ -31,7 +30,8 @@ from pki.publication import Publication
 from pki.reading import extension
 from pki.request import ProvenKey
 from pki.reservation import IssuedCertificate, Registrar, Reserved
-from pki.signatures import SignatureRefusedError, algorithm_for, check_signature
+from pki.signatures import algorithm_for
+from pki.signing import demand_signer_of, verified_signature
 from pki.tbs import Issuer, Plan
 
 
@@ -55,8 +55,7 @@ class Authority:
 
     def __init__(self, *, issuer: Issuer, signer: Signer, registrar: Registrar) -> None:
         """Raise IssuanceError `issue.signer` unless the signer's key is the issuer's."""
-        if thumbprint(spki_of(signer.public_key)) != issuer.thumbprint or signer.algorithm is not issuer.algorithm:
-            raise IssuanceError("the signer's key is not the one in the issuer's certificate", code="issue.signer")
+        demand_signer_of(issuer, signer)
         self.issuer = issuer
         self._signer = signer
         self._registrar = registrar
@@ -106,8 +105,7 @@ class Authority:
         data = linted.redeem()
         if "sha256:" + hashlib.sha256(data).hexdigest() != reserved.reservation.tbs_sha256:
             raise IssuanceError("the bytes are not those that were reserved", code="issue.mismatch")
-        signature = self._signer.sign(data)
-        self._check_signature(signature, data)
+        signature = verified_signature(self._signer, data)
         encoded = der.sequence(data, self.issuer.algorithm.identifier, der.bit_string(signature))
         return IssuedCertificate(der=encoded, reservation=reserved.reservation)
 
@@ -120,16 +118,6 @@ class Authority:
             raise IssuanceError("linted for another issuer", code="issue.other-issuer")
         if reserved.reservation != linted.reservation:
             raise IssuanceError("the reservation is for another certificate", code="issue.mismatch")
-
-    def _check_signature(self, signature: bytes, data: bytes) -> None:
-        """An HSM that errs once must not put a broken certificate into a device, nor leak its key by the fault."""
-        oid = self.issuer.algorithm.oid
-        try:
-            check_signature(self._signer.public_key, oid=oid, signature=signature, data=data)
-        except (InvalidSignature, SignatureRefusedError) as cause:
-            raise IssuanceError(
-                "the signer returned a signature that does not verify", code="issue.signature"
-            ) from cause
 
 
 def issue(authority: Authority, ledger: Ledger, order: Order, *, now: datetime, entropy: bytes) -> IssuedCertificate:

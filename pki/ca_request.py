@@ -16,20 +16,19 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pki import der, names, tbs
 from pki.builtin import issuing_terms
 from pki.certificates import raw_certificate
+from pki.csr_attributes import EXTENSION_REQUEST
 from pki.errors import IssuanceError
 from pki.hierarchy import Founding, bounds_of
 from pki.keys import spki_of
 from pki.ports import Signer
 from pki.reading import extension
 
-_EXTENSION_REQUEST = "1.2.840.113549.1.9.14"  # RFC 2985 section 5.4.2
-
 
 def ca_request(founding: Founding, signer: Signer) -> str:
     """Return the PEM request, signed by the issuing key. Raises NameRefusedError, ProfileError."""
     terms = issuing_terms(domains=founding.domains, addresses=founding.addresses)
     subject = names.encode_name(names.fill_subject(terms.subject, founding.fields))
-    attribute = der.sequence(der.oid(_EXTENSION_REQUEST), der.set_of(tbs.requested_extensions(terms)))
+    attribute = der.sequence(der.oid(EXTENSION_REQUEST), der.set_of(tbs.requested_extensions(terms)))
     asked = der.sequence(der.integer(0), subject, spki_of(signer.public_key), der.context(0, attribute))
     request = der.sequence(asked, signer.algorithm.identifier, der.bit_string(signer.sign(asked)))
     lines = "\n".join(textwrap.wrap(base64.b64encode(request).decode(), 64))

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from pki.certificates import general_name_text
 from pki.errors import PathError
 from pki.reading import extension
 
@@ -91,8 +92,7 @@ def refusal(names: Iterable[x509.GeneralName], constraints: x509.NameConstraints
 
 
 def _shown(name: x509.GeneralName) -> str:
-    value = name.value.rfc4514_string() if isinstance(name, x509.DirectoryName) else str(name.value)
-    return ascii(value)[1:-1][:120]
+    return ascii(general_name_text(name))[1:-1][:120]
 
 
 def _permits(base: x509.GeneralName, name: x509.GeneralName) -> bool:

@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from cryptography.exceptions import InvalidSignature
-
 from pki import der
 from pki.crl_encoding import ListPlan, encode_list
 from pki.errors import IssuanceError
-from pki.keys import spki_of, thumbprint
 from pki.ports import Signer
-from pki.signatures import SignatureRefusedError, check_signature
+from pki.signing import demand_signer_of, verified_signature
 from pki.tbs import Issuer
 
 
@@ -27,8 +24,7 @@ class ListAuthority:
 
     def __init__(self, *, issuer: Issuer, signer: Signer) -> None:
         """Raise IssuanceError `issue.signer` unless the signer's key is the issuer's."""
-        if thumbprint(spki_of(signer.public_key)) != issuer.thumbprint or signer.algorithm is not issuer.algorithm:
-            raise IssuanceError("the signer's key is not the one in the issuer's certificate", code="issue.signer")
+        demand_signer_of(issuer, signer)
         self.issuer = issuer
         self._signer = signer
 
@@ -45,12 +41,5 @@ class ListAuthority:
         if now > self.issuer.not_after:
             raise IssuanceError("the issuer has expired", code="issue.issuer-expired")
         tbs = encode_list(plan, entries)
-        signature = self._signer.sign(tbs)
-        oid = self.issuer.algorithm.oid
-        try:
-            check_signature(self._signer.public_key, oid=oid, signature=signature, data=tbs)
-        except (InvalidSignature, SignatureRefusedError) as cause:
-            raise IssuanceError(
-                "the signer returned a signature that does not verify", code="issue.signature"
-            ) from cause
+        signature = verified_signature(self._signer, tbs)
         return der.sequence(tbs, self.issuer.algorithm.identifier, der.bit_string(signature))

@@ -6,11 +6,11 @@ from pki import der
 from pki.csr_evidence import ATTESTATION
 from pki.keys import MIN_RSA_BITS, KeyType
 from pki.profile import Terms
+from pki.tbs import EXTENDED_KEY_USAGE
 
+EXTENSION_REQUEST = "1.2.840.113549.1.9.14"  # RFC 2985 section 5.4.2
 _EC_PUBLIC_KEY = "1.2.840.10045.2.1"
 _RSA = "1.2.840.113549.1.1.1"
-_EXTENSION_REQUEST = "1.2.840.113549.1.9.14"
-_EXTENDED_KEY_USAGE = "2.5.29.37"
 
 
 def csr_attributes(terms: Terms) -> bytes:
@@ -29,8 +29,8 @@ def _attribute(kind: str, *values: bytes) -> bytes:
 
 def _purposes(terms: Terms) -> bytes:
     usage = der.sequence(*(der.oid(use.oid) for use in terms.uses))
-    extension = der.sequence(der.oid(_EXTENDED_KEY_USAGE), der.octet_string(usage))
-    return _attribute(_EXTENSION_REQUEST, der.sequence(extension)) if terms.uses else b""
+    extension = der.sequence(der.oid(EXTENDED_KEY_USAGE), der.octet_string(usage))
+    return _attribute(EXTENSION_REQUEST, der.sequence(extension)) if terms.uses else b""
 
 
 _KEYS = {

@@ -66,10 +66,15 @@ def thumbprint(spki: bytes) -> str:
 @lru_cache(maxsize=KEPT_IDENTIFIERS)
 def key_identifier(spki: bytes) -> bytes:
     """Return RFC 7093 section 2 method 1 over `spki`; raises DerError if it is no SubjectPublicKeyInfo."""
+    return hashlib.sha256(key_bits(spki)).digest()[:20]
+
+
+def key_bits(spki: bytes) -> bytes:
+    """Return the key itself, the content of subjectPublicKey; raises DerError if it is no SubjectPublicKeyInfo."""
     parts = children(whole(spki, SEQUENCE).content)
     if len(parts) != 2:
         raise DerError("a SubjectPublicKeyInfo has two parts")
-    return hashlib.sha256(parts[1].content[1:]).digest()[:20]
+    return parts[1].content[1:]
 
 
 def spki_of(key: PublicKey) -> bytes:

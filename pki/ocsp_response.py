@@ -19,14 +19,13 @@ from pki import der
 from pki.certificates import raw_certificate
 from pki.crl_encoding import EntryReason
 from pki.errors import IssuanceError
-from pki.keys import spki_of, thumbprint
-from pki.ocsp_request import NONCE, CertId, OcspRequest
+from pki.keys import key_bits, spki_of, thumbprint
+from pki.ocsp_request import DIGESTS, NONCE, CertId, OcspRequest
 from pki.ports import Signer
 from pki.reading import extension
 
 OCSP_SIGNING = x509.oid.ExtendedKeyUsageOID.OCSP_SIGNING
 _BASIC = "1.3.6.1.5.5.7.48.1.1"
-_DIGESTS = ("sha1", "sha256", "sha384", "sha512")
 
 
 class Refusal(Enum):
@@ -75,10 +74,10 @@ class OcspSigner:
             raise IssuanceError("the responder's certificate is not for OCSP", code="issue.signer")
         self._signer = signer
         self._certificates = der.context(0, der.sequence(encoded))
-        self._responder = der.context(2, der.octet_string(hashlib.sha1(_key_bits(raw.spki)).digest()))  # noqa: S324
+        self._responder = der.context(2, der.octet_string(hashlib.sha1(key_bits(raw.spki)).digest()))  # noqa: S324
         self._issuer = {
-            name: (hashlib.new(name, above.subject).digest(), hashlib.new(name, _key_bits(above.spki)).digest())
-            for name in _DIGESTS
+            name: (hashlib.new(name, above.subject).digest(), hashlib.new(name, key_bits(above.spki)).digest())
+            for name in DIGESTS.values()
         }
         self.not_after = certificate.not_valid_after_utc
 
@@ -101,10 +100,6 @@ class OcspSigner:
         basic = der.sequence(data, self._signer.algorithm.identifier, signature, self._certificates)
         content = der.sequence(der.oid(_BASIC), der.octet_string(basic))
         return der.sequence(der.tlv(der.ENUMERATED, b"\x00"), der.context(0, content))
-
-
-def _key_bits(spki: bytes) -> bytes:
-    return der.children(der.whole(spki, der.SEQUENCE).content)[1].content[1:]
 
 
 def _single(cert_id: bytes, status: Status | None, when: Answered) -> bytes:

@@ -57,7 +57,7 @@ def test_a_tls_server_elsewhere_gets_the_hosts_that_the_person_names(data: Path)
 def test_a_host_outside_the_names_of_the_ca_is_refused_before_anything_is_signed(data: Path) -> None:
     """RFC 5280 section 4.2.1.10."""
     result = run(data, "issue", "--csr", data / "request.der", "--role", "tls-server", "--host", "evil.example.org")
-    assert "`evil.example.org` is in no permitted subtree" in str(result.exception)
+    assert "`dns:evil.example.org` is in no permitted subtree" in str(result.exception)
 
 
 def test_the_certificate_verifies_below_the_root_with_what_stands_behind_it(data: Path) -> None:
