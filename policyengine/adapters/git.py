@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from policyengine.adapters.tree import Tree, TreeRefusedError, is_plain_name
-from policyengine.errors import PolicyEngineError
+from policyengine.errors import PolicyEngineError, quoted
 from policyengine.language.layout import is_wanted
 
 GIT_SECONDS = 60  # a tree of a thousand files is read in well under a second; a hung helper must not hang us
@@ -39,6 +39,9 @@ def read_commit(directory: Path, revision: str = "HEAD") -> CommitTree:
 
     Raises GitReadError, and TreeRefusedError when the commit holds links, submodules or files too large.
     """
+    if not directory.is_dir():
+        message = f"{quoted(revision)} is looked up as a revision of {quoted(str(directory))}, which is no directory"
+        raise GitReadError(f"{message}; name the policy repository", directory=str(directory))
     commit = _run(directory, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     name = commit.decode().strip()
     prefix = _run(directory, "rev-parse", "--show-prefix").decode().rstrip("\n").rstrip("/")

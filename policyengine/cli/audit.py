@@ -9,13 +9,9 @@ from typing import Annotated
 import typer
 
 from policyengine.cli.audit_export import export, verify
-from policyengine.cli.options import Output
+from policyengine.cli.options import Output, command_group
 
-app = typer.Typer(
-    help="Export evidence, and check exports, logs and receipts without trusting the server.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = command_group("Export evidence, and check exports, logs and receipts without trusting the server.")
 
 Url = Annotated[str, typer.Argument(help="The log's address, such as https://server:8443/log.")]
 Vkey = Annotated[str, typer.Option("--vkey", help="The log's key: NAME+ID+KEY, or a file that holds it.")]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policyengine.cli.columns import amount
 from policyengine.cli.exits import Exit
 from policyengine.cli.options import Data, Output, settings_at
 
@@ -60,7 +61,7 @@ def export(
         typer.echo(json.dumps(told))
     else:
         size = f"{file.stat().st_size / 1e6:.1f} MB"
-        typer.echo(f"{file}: {manifest.decisions} decisions on {manifest.devices} devices, {size}")
+        typer.echo(f"{file}: {amount(manifest.decisions, 'decision')} on {amount(manifest.devices, 'device')}, {size}")
         typer.echo(f"check it anywhere with: policyengine audit verify {file} --vkey FILE_WITH_THE_KEY_OF_THE_LOG")
 
 
@@ -121,16 +122,17 @@ def _print(found: Verification, *, key: VerifierKey | None, key_given: bool) -> 
     manifest = found.manifest
     if manifest is not None:
         request = manifest.request
-        typer.echo(f"{manifest.origin}, log of {manifest.log_size} leaves")
+        typer.echo(f"{manifest.origin}, log of size {manifest.log_size:,}")
         typer.echo(f"framework {request.framework or 'all'}, scope {request.scope}")
         typer.echo(f"from {request.document['from']} to {request.document['to']}")
         typer.echo(
-            f"{found.replayed} of {manifest.decisions} decisions made again, {found.leaves} leaves, "
-            f"{found.certificates} certificates, {found.results} attestation results"
+            f"{found.replayed:,} of {amount(manifest.decisions, 'decision')} made again, "
+            f"{amount(found.leaves, 'record')} found in the log, "
+            f"{amount(found.certificates, 'certificate')}, {amount(found.results, 'attestation result')}"
         )
     if not key_given and key is not None:
         typer.echo(f"the log's key was taken from the file; compare it with the operator's: {key}")
-    typer.echo("verified" if found.verified else f"NOT VERIFIED: {len(found.faults)} faults")
+    typer.echo("verified" if found.verified else f"NOT VERIFIED: {amount(len(found.faults), 'fault')}")
 
 
 def _moment(text: str) -> datetime:

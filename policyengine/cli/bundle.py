@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policyengine.cli.options import Output
+from policyengine.cli.options import Output, command_group
 
 if TYPE_CHECKING:
     from pki.errors import PkiError
     from policyengine.errors import PolicyEngineError
     from policyengine.language.bundle import BundleFile
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, help="Verify bundle files.")
+app = command_group("Verify bundle files.")
 
 
 @app.callback()
@@ -70,6 +70,6 @@ def _acceptance(file: BundleFile, output: Output) -> str:
         document = {"accepted": True, "digest": file.digest, "commit": file.commit, "height": file.height}
         counts = {"policies": len(bundle.policies), "rules": sum(len(one.rules) for one in bundle.policies.values())}
         return json.dumps({**document, **counts}, indent=2)
-    order = "no place in history" if file.height is None else f"{file.height} commits of history"
+    order = "no place in history" if file.height is None else f"commit {file.height:,} of its history"
     built = "no clean commit" if file.commit is None else f"commit {file.commit}"
     return f"accepted: {file.digest}\nbuilt from {built}, {order}"

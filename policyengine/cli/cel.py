@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from policyengine.cli.options import command_group
 from policyengine.errors import PolicyEngineError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ MAX_MEMORY = 1024 * 1024 * 1024  # bytes for one request, beside what the progra
 
 _PAGES = Path("/proc/self/statm")
 
-app = typer.Typer(help="Evaluate expressions of the condition language.", no_args_is_help=True, add_completion=False)
+app = command_group("Evaluate expressions of the condition language.")
 
 
 class SlowExpressionError(PolicyEngineError):

@@ -1,4 +1,4 @@
-"""Plain aligned columns: readable in a terminal, in a log, and through grep."""
+"""Plain aligned columns, and amounts in words: readable in a terminal, in a log, and through grep."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ def columns(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     return GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def amount(count: int, thing: str) -> str:
+    """Return `1 device`, `2,000 devices`: `thing` is the word for one of them, and takes an s."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"

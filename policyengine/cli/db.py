@@ -9,14 +9,12 @@ import typer
 
 from policyengine.cli.db_backup import backup, copy, restore
 from policyengine.cli.exits import Exit
-from policyengine.cli.options import Data, DatabaseUrl, database_address
+from policyengine.cli.options import Data, DatabaseUrl, command_group, database_address
 
 if TYPE_CHECKING:
     from policyengine.adapters.sql.migration import SchemaStatus
 
-app = typer.Typer(
-    help="Upgrade, inspect, back up, restore and copy the database.", no_args_is_help=True, rich_markup_mode=None
-)
+app = command_group("Upgrade, inspect, back up, restore and copy the database.")
 
 
 @app.command("upgrade")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policyengine.cli.columns import columns
-from policyengine.cli.options import Data, Output, settings_at
+from policyengine.cli.columns import amount, columns
+from policyengine.cli.options import Data, Output, command_group, settings_at
 
 if TYPE_CHECKING:
     from policyengine.model.decision import Tier
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from policyengine.services.past_state import PastState
     from policyengine.services.records import Device, DeviceState
 
-app = typer.Typer(help="List, import and release devices.", no_args_is_help=True, rich_markup_mode=None)
+app = command_group("List, import and release devices.")
 
 Id = Annotated[str, typer.Argument(metavar="DEVICE", help="The device's id.")]
 Reason = Annotated[str, typer.Option(help="Why; stands in the audit log.")]
@@ -153,8 +153,8 @@ def tokens(
     with services_at(data) as (services, actor), TokenFile(out) as kept:
         made = services.batch_tokens.make(actor, content, lifetime=timedelta(days=days), keep=kept.add)
     typer.echo(
-        f"batch {made.batch} of {made.vendor}: {made.tokens} tokens in {out}, {made.announced} devices announced, "
-        f"{made.left} left alone"
+        f"batch {made.batch} of {made.vendor}: {amount(made.tokens, 'token')} in {out}, "
+        f"{amount(made.announced, 'device')} announced, {made.left} left alone"
     )
 
 
@@ -242,7 +242,7 @@ def reset_floors(reason: Reason, data: Data = None) -> None:
     end_nonces(settings_at(data))  # first: what is above a lowered floor must not be spent again
     with services_at(data) as (services, actor):
         count = services.devices.lower_floors(actor, reason=reason)
-    typer.echo(f"{count} devices may check in again, each with a new challenge")
+    typer.echo(f"{amount(count, 'device')} may check in again, with a new challenge")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from policyengine.cli.options import Output, moment_at
+from policyengine.cli.options import Output, command_group, moment_at
 from policyengine.errors import PolicyEngineError, quoted
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ MAX_FILE_BYTES = 16 * 1024 * 1024  # an index of ten thousand vectors; evidence 
 _CBOR_TAGS = (b"\xd2", b"\xd9\x01\xf5")  # COSE_Sign1, and an unsigned CoRIM
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
 
-app = typer.Typer(help="Verify and inspect attestation evidence.", no_args_is_help=True, add_completion=False)
+app = command_group("Verify and inspect attestation evidence.")
 
 
 class EvidenceArgumentError(PolicyEngineError):

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from policyengine.cli.options import moment_at
+from policyengine.cli.options import command_group, moment_at
 
 MAX_TOKEN_BYTES = 8192  # ours have some 900 bytes
 
-app = typer.Typer(help="Check posture tokens.", no_args_is_help=True, add_completion=False)
+app = command_group("Check posture tokens.")
 
 
 @app.callback()

@@ -1,4 +1,4 @@
-"""Options that several commands have: how to print, where a server's data is, at which time to judge."""
+"""What several commands share: how a group of them looks, how to print, where a server's data is, when to judge."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ class Output(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+
+
+def command_group(meaning: str | None = None) -> typer.Typer:
+    """Return an empty group of commands, described by `meaning`; its help is plain text, like that of all others."""
+    return typer.Typer(help=meaning, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 def settings_at(data: Path | None) -> Settings:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from policyengine.cli import pki_issue, pki_rotate, pki_status
-from policyengine.cli.options import Output, moment_at
+from policyengine.cli.columns import amount
+from policyengine.cli.options import Output, command_group, moment_at
 
 if TYPE_CHECKING:
     from pki.chain import Check, PathReport
@@ -25,11 +26,7 @@ _ZONE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38}[A-Za-z0-9])?")
 _DER = b"\x30"  # a certificate is a SEQUENCE
 _DOTTED = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]{0,20})){1,30}")
 
-app = typer.Typer(
-    help="Found the CA, issue, renew and revoke certificates, judge and explain them.",
-    no_args_is_help=True,
-    add_completion=False,
-)
+app = command_group("Found the CA, issue, renew and revoke certificates, judge and explain them.")
 app.add_typer(pki_issue.app)
 app.add_typer(pki_status.app)
 app.add_typer(pki_rotate.app, name="rotate")
@@ -211,7 +208,7 @@ def trust(
         out.write_text(found.pem)
     typer.echo(
         f"version {found.version} ({found.state}) since {found.not_before:%Y-%m-%dT%H:%M:%SZ}: "
-        f"{len(found.certificates)} certificates, {len(found.roots)} of them roots"
+        f"{amount(len(found.certificates), 'certificate')}, {amount(len(found.roots), 'root')} among them"
     )
 
 

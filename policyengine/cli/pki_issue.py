@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policyengine.cli.options import Data, settings_at
+from policyengine.cli.options import Data, command_group, settings_at
 from policyengine.cli.pki_status import TokenFile, opened_by_person
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from policyengine.services.catalogue import Services
     from policyengine.services.checkins.settling import Issued, Pending
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = command_group()
 
 MAX_REQUEST_FILE = 64 * 1024  # a PEM request with evidence in it has some 20 KiB
 

@@ -9,18 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policyengine.cli.options import Data, settings_at
+from policyengine.cli.columns import amount
+from policyengine.cli.options import Data, command_group, settings_at
 from policyengine.cli.pki_status import opened_by_person
 
 if TYPE_CHECKING:
     from policyengine.adapters.rollover_state import Rollover, RolloverState
     from policyengine.settings import Settings
 
-app = typer.Typer(
-    help="Let a new CA follow the one that issues: prepare, publish, switch, retire.",
-    no_args_is_help=True,
-    add_completion=False,
-)
+app = command_group("Let a new CA follow the one that issues: prepare, publish, switch, retire.")
 
 Why = Annotated[str, typer.Option(help="Why; stands in the audit log.")]
 RESTART = "start the server again: it reads this at its start"
@@ -121,7 +118,7 @@ def retire(
         rollovers = installation.services.rollovers
         if force:
             count = rollovers.revoke_rest(actor, issuer, installation.services.certificates)
-            typer.echo(f"{count} certificates of the old CA are revoked")
+            typer.echo(f"{amount(count, 'certificate')} of the old CA revoked")
         rollovers.demand_unused(issuer)
         rollovers.record(actor, "retire", version=_rollover(settings).version + 1, reason=reason or "planned")
         done = retire(directory, now=SystemClock().now())

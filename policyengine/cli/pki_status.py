@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policyengine.cli.options import Data, Output, settings_at
+from policyengine.cli.options import Data, Output, command_group, settings_at
 
 if TYPE_CHECKING:
     from policyengine.services.actors import Principal
     from policyengine.wiring import Installation
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = command_group()
 
 Serial = Annotated[str, typer.Argument(metavar="SERIAL", help="Serial number, hex, as `pki inspect` prints it.")]
 Proposal = Annotated[str, typer.Argument(metavar="PROPOSAL", help="As `pki revoke` and `pki proposals` print it.")]

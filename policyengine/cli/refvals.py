@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from policyengine.cli.columns import columns
-from policyengine.cli.options import Data, Output, moment_at
+from policyengine.cli.options import Data, Output, command_group, moment_at
 from policyengine.cli.refvals_keys import list_keys
 from policyengine.errors import PolicyEngineError, quoted
 
@@ -26,12 +26,7 @@ MAX_CORIM_BYTES = 64 * 1024  # as much as the door for CBOR lets through
 _DIGEST = re.compile(r"(?P<name>[^=]{1,128})=(?P<sha256>[0-9a-f]{64})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}", re.ASCII)  # it names a file or folder
 
-app = typer.Typer(
-    help="Add, list, retire and capture reference values.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-)
+app = command_group("Add, list, retire and capture reference values.")
 app.command("keys")(list_keys)
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The policy repository.")]

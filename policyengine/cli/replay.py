@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from policyengine.cli.columns import amount
 from policyengine.cli.exits import Exit
 from policyengine.cli.options import Data, Output, settings_at
 
@@ -28,6 +29,6 @@ def replay(
     else:
         for difference in differences:
             typer.echo(f"{difference['decision_id']} {difference['device_id']} {difference['reason']}")
-        typer.echo(f"{report.checked} decisions made again, {len(differences)} differences")
+        typer.echo(f"{amount(report.checked, 'decision')} made again, {amount(len(differences), 'difference')}")
     if differences:
         raise typer.Exit(Exit.FINDINGS)

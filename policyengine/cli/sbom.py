@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from policyengine.cli.columns import columns
-from policyengine.cli.options import Data, Output, settings_at
+from policyengine.cli.options import Data, Output, command_group, settings_at
 
 if TYPE_CHECKING:
     from policyengine.services.supply.sboms import FiledSbom
 
-app = typer.Typer(
-    help="Check, file and list SBOMs of releases.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
-)
+app = command_group("Check, file and list SBOMs of releases.")
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="CycloneDX 1.4 to 1.6 or SPDX 2.2 or 2.3, as JSON.")]
 Model = Annotated[str, typer.Option(help="The model of fleet.yaml.")]

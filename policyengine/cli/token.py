@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from policyengine.cli.options import Data, Output, settings_at
+from policyengine.cli.options import Data, Output, command_group, settings_at
 from policyengine.services.actors import PersonRole
 
-app = typer.Typer(help="Create, list and revoke API tokens of people.", no_args_is_help=True, rich_markup_mode=None)
+app = command_group("Create, list and revoke API tokens of people.")
 
 MAX_DAYS = 366
 

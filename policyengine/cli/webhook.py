@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from policyengine.cli.columns import columns
-from policyengine.cli.options import Data, Output, settings_at
+from policyengine.cli.options import Data, Output, command_group, settings_at
 
-app = typer.Typer(help="Show webhooks and send dead letters again.", no_args_is_help=True, rich_markup_mode=None)
+app = command_group("Show webhooks and send dead letters again.")
 
 Name = Annotated[str, typer.Argument(help="The webhook's name.")]
 As = Annotated[Output, typer.Option(help="How to print.")]

@@ -181,7 +181,7 @@ def test_floors_are_reset_only_while_no_server_runs(tmp_path: Path) -> None:
         assert (refused.returncode, (data / "keys" / "nonce.json").read_bytes()) == (2, key)
         assert refused.stderr.startswith("error[serve.running]")
     done = subprocess.run([*command, str(data)], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "0 devices may check in again, each with a new challenge\n")
+    assert (done.returncode, done.stdout) == (0, "0 devices may check in again, with a new challenge\n")
     before, after = json.loads(key), json.loads((data / "keys" / "nonce.json").read_bytes())
     assert after == {"epoch": before["epoch"] + 1, "secret": before["secret"]}
     with running(data):
