@@ -175,9 +175,16 @@ async def _not_served(request: Request, error: Exception) -> Response:
 async def _misshapen(request: Request, error: Exception) -> Response:
     """Answer a body or parameter that does not have its declared shape, with every place at once."""
     found = error.errors() if isinstance(error, RequestValidationError) else []
-    errors = [{"path": ".".join(map(str, item["loc"])), "message": item["msg"].lower()} for item in found[:MAX_ERRORS]]
+    errors = [
+        {"path": ".".join(map(str, item["loc"])), "message": _sentence(item["msg"])} for item in found[:MAX_ERRORS]
+    ]
     detail = f"{errors[0]['path']}: {errors[0]['message']}" if errors else None
     code = "http.schema"
     fields = {"errors": errors}
     answer = answer_for_code(code)
     return problem(answer, code=code, detail=detail, fields=fields, request_id=request.state.request_id)
+
+
+def _sentence(message: str) -> str:
+    """Return the framework's sentence as ours begin; what it quotes, such as the values to choose from, stays."""
+    return message[:1].lower() + message[1:]

@@ -79,7 +79,7 @@ _BY_CODE: Mapping[str, Answer] = {
     "http.404": Answer(status=404, title="There is nothing at this address"),
     "http.405": Answer(status=405, title="This resource does not take that method"),
     "http.throttled": Answer(status=429, title="This caller asks too often"),
-    "http.schema": Answer(status=422, title="The body does not have the shape this resource takes"),
+    "http.schema": Answer(status=422, title="The request does not have the shape this resource takes"),
 }
 
 

@@ -83,7 +83,7 @@ class Connection:
                 time.sleep(min(retry_after, MAX_RETRY_AFTER_SECONDS))
                 continue
             return Answer(status=status, document=_document(content))
-        raise UnreachableError(f"server {self._host}:{self._port} does not answer: {cause}") from cause
+        raise UnreachableError(f"server {self._host}:{self._port} does not answer: {reason_of(cause)}") from cause
 
     def _once(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, float, bytes]:
         if self._http is None:
@@ -94,6 +94,11 @@ class Connection:
         response = self._http.getresponse()
         content = response.read(MAX_ANSWER)
         return response.status, _seconds(response.getheader("Retry-After")), content
+
+
+def reason_of(cause: Exception | None) -> str:
+    """Return why a connection failed, in the operating system's words and without its number."""
+    return str((isinstance(cause, OSError) and cause.strerror) or cause).lower()
 
 
 def _seconds(text: str | None) -> float:

@@ -7,7 +7,7 @@ import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from policyengine.adapters.device_client import UnreachableError
+from policyengine.adapters.device_client import UnreachableError, reason_of
 
 TIMEOUT_SECONDS = 30  # as for devices: a silent server is reported, not waited for
 MAX_ANSWER = 16 * 1024 * 1024 + 1024  # an entry bundle of 256 of the longest entries
@@ -38,7 +38,7 @@ class LogClient:
             response = self._http.getresponse()
             content = response.read(MAX_ANSWER)
         except (OSError, http.client.HTTPException) as cause:
-            raise UnreachableError(f"log at {self._address} does not answer: {cause}") from cause
+            raise UnreachableError(f"log at {self._address} does not answer: {reason_of(cause)}") from cause
         if response.status != http.HTTPStatus.OK:
             raise UnreachableError(f"log at {self._address} answers {response.status} for `{path}`")
         return content

@@ -110,6 +110,7 @@ def analyse(
     documents = gather(read_files.values(), report)
     org_facts = read_facts(documents.of("FactSchema"))
     around = replace(_surroundings(documents, files, org_facts, now), corims=corims)
+    _check_owners(documents, around)
     policies = _policies(documents, around)
     refused = (PolicyName(name) for name in documents.refused_of("Policy"))
     known: Policies = {**dict.fromkeys((*elsewhere, *refused)), **policies}
@@ -142,9 +143,14 @@ def _surroundings(
     )
 
 
+def _check_owners(documents: Documents, around: Surroundings) -> None:
+    """Report owners that do not exist, or whose directory is another; the other kinds look at theirs themselves."""
+    for kind in ("Policy", "Binding", "PolicyTest", "Fleet", "FactSchema", "ControlCatalog"):
+        for page in documents.of(kind):
+            check_owner(page, around)
+
+
 def _policies(documents: Documents, around: Surroundings) -> dict[PolicyName, WrittenPolicy]:
-    for page in (*documents.of("Policy"), *documents.of("Binding")):
-        check_owner(page, around)
     return {policy_name(page): read_policy(page, around) for page in documents.of("Policy")}
 
 

@@ -106,7 +106,7 @@ def check_kind(page: Page) -> bool:
 
 
 def check_owner(page: Page, around: Surroundings) -> None:
-    """Report a policy or binding that does not stand in its owner's directory."""
+    """Report an owner that does not exist, and a document in a directory of another role or party than its owner's."""
     home = home_of(page.file)
     owner = owner_of(page, around)
     if home is None or owner is None:

@@ -213,6 +213,12 @@ def test_only_a_crl_reason_revokes(client: fakes.Client, services: Services) -> 
     assert (bad.status_code, good.status_code, services.certificates.acts) == (422, 204, [("revoke", "keyCompromise")])
 
 
+def test_a_refused_value_is_told_what_it_may_be_as_it_is_written(client: fakes.Client) -> None:
+    answer = client.post("/v1/certificates/1f/revoke", role="security", json={"reason": "because"}).json()
+    assert "'keyCompromise'" in answer["detail"]
+    assert answer["detail"].startswith("body.reason: input should be ")
+
+
 def test_openapi_describes_every_guarded_route(client: fakes.Client) -> None:
     described = client.get("/openapi.json").json()
     assert described["openapi"].startswith("3.1")

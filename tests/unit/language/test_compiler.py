@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -180,3 +181,21 @@ def test_any_cut_or_overwritten_file_gives_diagnostics_only(path: str, data: st.
     )
     compilation = compiled({path: text[:start] + patch + text[end:]})
     assert (compilation.bundle is None) == any(one.severity is Level.ERROR for one in compilation.diagnostics)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("fleet.yaml", "north"),
+        ("facts/own.yaml", "own"),
+        ("controls/etsi.yaml", "etsi"),
+        ("engineering/boot_test.yaml", "boot"),
+    ],
+)
+def test_every_kind_but_a_party_may_name_its_owner(path: str, name: str) -> None:
+    def owned_by(owner: str) -> list[str]:
+        changed = replaced(path, f"metadata: {{name: {name}}}", f"metadata: {{name: {name}, owner: {owner}}}")
+        return [one.code for one in compiled({path: changed}).diagnostics]
+
+    assert owned_by("engineering") == []
+    assert owned_by("nobody") == ["party.unknown"]
