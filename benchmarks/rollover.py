@@ -29,7 +29,7 @@ def main() -> int:
     print(
         f"{report.devices:,} devices, {report.away:,} away during the switch, {report.handshakes:,} TLS handshakes; "
         f"retirement refused for {report.retirement_refused_for:,}; {report.on_new_ca:,} on the new CA; "
-        f"{len(report.locked_out)} locked out; {time.perf_counter() - start:.0f} s"
+        f"{len(report.locked_out)} locked out; {time.perf_counter() - start:.0f} s, {time.process_time():.0f} s of CPU"
     )
     return 1 if report.locked_out or report.on_new_ca != report.devices else 0
 

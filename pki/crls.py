@@ -26,7 +26,6 @@ from pki.constraints import ComparableName
 from pki.crl_lists import ALL_REASONS, Entry, RevocationList, revocation_list
 from pki.crl_scope import Point, covers, points_of, same_scope
 from pki.errors import PathError
-from pki.path_rules import extension
 from pki.paths import Node
 from pki.signatures import SignatureRefusedError, verify_crl
 
@@ -143,7 +142,7 @@ class Revocation:
         )
 
     def _signed_by(self, found: RevocationList, signer: Node) -> bool:
-        usage = extension(signer, x509.KeyUsage)
+        usage = signer.extension(x509.KeyUsage)
         if usage is not None and not usage.value.crl_sign:  # section 6.3.3 (f)
             return False
         edge = (id(found), id(signer))

@@ -16,14 +16,12 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdentifier
 
-from pki import reading
-from pki.certificates import is_ca, name_text
+from pki.certificates import name_text
 from pki.constraints import Budget, constrained_names, refusal
 from pki.errors import KeyRefusedError
 from pki.keys import require_sound_rsa
 from pki.paths import Node
 from pki.policies import POLICY_EXTENSIONS, policies_seen
-from pki.reading import Value
 from pki.signatures import BELIEVED_CURVES
 
 MAX_DEPTH = 8  # intermediates; pyca/cryptography's default. A deeper chain is refused, not followed
@@ -101,17 +99,13 @@ def _rule(name: str, citation: str, expected: str) -> Callable[[Callable[[Questi
     return register
 
 
-def extension(of: Node, kind: type[Value]) -> x509.Extension[Value] | None:
-    """Return the extension of this kind, if the certificate has it."""
-    return reading.extension(of.certificate.extensions, kind)
-
-
 def _shown(of: Node) -> str:
     return f"`{name_text(of.certificate.subject) or 'empty subject'}`"
 
 
 def _is_ca(of: Node) -> bool:
-    return is_ca(of.certificate)
+    basic = of.extension(x509.BasicConstraints)
+    return basic is not None and basic.value.ca
 
 
 _NO_USAGE = x509.KeyUsage(False, False, False, False, False, False, False, False, False)  # noqa: FBT003
@@ -131,11 +125,11 @@ def _validity(question: Question) -> str | None:
 @_rule("basic-constraints", "RFC 5280 section 4.2.1.9", "the CA flag on every issuer, critical on the anchor")
 def _basic_constraints(question: Question) -> str | None:
     for each in question.issuers:
-        basic = extension(each, x509.BasicConstraints)
+        basic = each.extension(x509.BasicConstraints)
         if basic is None or not basic.value.ca:
             return f"{_shown(each)} is no CA"
     # section 6.1.4 (k) asks intermediates for the flag only; an anchor is configuration, so it can be had right
-    anchor = extension(question.path[-1], x509.BasicConstraints)
+    anchor = question.path[-1].extension(x509.BasicConstraints)
     if anchor is not None and not anchor.critical:
         return f"anchor {_shown(question.path[-1])} has basic constraints that are not critical"
     return None
@@ -149,7 +143,7 @@ def _path_length(question: Question) -> str | None:
             if left == 0:
                 return f"{_shown(each)} is one CA too many"
             left -= 1
-        basic = extension(each, x509.BasicConstraints)
+        basic = each.extension(x509.BasicConstraints)
         limit = basic.value.path_length if basic else None
         if limit is not None:
             left = limit if left is None else min(left, limit)
@@ -159,15 +153,15 @@ def _path_length(question: Question) -> str | None:
 @_rule("key-usage", "RFC 5280 section 6.1.4 (n)", "keyCertSign on every issuer that has key usage, and on CAs only")
 def _key_usage(question: Question) -> str | None:
     for each in question.issuers:
-        usage = extension(each, x509.KeyUsage)
+        usage = each.extension(x509.KeyUsage)
         if usage and not usage.value.key_cert_sign:
             return f"{_shown(each)} may not sign certificates"
     return _leaf_key_usage(question)
 
 
 def _leaf_key_usage(question: Question) -> str | None:
-    usage = extension(question.leaf, x509.KeyUsage)
-    basic = extension(question.leaf, x509.BasicConstraints)
+    usage = question.leaf.extension(x509.KeyUsage)
+    basic = question.leaf.extension(x509.BasicConstraints)
     if usage and usage.value == _NO_USAGE:
         return f"{_shown(question.leaf)} has a key usage that allows nothing"  # section 4.2.1.3
     if basic and basic.value.path_length is not None and usage and not usage.value.key_cert_sign:
@@ -206,7 +200,7 @@ def _key(question: Question) -> str | None:
 )
 def _key_identifiers(question: Question) -> str | None:
     for each in question.path:
-        critical = (extension(each, x509.AuthorityKeyIdentifier), extension(each, x509.SubjectKeyIdentifier))
+        critical = (each.extension(x509.AuthorityKeyIdentifier), each.extension(x509.SubjectKeyIdentifier))
         if any(found is not None and found.critical for found in critical):
             return f"{_shown(each)} has a critical key identifier"
     if _is_ca(question.leaf) and question.leaf.subject_key_id is None:
@@ -256,7 +250,7 @@ def _names(question: Question) -> str | None:
             continue
         if each is not question.leaf or _is_ca(each):
             return "a CA has an empty subject"
-        san = extension(each, x509.SubjectAlternativeName)
+        san = each.extension(x509.SubjectAlternativeName)
         if san is None or not san.critical:
             return "subject is empty and there are no critical alternative names"
     return None
@@ -265,7 +259,7 @@ def _names(question: Question) -> str | None:
 @_rule("name-constraints-form", "RFC 5280 section 4.2.1.10", "name constraints that are critical and on CAs only")
 def _name_constraints_form(question: Question) -> str | None:
     for each in question.path:
-        found = extension(each, x509.NameConstraints)
+        found = each.extension(x509.NameConstraints)
         if found is not None and not (found.critical and _is_ca(each)):
             return f"{_shown(each)} has name constraints that are not critical, or is no CA"
     return None
@@ -275,7 +269,7 @@ def _name_constraints_form(question: Question) -> str | None:
 def _name_constraints(question: Question) -> str | None:
     budget = Budget()
     for position, above in enumerate(question.path):
-        found = extension(above, x509.NameConstraints)
+        found = above.extension(x509.NameConstraints)
         if found is None:
             continue
         for below in question.path[:position]:
@@ -293,7 +287,7 @@ def _purpose(question: Question) -> str | None:
         return None
     wanted = ObjectIdentifier(question.rules.purpose)
     for each in question.path:
-        stated = extension(each, x509.ExtendedKeyUsage)
+        stated = each.extension(x509.ExtendedKeyUsage)
         if stated is None or wanted in stated.value:
             continue
         if each is question.leaf or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE not in stated.value:

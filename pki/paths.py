@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pki.certificates import load_certificate, raw_certificate
 from pki.constraints import ComparableName, comparable_name
 from pki.errors import PathError
-from pki.reading import extension
+from pki.reading import Value
 from pki.signatures import SignatureRefusedError, verify_certificate
 
 MAX_SIGNATURE_CHECKS = 128  # pyca/cryptography's limit too; Go and rustls-webpki take 100
@@ -38,6 +39,11 @@ class Node:
     spki: bytes
     subject_key_id: bytes | None
     authority_key_id: bytes | None
+    extensions: Mapping[type[x509.ExtensionType], x509.Extension[Any]]  # Any: a value is of the class it stands under
+
+    def extension(self, kind: type[Value]) -> x509.Extension[Value] | None:
+        """Return the extension of this kind, if the certificate has it."""
+        return self.extensions.get(kind)
 
     @property
     def self_issued(self) -> bool:
@@ -54,14 +60,20 @@ def node(certificate: bytes | x509.Certificate) -> Node:
     """Return the node of a certificate; raises PathError `path.malformed`."""
     encoded = certificate if isinstance(certificate, bytes) else certificate.public_bytes(Encoding.DER)
     parsed = load_certificate(encoded)
+    extensions: dict[type[x509.ExtensionType], x509.Extension[Any]] = {
+        type(found.value): found for found in parsed.extensions
+    }
+    subject_key = extensions.get(x509.SubjectKeyIdentifier)
+    authority_key = extensions.get(x509.AuthorityKeyIdentifier)
     return Node(
         certificate=parsed,
         der=encoded,
         subject=comparable_name(parsed.subject),
         issuer=comparable_name(parsed.issuer),
         spki=raw_certificate(encoded).spki,
-        subject_key_id=_subject_key_id(parsed),
-        authority_key_id=_authority_key_id(parsed),
+        subject_key_id=None if subject_key is None else subject_key.value.digest,
+        authority_key_id=None if authority_key is None else authority_key.value.key_identifier,
+        extensions=extensions,
     )
 
 
@@ -77,16 +89,6 @@ def readable(certificates: Iterable[bytes | x509.Certificate]) -> tuple[Node, ..
 
 
 _kept_node = lru_cache(maxsize=KEPT_NODES)(node)
-
-
-def _subject_key_id(certificate: x509.Certificate) -> bytes | None:
-    found = extension(certificate.extensions, x509.SubjectKeyIdentifier)
-    return found.value.digest if found else None
-
-
-def _authority_key_id(certificate: x509.Certificate) -> bytes | None:
-    found = extension(certificate.extensions, x509.AuthorityKeyIdentifier)
-    return found.value.key_identifier if found else None
 
 
 @dataclass(slots=True)

@@ -16,7 +16,6 @@ from cryptography.x509.oid import ExtensionOID, ObjectIdentifier
 from pki import der
 from pki.errors import DerError, PathError
 from pki.paths import Node
-from pki.reading import extension
 
 ANY_POLICY = "2.5.29.32.0"
 POLICY_MAPPINGS = ObjectIdentifier("2.5.29.33")
@@ -144,12 +143,12 @@ def _map(state: _State, policy: str, mapped: frozenset[str]) -> None:
 
 
 def _constrain(state: _State, each: Node) -> None:
-    constraints = extension(each.certificate.extensions, x509.PolicyConstraints)
+    constraints = each.extension(x509.PolicyConstraints)
     if constraints is not None:
         explicit, mapping = constraints.value.require_explicit_policy, constraints.value.inhibit_policy_mapping
         state.explicit = state.explicit if explicit is None else min(state.explicit, explicit)
         state.mapping = state.mapping if mapping is None else min(state.mapping, mapping)
-    inhibited = extension(each.certificate.extensions, x509.InhibitAnyPolicy)
+    inhibited = each.extension(x509.InhibitAnyPolicy)
     if inhibited is not None:
         state.any_policy = min(state.any_policy, inhibited.value.skip_certs)
 
@@ -157,7 +156,7 @@ def _constrain(state: _State, each: Node) -> None:
 def _wrap_up(state: _State, leaf: Node, wanted: frozenset[str] | None) -> str | None:
     """Section 6.1.5 (a), (b) and (g)."""
     state.explicit = max(state.explicit - 1, 0)
-    constraints = extension(leaf.certificate.extensions, x509.PolicyConstraints)
+    constraints = leaf.extension(x509.PolicyConstraints)
     if constraints is not None and constraints.value.require_explicit_policy == 0:
         state.explicit = 0
     origins = frozenset().union(*(valid.origins for valid in state.layer.values()))
@@ -168,7 +167,7 @@ def _wrap_up(state: _State, leaf: Node, wanted: frozenset[str] | None) -> str | 
 
 
 def _stated(each: Node) -> frozenset[str]:
-    found = extension(each.certificate.extensions, x509.CertificatePolicies)
+    found = each.extension(x509.CertificatePolicies)
     stated = frozenset(info.policy_identifier.dotted_string for info in found.value) if found else frozenset()
     if len(stated) > MAX_POLICIES:
         raise PathError(f"a certificate states more than {MAX_POLICIES} policies", code="path.budget")

@@ -46,6 +46,10 @@ class Member:
     certificate: bytes = b""
     nonce: bytes = b""
     seen: int = 0
+    key: bytes = field(init=False)  # PEM, written once: each handshake shows it
+
+    def __post_init__(self) -> None:
+        self.key = self.device.operational_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 @dataclass(slots=True, kw_only=True)
@@ -122,11 +126,21 @@ class Drill:
         await self._at_once(members, one, "visited")
 
     async def _at_once(self, members: Sequence[Member], one: Callable[[Member], Awaitable[None]], done: str) -> None:
-        """Let AT_ONCE members act at a time, as a server sees a fleet, and say how far it is now and then."""
-        for start in range(0, len(members), AT_ONCE):
-            await asyncio.gather(*map(one, members[start : start + AT_ONCE]))
-            if start // SAID_EVERY != (start + AT_ONCE) // SAID_EVERY:
-                self.say(f"{done} {min(start + AT_ONCE, len(members)):,} of {len(members):,}")
+        """Keep AT_ONCE members at it, as a server sees a fleet, and say how far it is now and then.
+
+        The next begins as soon as any has finished: handshakes of some go on beside the renewals of others.
+        """
+        waiting, finished = iter(members), 0
+
+        async def caller() -> None:
+            nonlocal finished
+            for member in waiting:
+                await one(member)
+                finished += 1
+                if finished % SAID_EVERY == 0:
+                    self.say(f"{done} {finished:,} of {len(members):,}")
+
+        await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
 
     async def _connect(self, member: Member, server: ssl.SSLContext) -> None:
         self.report.handshakes += 1
@@ -156,8 +170,7 @@ class Drill:
 
     def _client_context(self, member: Member) -> ssl.SSLContext:
         file = self.folder / f"{member.device.planned.device_id}.pem"
-        key = member.device.operational_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        file.write_bytes(key + pem_of(member.certificate).encode())
+        file.write_bytes(member.key + pem_of(member.certificate).encode())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cadata="".join(pem_of(root.public_bytes(Encoding.DER)) for root in member.roots))
         context.load_cert_chain(file)
