@@ -42,6 +42,7 @@ from api.routes import (
     sboms,
     succession,
     tokens,
+    waivers,
     webhooks,
 )
 from pki.errors import PkiError
@@ -59,6 +60,7 @@ ROUTERS = (
     succession,
     decisions,
     policies,
+    waivers,
     bundles,
     certificates,
     compliance,

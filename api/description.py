@@ -10,7 +10,10 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from api.auth import Permission, permission_of
+from api.examples import example_for
 from api.problems import MEDIA_TYPE
+from api.selection import FIELDS, JSON, MAX_FIELDS, PART
+from api.strict import StrictRoute
 
 PROBLEM: Mapping[str, Any] = {
     "type": "object",
@@ -60,7 +63,11 @@ def describe(app: FastAPI) -> dict[str, Any]:
         for route in app.routes:
             if isinstance(route, APIRoute) and route.include_in_schema:
                 for method in route.methods or ():
-                    _complete(document["paths"][route.path_format][method.lower()], permission_of(route))
+                    operation = document["paths"][route.path_format][method.lower()]
+                    _complete(operation, permission_of(route))
+                    if isinstance(route, StrictRoute) and route.fields:
+                        _select(operation, route.fields, schemas)
+                    _exemplify(operation, route.name, schemas)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -72,3 +79,30 @@ def _complete(operation: dict[str, Any], permission: Permission) -> None:
     operation["x-permission"] = permission.label
     if permission.right is not None:
         operation["security"] = [{"token": []}]
+
+
+def _select(operation: dict[str, Any], fields: frozenset[str], schemas: Mapping[str, Any]) -> None:
+    """Say which members of an answer can be chosen, and that it then has only those."""
+    parameter = {
+        "name": FIELDS,
+        "in": "query",
+        "required": False,
+        "description": f"only these members, separated by commas: {', '.join(sorted(fields))}",
+        "schema": {"type": "string", "maxLength": MAX_FIELDS, "examples": [min(fields)]},
+    }
+    operation.setdefault("parameters", []).append(parameter)
+    content = operation["responses"]["200"]["content"]
+    whole = content[JSON]["schema"]
+    is_list = whole.get("type") == "array"
+    shape = schemas[str((whole["items"] if is_list else whole)["$ref"]).rpartition("/")[2]]
+    part = {"type": "object", "properties": shape["properties"], "additionalProperties": False}
+    content[PART] = {"schema": {"type": "array", "items": part} if is_list else part}
+
+
+def _exemplify(operation: dict[str, Any], name: str, schemas: Mapping[str, Any]) -> None:
+    """Give an example of every JSON body."""
+    answers = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
+    for holder in (*answers, operation.get("requestBody", {})):
+        for media_type, body in holder.get("content", {}).items():
+            if media_type in {JSON, PART}:
+                body.setdefault("example", example_for(name, body["schema"], schemas))

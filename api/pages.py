@@ -17,9 +17,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from api.auth import MAX_TOKEN, PageRoute, Permission, PublicRoute, authenticated, services_of
-from api.paging import conditional, entity_tag
+from api.paging import conditional
 from api.problems import title_for
 from api.rendering import TIERS, page
+from api.selection import entity_tag
 from api.sessions import COOKIE, end_session, set_session
 from policyengine.model.decision import Tier
 from policyengine.model.ids import device_id, digest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, TypeVar
@@ -13,6 +12,7 @@ from pydantic import BaseModel
 
 from api.auth import Catalogue
 from api.errors import PreconditionError
+from api.selection import names
 from policyengine.model.times import format_timestamp, parse_timestamp
 from policyengine.services.errors import InvalidRequestError
 from policyengine.services.fleet_scope import WHOLE_FLEET, FleetScope, parse_scope
@@ -82,16 +82,11 @@ Scope = Annotated[FleetScope, Depends(_scope)]
 AsOf = Annotated[datetime | None, Depends(_as_of)]
 
 
-def entity_tag(content: bytes) -> str:
-    """Return a strong entity tag of `content` (RFC 9110 section 8.8.3)."""
-    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-
-
 def conditional(request: Request, content: bytes, *, media_type: str, tag: str, max_age: int = 0) -> Response:
     """Return `content`, or 304 when the client has it already (RFC 9110 section 13.1.2)."""
     freshness = f"private, max-age={max_age}" if max_age else "private, no-cache"
     headers = {"ETag": tag, "Cache-Control": freshness}
-    if tag in _tags(request.headers.get("if-none-match", "")):
+    if names(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=media_type, headers=headers)
 
@@ -99,10 +94,5 @@ def conditional(request: Request, content: bytes, *, media_type: str, tag: str, 
 def demand_match(request: Request, tag: str) -> None:
     """Raise PreconditionError when If-Match is there and does not name `tag` (RFC 9110 section 13.1.1)."""
     given = request.headers.get("if-match")
-    if given is not None and given.strip() != "*" and tag not in _tags(given):
+    if given is not None and given.strip() != "*" and not names(given, tag):
         raise PreconditionError("read it again and decide again", current=tag)
-
-
-def _tags(header: str) -> frozenset[str]:
-    # RFC 9110 section 13.1.2: If-None-Match compares weakly, so the mark of a weak tag is left aside.
-    return frozenset(part.strip().removeprefix("W/") for part in header.split(","))

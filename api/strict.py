@@ -11,20 +11,33 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from api.errors import UnsupportedContentTypeError
+from api.selection import FIELDS, cut_down, selectable, tagged, wanted_fields
 from policyengine.model.strict_json import read_json
 from policyengine.services.errors import InvalidRequestError
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class StrictRoute(APIRoute):
     """A FastAPI route whose query and JSON are read without room for two readings."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    @property
+    def fields(self) -> frozenset[str]:
+        """The members that a client may choose among; none where answers are not cut down."""
+        return selectable(self.response_model) if "GET" in (self.methods or ()) else frozenset()
+
+    def get_route_handler(self) -> Handler:
         """Return FastAPI's own handler behind the strict reader."""
         handler = super().get_route_handler()
         known, takes_body = dict(_query_members(self.dependant)), self.body_field is not None
+        fields = self.fields
+        if fields:
+            known[FIELDS] = False
 
         async def strict(request: Request) -> Response:
             _demand_known(request, known)
+            if request.method == "GET":
+                return await _read(request, handler, fields)
             if not takes_body:
                 return await handler(request)
             demand_media_type(request, "application/json")
@@ -32,6 +45,14 @@ class StrictRoute(APIRoute):
             return await handler(StrictRequest(request, read_json(body) if body else None))
 
         return strict
+
+
+async def _read(request: Request, handler: Handler, fields: frozenset[str]) -> Response:
+    """Return the answer to a read with the members that were asked for, or that it has not changed."""
+    text = request.query_params.get(FIELDS) if fields else None
+    wanted = None if text is None else wanted_fields(text, fields)
+    response = await handler(request)
+    return tagged(request, response if wanted is None else cut_down(response, wanted))
 
 
 def _query_members(dependant: Dependant) -> Iterator[tuple[str, bool]]:

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from api.auth import Catalogue, Reader
-from api.paging import IMMUTABLE_SECONDS, conditional, entity_tag
+from api.paging import IMMUTABLE_SECONDS, conditional
+from api.selection import entity_tag
 from api.strict import StrictRoute
 from policyengine.model.ids import digest
 

@@ -10,8 +10,9 @@ from fastapi.responses import JSONResponse
 
 from api.auth import Catalogue, Operator, Reader
 from api.idempotency import Once
-from api.paging import AsOf, Paging, conditional, demand_match, entity_tag
+from api.paging import AsOf, Paging, conditional, demand_match
 from api.requests import DevicesIn, LifetimeIn, ReasonIn
+from api.selection import entity_tag
 from api.shapes import (
     DecisionOut,
     DeviceDetailOut,

@@ -59,6 +59,7 @@ from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import Clock, Entropy, ResultSigner, Store
 from policyengine.services.publication.publish import Bundles
 from policyengine.services.publication.releases import Releases
+from policyengine.services.publication.waivers import Waivers
 from policyengine.services.registry.batch_tokens import BatchTokens
 from policyengine.services.registry.devices import Devices
 from policyengine.services.registry.registration import Registration
@@ -89,6 +90,7 @@ class Services:
     registration: Registration
     batch_tokens: BatchTokens
     bundles: Bundles
+    waivers: Waivers
     certificates: Certificates
     revocations: Revocations
     audit: Audit
@@ -220,6 +222,7 @@ def assemble(outside: Outside) -> Services:
         batch_tokens=BatchTokens(store, clock, entropy, shelf=shelf),
         registration=Registration(store, clock, entropy, shelf),
         bundles=Bundles(store, clock, entropy),
+        waivers=Waivers(store, clock, shelf),
         certificates=certificates,
         revocations=Revocations(store, clock, entropy, certificates=certificates),
         audit=Audit(store, shelf, memory),

@@ -226,6 +226,12 @@ class AuditReads(Protocol):
         """Return what happened to a device, newest first; with `until` what had happened by then."""
         ...
 
+    def waived(
+        self, rules: Sequence[str], *, at: datetime | None, models: frozenset[str] | None, limit: int
+    ) -> tuple[Verdict, ...]:
+        """Return what of `rules` was waived on up to `limit` devices at a moment, by device; None: now."""
+        ...
+
     def bundles(self, page: PageRequest, *, at: datetime | None = None) -> Page[BundleRecord]:
         """Return published bundles, newest first; with `at` those of then, and which of them was in force."""
         ...

@@ -39,7 +39,10 @@ HOSTILE = (
         "1e9",
     ),
 )
-MEMBERS = ("cursor", "limit", "model", "tier", "lifecycle", "site", "zone", "prefix", "device", "status", "as_of")
+MEMBERS = (
+    *("cursor", "limit", "model", "tier", "lifecycle", "site", "zone", "prefix", "device", "status", "as_of"),
+    *("fields", "rule", "state", "owner", "scope", "component", "purl", "version"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,9 +14,10 @@ import pytest
 from policyengine.model.ids import DeviceId
 from policyengine.services.actors import SYSTEM, PersonRole, Principal
 from policyengine.services.compliance.report import RESULTS, ComplianceReport, ControlStanding, Period
-from policyengine.services.errors import InvalidRequestError
+from policyengine.services.errors import InvalidRequestError, MissingError
 from policyengine.services.fleet_scope import WHOLE_FLEET, FleetScope
 from policyengine.services.ports import PageRequest
+from policyengine.services.publication.waivers import WaiverFilter, WaiverState
 from policyengine.simulation.device import SimulatedDevice
 from tests.support import postgres
 from tests.support.site import Site, put_in_force, ready_site
@@ -27,6 +28,7 @@ PORTS = "etsi:5.6-4"  # of engineering/boot-integrity
 LATER = "etsi:5.12-1"  # of the same policy in the bundle that comes second
 DAY = timedelta(days=1)
 SEED = 20261127
+ANY = WaiverFilter()
 WAIVER = b"""apiVersion: policyengine/v1
 kind: Waiver
 metadata: {name: bench}
@@ -248,3 +250,65 @@ def listed(site: Site, control: str, moment: datetime) -> dict[str, int]:
     )
     seen = Counter(each.result for each in page.items)
     return {result: seen[result] for result in RESULTS}
+
+
+# Waivers, of the same history: the debug device is on the bench from "waived" on, for a while.
+
+
+def waivers(history: History, name: str, where: WaiverFilter = ANY, viewer: Principal = AUDITOR) -> list[str]:
+    at = history.asked[name][0]
+    found = history.site.services.waivers.list(viewer, where, PageRequest(), as_of=at)
+    return [f"{each.waiver.name} {each.state.value}" for each in found.items]
+
+
+def test_a_waiver_is_shown_from_the_bundle_that_has_it_and_expires_on_its_day(history: History) -> None:
+    """Issue 6 item 1: as_of, by the policies of then."""
+    shown = {name: waivers(history, name) for name in ("other control", "waived", "swept")}
+    assert shown == {"other control": [], "waived": ["bench in-force"], "swept": ["bench expired"]}
+
+
+def test_a_waiver_names_the_devices_and_rules_it_covers_while_it_runs(history: History) -> None:
+    """The function that decides coverage in decisions says so here as well."""
+    read = history.site.services.waivers.show
+    standing, covered = read(AUDITOR, "bench", as_of=history.asked["waived"][0])
+    _, afterwards = read(AUDITOR, "bench", as_of=history.asked["swept"][0])
+    assert (standing.owner, standing.waiver.approvals) == ("engineering", ("engineering", "it", "operations"))
+    assert [(each.device_id, each.rules) for each in covered] == [
+        (history.debug, ("engineering/boot-integrity#debug-ports-closed", "engineering/boot-integrity#secure-boot"))
+    ]
+    assert afterwards == ()
+
+
+def test_waivers_are_found_by_device_rule_state_and_owner(history: History) -> None:
+    rule = "engineering/boot-integrity#secure-boot"
+    wanted = (
+        WaiverFilter(device=DeviceId(history.debug), rule=rule, state=WaiverState.IN_FORCE, owner="engineering"),
+        WaiverFilter(device=DeviceId(history.healthy)),
+        WaiverFilter(rule=f"{rule}s"),
+        WaiverFilter(state=WaiverState.EXPIRED),
+        WaiverFilter(owner="it"),
+    )
+    assert [waivers(history, "waived", each) for each in wanted] == [["bench in-force"], [], [], [], []]
+
+
+def test_a_vendor_sees_waivers_that_may_cover_its_devices_and_no_others(history: History) -> None:
+    """Service ceilings section 7, line 32: a foreign waiver answers like a missing one."""
+    model = history.site.store.view(DeviceId(history.debug)).device.model
+    theirs, foreign = (
+        Principal(name="v", role=PersonRole.VENDOR, models=frozenset({name}))
+        for name in (model, "sn-40" if model != "sn-40" else "plc-9")
+    )
+    assert waivers(history, "waived", viewer=theirs) == ["bench in-force"]
+    assert waivers(history, "waived", viewer=foreign) == []
+    refusals = []
+    for name in ("bench", "no-such-waiver"):
+        with pytest.raises(MissingError) as refused:
+            history.site.services.waivers.show(foreign, name)
+        refusals.append(refused.value.code)
+    assert refusals == ["waiver.missing", "waiver.missing"]
+
+
+def test_a_cursor_that_is_none_is_refused_by_the_list_of_waivers(history: History) -> None:
+    for cursor in ("%", "AAA=", "\u202e", "gA"):
+        with pytest.raises(InvalidRequestError):
+            history.site.services.waivers.list(AUDITOR, ANY, PageRequest(cursor=cursor))

@@ -16,7 +16,7 @@ from policyengine.adapters.sql.paging import cursor_of, number, page_of, parts_o
 from policyengine.adapters.sql.registry import open_tokens, registered
 from policyengine.adapters.sql.rows import decision_of, state_of, verdict_of
 from policyengine.adapters.sql.timeline import read_timeline
-from policyengine.model.decision import Tier
+from policyengine.model.decision import Result, Tier
 from policyengine.model.ids import DeviceId, Digest
 from policyengine.services.errors import UnavailableError
 from policyengine.services.moments import micros, moment
@@ -130,6 +130,24 @@ class SqlAuditReads:
         """Return what the rules said of a device at a moment; None: now."""
         clause = select(tables.verdict).where(_verdict.device_id == device_id, *_valid_at(at))
         rows = self._all(clause.order_by(_verdict.rule, _verdict.binding))
+        return tuple(verdict_of(row._mapping) for row in rows)
+
+    def waived(
+        self, rules: Sequence[str], *, at: datetime | None, models: frozenset[str] | None, limit: int
+    ) -> tuple[Verdict, ...]:
+        """Return what of `rules` was waived on up to `limit` devices at a moment, by device; None: now."""
+        held = (_verdict.rule.in_(rules), _verdict.result == Result.WAIVED.value, *_valid_at(at))
+        some = (
+            select(_verdict.device_id)
+            .join(tables.device, _device.id == _verdict.device_id)
+            .where(*held, *_in_models(models))
+            .distinct()
+            .order_by(_verdict.device_id)
+            .limit(limit)
+            .subquery()
+        )
+        clause = select(tables.verdict).where(*held, _verdict.device_id.in_(select(some.c.device_id)))
+        rows = self._all(clause.order_by(_verdict.device_id, _verdict.rule, _verdict.binding))
         return tuple(verdict_of(row._mapping) for row in rows)
 
     def unmatched(self, model: str, limit: int) -> tuple[Unmatched, ...]:

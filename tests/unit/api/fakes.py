@@ -17,8 +17,8 @@ from pki.ocsp_response import Refusal
 from pki.revocation import Reason
 from policyengine.model.decision import Tier
 from policyengine.model.endorsements import Endorser, ReferenceComponent, Release
-from policyengine.model.ids import DeviceId, Digest, PartyName
-from policyengine.model.policy import Phase
+from policyengine.model.ids import DeviceId, Digest, PartyName, PolicyName, RuleName
+from policyengine.model.policy import Clause, Phase, Place, Selector, Waiver
 from policyengine.services.access.logins import Begun
 from policyengine.services.actors import PersonRole, Principal, Right, demand
 from policyengine.services.catalogue import Services
@@ -51,6 +51,7 @@ from policyengine.services.identification.est_identity import Credentials
 from policyengine.services.past_state import PastState
 from policyengine.services.ports import DeviceFilter, PageRequest
 from policyengine.services.publication.publish import Bundles
+from policyengine.services.publication.waivers import Covered, WaiverFilter, Waivers, WaiverStanding, WaiverState
 from policyengine.services.records import (
     Activation,
     ApiToken,
@@ -300,6 +301,40 @@ class FakeDevices(Devices):
 
     def retire(self, actor: Principal, device_id: DeviceId, *, reason: str) -> None:
         self.acts.append(("retire", device_id, reason))
+
+
+WAIVER = Waiver(
+    name="bench",
+    policy=PolicyName("engineering/x"),
+    rules=frozenset({RuleName("engineering/x#secure-boot")}),
+    where=Selector(clauses=(Clause(key="device", values=("gw-0001",)),)),
+    reason="On the bench",
+    ticket="OPS-1",
+    compensating_control="Not on the plant network",
+    approvals=(PartyName("it"),),
+    expires=NOW + timedelta(days=7),
+    unknown=False,
+    place=Place(file="waivers/bench.yaml", line=4),
+)
+WAIVED = WaiverStanding(waiver=WAIVER, where=WAIVER.where, owner="engineering", state=WaiverState.IN_FORCE)
+
+
+class FakeWaivers(Waivers):
+    """One waiver, which covers one device."""
+
+    def __init__(self) -> None:
+        self.asked: list[WaiverFilter] = []
+
+    def list(
+        self, viewer: Principal, where: WaiverFilter, page: PageRequest, *, as_of: datetime | None = None
+    ) -> Page[WaiverStanding]:
+        self.asked.append(where)
+        return Page(items=(WAIVED,), next="YmVuY2g" if page.cursor is None else None)
+
+    def show(
+        self, viewer: Principal, name: str, *, as_of: datetime | None = None
+    ) -> tuple[WaiverStanding, tuple[Covered, ...]]:
+        return WAIVED, (Covered(device_id=DEVICE.id, rules=("engineering/x#secure-boot",), since=NOW),)
 
 
 class FakeSuccession:
@@ -743,6 +778,7 @@ def services() -> Services:
         devices=FakeDevices(),
         registration=None,
         bundles=FakeBundles(),
+        waivers=FakeWaivers(),
         certificates=certificates,
         revocations=FakeRevocations(certificates),
         audit=FakeAudit(),
