@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.checkin_reads import view_of, view_select
 from policyengine.adapters.sql.codec import raw
+from policyengine.adapters.sql.device_pages import device_page
 from policyengine.adapters.sql.paging import cursor_of, number, page_of, parts_of, raw_hex
 from policyengine.adapters.sql.registry import open_tokens, registered
 from policyengine.adapters.sql.rows import decision_of, state_of, verdict_of
@@ -53,9 +54,8 @@ class SqlAuditReads:
 
     def devices(self, where: DeviceFilter, page: PageRequest) -> Page[tuple[Device, DeviceState | None]]:
         """Return devices by id."""
-        clause = view_select().where(*_conditions(where)).order_by(_device.id).limit(page.limit + 1)
-        if page.cursor is not None:
-            clause = clause.where(_device.id > parts_of(page.cursor, 1)[0])
+        on_page = device_page(where, page, self._engine.dialect).subquery()
+        clause = view_select().where(_device.id.in_(select(on_page.c.id))).order_by(_device.id)
         rows = [view_of(row) for row in self._all(clause)]
         found = page_of(rows, page.limit, lambda view: cursor_of(view.device.id))
         return Page(items=tuple((view.device, view.state) for view in found.items), next=found.next)
@@ -188,19 +188,6 @@ class SqlAuditReads:
             self._all(select(tables.log_head.c.size))
         except SQLAlchemyError as cause:
             raise UnavailableError("storage does not answer", code="store.unavailable") from cause
-
-
-def _conditions(where: DeviceFilter) -> list[ColumnElement[bool]]:
-    wanted: list[ColumnElement[bool]] = _in_models(where.models)
-    equal = {_device.site: where.site, _device.zone: where.zone}
-    wanted.extend(column == value for column, value in equal.items() if value is not None)
-    if where.tier is not None:
-        wanted.append(_state.tier == int(where.tier))
-    if where.lifecycle is not None:
-        wanted.append(_device.lifecycle == where.lifecycle.value)
-    if where.text:
-        wanted.append(_device.id.startswith(where.text, autoescape=True))
-    return wanted
 
 
 def _in_models(models: frozenset[str] | None) -> list[ColumnElement[bool]]:

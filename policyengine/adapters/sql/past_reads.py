@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Engine, Row, Select, and_, case, desc, fun
 
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.codec import named, unpacked
+from policyengine.adapters.sql.device_pages import merged
 from policyengine.adapters.sql.paging import cursor_of, number, page_of, parts_of
 from policyengine.adapters.sql.rows import certificate_of, decision_of, device_of, restriction_of
 from policyengine.model.decision import Tier
@@ -48,9 +49,10 @@ class SqlPastReads:
 
     def devices_at(self, where: DeviceFilter, page: PageRequest, at: datetime) -> Page[tuple[Device, PastState | None]]:
         """Return the devices that the registry had, as it had them, by id."""
-        clause = _devices(at).where(*_conditions(where)).order_by(_history.device_id).limit(page.limit + 1)
-        if page.cursor is not None:
-            clause = clause.where(_history.device_id > parts_of(page.cursor, 1)[0])
+        narrow = _devices(at).where(*_conditions(where))
+        place = _history.device_id if where.models is None else _device.id
+        on_page = merged(narrow.with_only_columns(place.label("id")), where.models, page, place=place).subquery()
+        clause = _devices(at).where(_history.device_id.in_(select(on_page.c.id))).order_by(_history.device_id)
         rows = [(_device_then(row), _state_then(row)) for row in self._found(clause)]
         return page_of(rows, page.limit, lambda item: cursor_of(item[0].id))
 
@@ -154,8 +156,6 @@ def _tier_then() -> ColumnElement[int]:
 
 def _conditions(where: DeviceFilter) -> list[ColumnElement[bool]]:
     wanted: list[ColumnElement[bool]] = []
-    if where.models is not None:
-        wanted.append(_device.model.in_(sorted(where.models)))
     equal = {_history.site: where.site, _history.zone: where.zone}
     wanted.extend(column == value for column, value in equal.items() if value is not None)
     if where.lifecycle is not None:

@@ -44,6 +44,9 @@ device = Table(
     Column("enrolled_at", BigInteger),
     Index(None, "vendor", "serial"),
     Index(None, "model", "id"),
+    Index(None, "site", "id"),
+    Index(None, "zone", "id"),
+    Index(None, "lifecycle", "id"),
 )
 
 device_state = Table(
@@ -79,6 +82,7 @@ device_state = Table(
     Column("counters", Text),  # JSON: the highest values seen of facts that never go back; null: none
     Column("certificate_issuer", Text),
     Column("certificate_serial", Text),
+    Index(None, "tier", "device_id"),
 )
 
 enrolment_token = Table(
