@@ -353,7 +353,7 @@ class EnrolmentToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
-    """Something that happened to a device: `kind` is decision, certificate, security, act or lifecycle."""
+    """Something that happened to a device: `kind` is decision, certificate, certificate-status, security or act."""
 
     at: datetime
     kind: str

@@ -190,7 +190,7 @@ def test_timeline_is_newest_first_and_its_pages_join(site: Site) -> None:
             break
     assert pieces == list(whole)
     assert [entry.at for entry in whole] == sorted((entry.at for entry in whole), reverse=True)
-    assert {"decision", "certificate", "act"} == {entry.kind for entry in whole}
+    assert {"decision", "certificate", "certificate-status", "act"} == {entry.kind for entry in whole}
 
 
 def test_revoked_certificate_is_no_identity_any_more(site: Site) -> None:
