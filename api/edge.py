@@ -20,7 +20,7 @@ from api.problems import problem_of
 from pki.errors import PkiError
 from policyengine.errors import PolicyEngineError
 
-UPLOAD_PATHS = re.compile(r"/v1/(?:bundles|feeds|models/[^/]+/releases/[^/]+/sbom)")
+UPLOAD_PATHS = re.compile(r"/v1/(?:bundles|feeds|models/[^/]+/releases/[^/]+/(?:sbom|vex))")
 
 CLIENT_GONE = 499  # nobody is told; the status exists for the counters only, as in nginx
 

@@ -15,6 +15,8 @@ class SightingOut(Shape):
     purl: str | None
     digest: str | None
     cve: str | None
+    vex: str | None
+    vex_by: str | None
     certain: bool
     source: str | None
 
@@ -52,6 +54,8 @@ def _sighting(found: Exposed) -> SightingOut:
         purl=component.purl,
         digest=component.digest,
         cve=component.cve,
+        vex=component.vex,
+        vex_by=component.vex_by,
         certain=found.sighting.certain,
         source=found.source,
     )

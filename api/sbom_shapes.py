@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from api.shapes import Moment, Shape
 from policyengine.services.supply.sboms import FiledSbom
+from policyengine.services.supply.vex import FiledVex
 
 
 class SbomOut(Shape):
@@ -34,6 +35,55 @@ class FeedOut(Shape):
     pack: str
     imported_by: str
     imported_at: Moment
+
+
+class StatementOut(Shape):
+    """What is said of one vulnerability."""
+
+    vulnerability: str
+    aliases: list[str]
+    status: str
+    justification: str | None
+    products: list[str]
+    parts: list[str]
+    at: Moment | None
+
+
+class VexOut(Shape):
+    """A VEX document on file."""
+
+    document: str
+    format: str
+    digest: str
+    filed_by: str
+    party: str | None
+    filed_at: Moment
+    statements: list[StatementOut]
+
+
+def vex_out(found: FiledVex) -> VexOut:
+    """Return the shape of a VEX document on file."""
+    filed = found.filed
+    return VexOut(
+        document=found.vex.document,
+        format=found.vex.format,
+        digest=filed.original,
+        filed_by=filed.by,
+        party=filed.party,
+        filed_at=filed.filed_at,
+        statements=[
+            StatementOut(
+                vulnerability=each.names[0],
+                aliases=list(each.names[1:]),
+                status=each.status,
+                justification=each.justification,
+                products=list(each.products),
+                parts=list(each.parts),
+                at=each.at,
+            )
+            for each in found.vex.statements
+        ],
+    )
 
 
 def sbom_out(found: FiledSbom) -> SbomOut:

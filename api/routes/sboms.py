@@ -1,4 +1,4 @@
-"""SBOMs of releases: filing one, what is on file, and the document as it was sent."""
+"""SBOMs and VEX of releases: filing them, what is on file, and an SBOM as it was sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from api.auth import Catalogue, Proposer, Reader
 from api.paging import conditional
-from api.sbom_shapes import SbomOut, sbom_out
+from api.sbom_shapes import SbomOut, VexOut, sbom_out, vex_out
 from api.strict import StrictRoute, demand_media_type
 
 router = APIRouter(prefix="/v1/models/{model}", tags=["releases"], route_class=StrictRoute)
@@ -46,3 +46,17 @@ async def file_sbom(actor: Proposer, services: Catalogue, model: Model, release:
     demand_media_type(request, *MEDIA_TYPES)
     found = await run_in_threadpool(services.sboms.file, actor, model, release, await request.body())
     return sbom_out(found)
+
+
+@router.get("/releases/{release}/vex")
+def list_vex(viewer: Reader, services: Catalogue, model: Model, release: Release) -> list[VexOut]:
+    """Return the VEX documents on file of a release, and what each says."""
+    return [vex_out(each) for each in services.statements.list(viewer, model, release)]
+
+
+@router.post("/releases/{release}/vex", status_code=201, openapi_extra=_BODY)
+async def file_vex(actor: Proposer, services: Catalogue, model: Model, release: Release, request: Request) -> VexOut:
+    """File VEX statements of a release with an SBOM on file: OpenVEX or CycloneDX, JSON."""
+    demand_media_type(request, *MEDIA_TYPES)
+    found = await run_in_threadpool(services.statements.file, actor, model, release, await request.body())
+    return vex_out(found)

@@ -254,6 +254,8 @@ _STRUCTS: Structs = {
         "epss": _score("probability of exploitation in 30 days", "0 to 1"),
         "vex": _text("supplier's statement", "not_affected", "affected", "fixed", "under_investigation"),
         "component": _text("component it is in"),
+        "vex_by": _text("who made that statement; absent where the advisory itself is all there is"),
+        "justification": _text("why it is not affected, in the statement's words"),
     },
     "net": {
         "open_ports": FieldSpec(type=list_of(INT), meaning="listening ports", maximum=MAX_LIST),

@@ -70,6 +70,7 @@ from policyengine.services.supply.feeds import Feeds
 from policyengine.services.supply.sboms import Sboms
 from policyengine.services.supply.shelf import SupplyShelf
 from policyengine.services.supply.terms import NO_FEEDS, FeedTerms
+from policyengine.services.supply.vex import Statements
 from policyengine.services.tokens import Tokens
 
 
@@ -103,6 +104,7 @@ class Services:
     health: HealthCheck
     releases: Releases
     sboms: Sboms
+    statements: Statements
     feeds: Feeds
     results: ResultSigner
     log: TransparencyLog
@@ -235,6 +237,7 @@ def assemble(outside: Outside) -> Services:
         health=HealthCheck(store, shelf),
         releases=Releases(store, clock, shelf),
         sboms=Sboms(store, shelf, cabinet),
+        statements=Statements(store, shelf, cabinet),
         feeds=Feeds(store, clock, cabinet, outside.feeds),
         results=outside.results,
         log=log,

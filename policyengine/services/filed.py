@@ -14,6 +14,7 @@ class Filing(Enum):
     """What a document on file is."""
 
     SBOM = "sbom"
+    VEX = "vex"  # of a release, by the document's own name
     FEED = "feed"  # of vulnerabilities, by its name
     FACTS = "facts"  # of one release: what follows from all the others
 

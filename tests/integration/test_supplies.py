@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from policyengine.model.ids import PartyName
+from policyengine.model.times import format_timestamp
 from policyengine.services.actors import SYSTEM, PersonRole, Principal
 from policyengine.services.errors import ConflictError, ForbiddenError, InvalidRequestError, MissingError
 from policyengine.services.exposure.components import ComponentQuery
@@ -290,6 +291,82 @@ def test_staff_for_some_models_imports_no_pack_for_all(site: Site) -> None:
     some = Principal(name="x", role=PersonRole.SECURITY, models=frozenset({"gw-200"}))
     with pytest.raises(ForbiddenError):
         site.services.feeds.import_pack(some, pack(site))
+
+
+def vex(site: Site, status: str, *, document: str = "acme", **more: Any) -> bytes:
+    statement = {
+        "vulnerability": {"name": CVE},
+        "products": [{"@id": PURL}],
+        "status": status,
+        "timestamp": format_timestamp(site.clock.now()),
+        **more,
+    }
+    document_ = {"@context": "https://openvex.dev/ns/v0.2.0", "@id": document, "statements": [statement]}
+    return json.dumps(document_).encode()
+
+
+def acme(site: Site, device: SimulatedDevice) -> Principal:
+    party = PartyName(site.store.view(device.planned.device_id).device.vendor)
+    return Principal(name="acme-ci", role=PersonRole.VENDOR, party=party, models=frozenset({device.planned.model}))
+
+
+def state(site: Site, device: SimulatedDevice, content: bytes) -> None:
+    actor = acme(site, device)
+    site.services.statements.file(actor, device.planned.model, release_of(device), content)
+    decide_again(site)
+
+
+def test_a_suppliers_statement_is_in_the_facts_with_its_reason_and_author(site: Site) -> None:
+    """Issue 6 item 5: what is not affected, and who said so."""
+    device = vulnerable(site)
+    state(site, device, vex(site, "not_affected", justification="component_not_present"))
+    row = facts_of(site, device)["facts"]["vuln"][0]
+    assert (row["vex"], row["justification"]) == ("not_affected", "component_not_present")
+    assert row["vex_by"] == acme(site, device).party
+
+
+def test_exposure_leaves_out_what_a_supplier_ruled_out_and_names_who_looks_into_the_rest(site: Site) -> None:
+    device = vulnerable(site)
+    query = ComponentQuery(cve=CVE)
+
+    def found() -> list[tuple[str | None, str | None]]:
+        items = site.services.exposure.find(SYSTEM, query, WHOLE_FLEET, PageRequest()).items
+        mine = [each for each in items if each[0].device.id == device.planned.device_id]
+        return [(one.sighting.component.vex, one.sighting.component.vex_by) for each in mine for one in each]
+
+    state(site, device, vex(site, "under_investigation"))
+    assert found() == [("under_investigation", acme(site, device).party)]
+    site.clock.forward(timedelta(seconds=1))
+    state(site, device, vex(site, "fixed"))
+    assert found() == []
+
+
+def test_the_newest_statement_counts_whichever_was_filed_last(site: Site) -> None:
+    device = vulnerable(site)
+    older = vex(site, "not_affected", document="older", justification="component_not_present")
+    site.clock.forward(timedelta(hours=1))
+    state(site, device, vex(site, "affected", document="newer"))
+    state(site, device, older)
+    assert facts_of(site, device)["facts"]["vuln"][0]["vex"] == "affected"
+
+
+def test_what_a_supplier_knows_and_no_feed_does_is_a_fact_as_well(site: Site) -> None:
+    device = vulnerable(site)
+    state(site, device, vex(site, "affected", document="own", vulnerability={"name": "ACME-2026-7"}))
+    assert "ACME-2026-7" in {row["id"] for row in facts_of(site, device)["facts"]["vuln"]}
+
+
+def test_statements_about_another_product_are_refused(site: Site) -> None:
+    device = vulnerable(site)
+    with pytest.raises(InvalidRequestError) as refused:
+        state(site, device, vex(site, "fixed", products=[{"@id": "pkg:generic/busybox@1.36.0"}]))
+    assert refused.value.code == "vex.product"
+
+
+def test_statements_of_a_release_without_an_sbom_are_refused(site: Site) -> None:
+    with pytest.raises(MissingError) as refused:
+        site.services.statements.file(SYSTEM, "gw-200", "0.0.1", vex(site, "fixed"))
+    assert refused.value.code == "sbom.missing"
 
 
 def test_every_decision_made_on_filed_facts_is_made_again_the_same(site: Site) -> None:

@@ -22,7 +22,10 @@ class ComponentQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
-    """Something a device runs, or for `cve` a vulnerability of it. `group` is where the facts have it."""
+    """Something a device runs, or for `cve` a vulnerability of it. `group` is where the facts have it.
+
+    `vex` is what is said of a vulnerability, `vex_by` whose statement that is; None: the advisory's own.
+    """
 
     group: str
     name: str | None = None
@@ -30,6 +33,8 @@ class Component:
     purl: str | None = None
     digest: str | None = None
     cve: str | None = None
+    vex: str | None = None
+    vex_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +53,8 @@ def components_of(facts: Mapping[str, Any]) -> Iterator[Component]:
         yield Component(group="sbom.components", **_taken(item, "name", "version", "purl", "digest"))
     for item in facts.get("vuln", ()):
         if item.get("vex") not in {"not_affected", "fixed"}:
-            yield Component(group="vuln", name=item.get("component"), cve=item.get("id"))
+            said = _taken(item, "vex", "vex_by")
+            yield Component(group="vuln", name=item.get("component"), cve=item.get("id"), **said)
 
 
 def _taken(item: Mapping[str, str], *names: str) -> dict[str, str]:

@@ -16,14 +16,16 @@ from policyengine.model.ids import Digest, digest_of
 from policyengine.model.times import parse_timestamp
 from policyengine.services.actors import Principal
 from policyengine.services.changes import SALT_SIZE, Act, Document, FileDocuments
-from policyengine.services.errors import ConflictError, UnavailableError
+from policyengine.services.errors import ConflictError, InvalidRequestError, UnavailableError
 from policyengine.services.filed import Filed, Filing
 from policyengine.services.ports import Clock, Entropy, Store
-from policyengine.services.supply.deriving import KnownVulnerabilities, release_facts
+from policyengine.services.supply.deriving import KnownVulnerabilities, Said, release_facts
 from policyengine.services.supply.shelf import SupplyShelf, content_of
 from policyengine.supply.advisories import by_package
+from policyengine.supply.errors import SupplyError
 from policyengine.supply.inventory import inventory_of
 from policyengine.supply.pack import advisories_of, covered_by, exploited_of, scores_of
+from policyengine.supply.vex import vex_of
 
 MAX_ATTEMPTS = 5  # times a document is filed again because another one came in between
 
@@ -52,12 +54,16 @@ class Cabinet:
     def file(self, actor: Principal, draft: Callable[[datetime], Draft]) -> Draft:
         """Return what `draft` made of the present moment, once it is on file; raises what it raises.
 
-        Raises UnavailableError when other documents come in without pause.
+        Raises InvalidRequestError where what follows is too much to say (`vex.too-many`), UnavailableError when other
+        documents come in without pause.
         """
         for _ in range(MAX_ATTEMPTS):
             seen, now = self._store.filing_mark(), self._clock.now()
-            made = draft(now)
-            change = self._change(actor, made, seen, now)
+            try:
+                made = draft(now)
+                change = self._change(actor, made, seen, now)
+            except SupplyError as cause:
+                raise InvalidRequestError(cause.message, code=cause.code, path=cause.path) from cause
             try:
                 self._store.apply(change)
             except ConflictError as conflict:
@@ -73,7 +79,7 @@ class Cabinet:
         return content_of(self._store, digest)
 
     def _change(self, actor: Principal, draft: Draft, seen: int, now: datetime) -> FileDocuments:
-        drawer = _Drawer(self, self._store.filed(Filing.SBOM, Filing.FEED), draft)
+        drawer = _Drawer(self, self._store.filed(Filing.SBOM, Filing.VEX, Filing.FEED), draft)
         derived = [drawer.derived(model, release) for model, release in draft.releases]
         act = Act(
             actor=actor.name,
@@ -104,7 +110,8 @@ class _Drawer:
     def derived(self, model: str, release: str) -> tuple[Filed, Document]:
         """Return what follows for a release with an SBOM on file, and where it is filed."""
         sbom = self._places[(Filing.SBOM, model, release, "")]
-        facts = release_facts(inventory_of(self._content(sbom.content)), self._vulnerabilities())
+        inventory = inventory_of(self._content(sbom.content))
+        facts = release_facts(inventory, self._vulnerabilities(), self._said(model, release))
         document = Document(digest=digest_of(facts), kind="release-facts", body=facts)
         filed = Filed(
             kind=Filing.FACTS,
@@ -118,6 +125,18 @@ class _Drawer:
             filed_at=sbom.filed_at,
         )
         return filed, document
+
+    def _said(self, model: str, release: str) -> list[Said]:
+        filed = [each for each in self._places.values() if each.kind is Filing.VEX]
+        return [
+            Said(
+                statements=vex_of(self._content(each.content)).statements,
+                by=each.party or each.by,
+                filed_at=each.filed_at,
+            )
+            for each in filed
+            if (each.model, each.release) == (model, release)
+        ]
 
     def _vulnerabilities(self) -> KnownVulnerabilities:
         if self._known is None:

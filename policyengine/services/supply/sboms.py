@@ -5,25 +5,23 @@ An SBOM adds facts and endorses nothing, so it needs no sign-off (docs/adr/0037-
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 
 from policyengine.errors import quoted
 from policyengine.model.ids import digest_of
-from policyengine.services.actors import PersonRole, Principal, Right, demand
+from policyengine.services.actors import Principal
 from policyengine.services.changes import Document
-from policyengine.services.errors import ForbiddenError, InvalidRequestError, UnavailableError
+from policyengine.services.errors import InvalidRequestError, UnavailableError
 from policyengine.services.filed import Filed, Filing
 from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import Store
 from policyengine.services.scope import missing
 from policyengine.services.supply.cabinet import Cabinet, Draft
+from policyengine.services.supply.entitled import demand_own, demand_visible
 from policyengine.supply.errors import SupplyError
 from policyengine.supply.inventory import Inventory, inventory_bytes, inventory_of
 from policyengine.supply.sbom import read_sbom
-
-_RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}", re.ASCII)  # as of releases that are proposed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +46,7 @@ class Sboms:
         Raises ForbiddenError (not the model's vendor), MissingError, InvalidRequestError (`sbom.*`),
         UnavailableError (other documents come in without pause).
         """
-        demand(actor, Right.PROPOSE)
-        self._demand_own(actor, model)
-        if not _RELEASE.fullmatch(release):
-            raise InvalidRequestError("a version is 1 to 64 letters, digits and `.+_-`", code="request.version")
+        demand_own(self._policies, actor, model, release)
         inventory = _read(content)
         _demand_of(inventory, release)
         parts = inventory_bytes(inventory)
@@ -85,13 +80,13 @@ class Sboms:
 
     def list(self, viewer: Principal, model: str) -> tuple[FiledSbom, ...]:
         """Return the SBOMs on file of a model, by release. Raises ForbiddenError, MissingError."""
-        self._demand_visible(viewer, model)
+        demand_visible(self._policies, viewer, model)
         found = self._store.filed(Filing.SBOM, model=model)
         return tuple(FiledSbom(filed=each, inventory=self._inventory(each)) for each in found)
 
     def original(self, viewer: Principal, model: str, release: str) -> tuple[Filed, bytes]:
         """Return an SBOM as it was sent. Raises ForbiddenError, MissingError."""
-        self._demand_visible(viewer, model)
+        demand_visible(self._policies, viewer, model)
         found = self._store.filed(Filing.SBOM, model=model, release=release)
         content = self._store.document(found[0].original) if found else None
         if content is None:
@@ -100,20 +95,6 @@ class Sboms:
 
     def _inventory(self, filed: Filed) -> Inventory:
         return inventory_of(self._cabinet.content(filed.content))
-
-    def _demand_own(self, actor: Principal, model: str) -> None:
-        """Raise unless `actor` sees the model and is staff or speaks for its vendor."""
-        vendor = self._demand_visible(actor, model)
-        if actor.role is PersonRole.VENDOR and actor.party not in {None, vendor}:
-            raise ForbiddenError("only the model's vendor and staff may file its SBOMs", permission="release")
-
-    def _demand_visible(self, viewer: Principal, model: str) -> str:
-        """Return whose model it is; raises MissingError for one that is not there for `viewer`."""
-        demand(viewer, Right.READ)
-        found = self._policies.active().policies.bundle.fleet.models.get(model)
-        if found is None or (viewer.models is not None and model not in viewer.models):
-            raise missing("there is no such model", "model.missing")
-        return found.vendor
 
 
 def _read(content: bytes) -> Inventory:

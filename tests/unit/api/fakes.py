@@ -584,6 +584,16 @@ class FakeSboms:
         raise InvalidRequestError("neither CycloneDX nor SPDX 2 (as JSON)", code="sbom.format")
 
 
+class FakeStatements:
+    """No VEX is on file, and none is taken."""
+
+    def list(self, viewer: Principal, model: str, release: str) -> tuple[()]:
+        return ()
+
+    def file(self, actor: Principal, model: str, release: str, content: bytes) -> object:
+        raise InvalidRequestError("neither OpenVEX nor CycloneDX (as JSON)", code="vex.format")
+
+
 class FakeFeeds:
     """No feed is in use, and nobody's packs are believed."""
 
@@ -791,6 +801,7 @@ def services() -> Services:
         health=FakeHealth(),
         releases=FakeReleases(),
         sboms=FakeSboms(),
+        statements=FakeStatements(),
         feeds=FakeFeeds(),
         results=FakeResults(),
         log=FakeLog(),
