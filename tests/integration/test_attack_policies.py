@@ -75,7 +75,8 @@ def test_no_certificate_is_made_for_a_tier_that_holds_them(site: Site) -> None:
     body = request(simulated.enrolment(device, site.challenge()))
     nonce = open_nonce(body.nonce, key=checkins._with.nonce_key)
     active = checkins._with.shelf.active()
-    found = checkins._with.appraiser.appraise(body, nonce, bound=None, active=active, now=site.clock.now())
+    appraising = checkins._with.appraiser.appraise(body, nonce, bound=None, active=active, now=site.clock.now())
+    found = asyncio.run(appraising)
     assert found.request is not None and found.profile is not None
     for tier in (Tier.QUARANTINE, Tier.DENY):
         grant = Grant(

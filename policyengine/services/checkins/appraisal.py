@@ -27,20 +27,27 @@ from policyengine.services.ports import CheckInReads, ResultSigner
 from policyengine.services.records import Device, DeviceState, DeviceView, Lifecycle, Restriction
 from policyengine.services.requests import CheckInRequest
 from policyengine.services.supply.shelf import SupplyShelf
+from policyengine.services.turns import turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Appraised:
-    """A check-in decided but not recorded."""
+class Gathered:
+    """What is known of a device that proved itself, not decided yet."""
 
     claimant: Claimant
     request: ProvenRequest | None
     active: ActivePolicies
     facts: Facts
-    judged: Judged
     key_reuse: int
     counters: Mapping[str, int]
     now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appraised(Gathered):
+    """A check-in decided but not recorded."""
+
+    judged: Judged
 
     @property
     def restriction(self) -> Restriction | None:
@@ -107,14 +114,17 @@ class Appraiser:
         self._formats = formats
         self._supplies = supplies
 
-    def appraise(
+    async def appraise(
         self, request: CheckInRequest, nonce: Nonce, *, bound: DeviceView | None, active: ActivePolicies, now: datetime
     ) -> Appraised:
         """Return what the policies make of `request`. Raises what identity.identify and gathering.gather raise."""
         asked = None if request.csr is None else parse_request(request.csr)
         question = self._question(request, nonce, asked, active=active, now=now)
         claimant = identify(question, bound=bound, reads=self._reads)
-        return self._gathered(request, nonce, asked, claimant, active=active, now=now)
+        await turn()
+        gathered = self._gathered(request, nonce, asked, claimant, active=active, now=now)
+        await turn()
+        return self._judged(gathered)
 
     def appraise_known(
         self,
@@ -128,7 +138,7 @@ class Appraiser:
     ) -> Appraised:
         """Return what the policies make of `request` by a device that proved itself otherwise; raises as `appraise`."""
         proven = attested(self._question(request, nonce, asked, active=active, now=now), claimant)
-        return self._gathered(request, nonce, asked, proven, active=active, now=now)
+        return self._judged(self._gathered(request, nonce, asked, proven, active=active, now=now))
 
     def _gathered(
         self,
@@ -139,7 +149,7 @@ class Appraiser:
         *,
         active: ActivePolicies,
         now: datetime,
-    ) -> Appraised:
+    ) -> Gathered:
         state = claimant.view.state
         counters = counted(claimant.verified, {} if state is None else state.counters)
         key_reuse = self._key_reuse(claimant)
@@ -155,13 +165,11 @@ class Appraiser:
             now=now,
         )
         said = Said(claimant=claimant, issued_at=nonce.issued_at, request=asked, reported=request.reported)
-        facts = gather(said, context, schema=active.policies.schema)
-        return Appraised(
+        return Gathered(
             claimant=claimant,
             request=asked,
             active=active,
-            facts=facts,
-            judged=self._judged(claimant.view.state, facts, active, now),
+            facts=gather(said, context, schema=active.policies.schema),
             key_reuse=key_reuse,
             counters=counters,
             now=now,
@@ -212,9 +220,20 @@ class Appraiser:
             return view.key_reuse
         return self._reads.key_reuse(claimant.thumbprint, beside=view.device.id) + 1
 
-    def _judged(self, state: DeviceState | None, facts: Facts, active: ActivePolicies, now: datetime) -> Judged:
+    def _judged(self, found: Gathered) -> Appraised:
+        state = found.claimant.view.state
         prior = None if state is None else self._memory.prior(state.prior)
-        return judge(active.policies, facts, prior=prior, now=now, phase=phase_after(state))
+        judged = judge(found.active.policies, found.facts, prior=prior, now=found.now, phase=phase_after(state))
+        return Appraised(
+            claimant=found.claimant,
+            request=found.request,
+            active=found.active,
+            facts=found.facts,
+            judged=judged,
+            key_reuse=found.key_reuse,
+            counters=found.counters,
+            now=found.now,
+        )
 
 
 def phase_after(state: DeviceState | None) -> Phase:

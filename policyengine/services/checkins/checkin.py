@@ -7,6 +7,7 @@
 5. If the tier allows it and one was asked for, a certificate is reserved (committed) and signed.
 6. Nonce, decision, state, verdicts, certificate and log leaves are committed together; only then the reply leaves.
 
+Between the steps check-ins take turns (services/turns.py).
 A change of the device in between (a sweep, a person, the same evidence twice) starts again from the read.
 """
 
@@ -41,6 +42,7 @@ from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import CheckInReads, Clock, Entropy, Writer
 from policyengine.services.records import CertificateRecord, DeviceState, DeviceView
 from policyengine.services.requests import CheckInReply, CheckInRequest, EvidenceItem
+from policyengine.services.turns import turn
 
 __all__ = ["CheckInReply", "CheckInRequest", "CheckIns", "EvidenceItem"]
 
@@ -86,6 +88,7 @@ class CheckIns:
         except RefusedError as refusal:
             await self._remember(refusal, None)
             raise
+        await turn()
         try:
             return await self._attempts(request, nonce)
         except UnannouncedError as stranger:
@@ -115,7 +118,9 @@ class CheckIns:
         demand_live(nonce, now=now)
         least = 0 if bound is None or bound.state is None else bound.state.generation
         active = self._with.shelf.active(at_least=least)
-        found = self._with.appraiser.appraise(request, nonce, bound=bound, active=active, now=now)
+        await turn()
+        found = await self._with.appraiser.appraise(request, nonce, bound=bound, active=active, now=now)
+        await turn()
         _demand_newest(nonce, found.claimant.view)
         certificate = await self._issued(found)
         try:
@@ -172,6 +177,7 @@ class CheckIns:
         self, request: CheckInRequest, nonce: Nonce, found: Appraised, certificate: CertificateRecord | None
     ) -> CheckInReply:
         rest = self._rest(found, nonce, certificate).stored()
+        await turn()
         standing = found.standing(floor=nonce.issued_us, request_digest=request.digest, reply=rest)
         state = state_after(found.judged, standing, generation=found.active.generation)
         salt = self._with.entropy.draw(SALT_SIZE)
