@@ -39,6 +39,7 @@ from api.routes import (
     operation,
     policies,
     releases,
+    reports,
     sboms,
     succession,
     tokens,
@@ -71,6 +72,7 @@ ROUTERS = (
     releases,
     sboms,
     feeds,
+    reports,
     webhooks,
     operation,
 )

@@ -11,7 +11,7 @@ from api.strict import StrictRoute, demand_media_type
 
 router = APIRouter(prefix="/v1/feeds", tags=["releases"], route_class=StrictRoute)
 
-PACK = "application/vnd.policyengine.feeds"
+PACK = "application/octet-stream"
 
 _BODY = {"requestBody": {"required": True, "content": {PACK: {"schema": {"type": "string", "format": "binary"}}}}}
 

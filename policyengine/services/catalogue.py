@@ -67,6 +67,7 @@ from policyengine.services.registry.succession import Succession
 from policyengine.services.registry.sweep import Sweep
 from policyengine.services.supply.cabinet import Cabinet
 from policyengine.services.supply.feeds import Feeds
+from policyengine.services.supply.reports import Reports
 from policyengine.services.supply.sboms import Sboms
 from policyengine.services.supply.shelf import SupplyShelf
 from policyengine.services.supply.terms import NO_FEEDS, FeedTerms
@@ -105,6 +106,7 @@ class Services:
     releases: Releases
     sboms: Sboms
     statements: Statements
+    reports: Reports
     feeds: Feeds
     results: ResultSigner
     log: TransparencyLog
@@ -238,6 +240,7 @@ def assemble(outside: Outside) -> Services:
         releases=Releases(store, clock, shelf),
         sboms=Sboms(store, shelf, cabinet),
         statements=Statements(store, shelf, cabinet),
+        reports=Reports(store, clock, entropy, supplies),
         feeds=Feeds(store, clock, cabinet, outside.feeds),
         results=outside.results,
         log=log,

@@ -359,13 +359,14 @@ class MoveJobs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileDocuments:
-    """File what brings facts; devices of `models` are decided anew. Refused unless nothing was filed since `seen`."""
+    """File what brings facts; `devices`, and those of `models`, are decided anew. `seen`: nothing was filed since."""
 
     filed: tuple[Filed, ...]
     documents: tuple[Document, ...]
-    seen: int
+    seen: int | None
     models: frozenset[str]
     act: Act
+    devices: frozenset[DeviceId] = frozenset()
 
 
 Change = (

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
-from policyengine.model.ids import Digest
+from policyengine.model.ids import DeviceId, Digest
 
 
 class Filing(Enum):
@@ -16,6 +16,7 @@ class Filing(Enum):
     SBOM = "sbom"
     VEX = "vex"  # of a release, by the document's own name
     FEED = "feed"  # of vulnerabilities, by its name
+    REPORT = "report"  # of one device, which stands where others have the release, by the group of facts
     FACTS = "facts"  # of one release: what follows from all the others
 
 
@@ -42,7 +43,15 @@ class FiledReads(Protocol):
     """What is on file."""
 
     def filing_mark(self) -> int:
-        """Return a number that rises with everything filed; 0: nothing was."""
+        """Return a number that rises with everything filed but reports; 0: nothing was."""
+        ...
+
+    def has_reports(self) -> bool:
+        """Return whether anybody ever reported on a device."""
+        ...
+
+    def reports(self, device_id: DeviceId) -> tuple[Filed, ...]:
+        """Return the reports on one device."""
         ...
 
     def filed(self, *kinds: Filing, model: str | None = None, release: str | None = None) -> tuple[Filed, ...]:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from policyengine.model.ids import PartyName
+from policyengine.decision.ingest import FactError
+from policyengine.model.ids import DeviceId, PartyName
 from policyengine.model.times import format_timestamp
 from policyengine.services.actors import SYSTEM, PersonRole, Principal
 from policyengine.services.errors import ConflictError, ForbiddenError, InvalidRequestError, MissingError
@@ -19,6 +20,7 @@ from policyengine.services.exposure.components import ComponentQuery
 from policyengine.services.fleet_scope import WHOLE_FLEET
 from policyengine.services.ports import PageRequest
 from policyengine.services.supply.feeds import stale_feeds
+from policyengine.services.supply.reports import Seen
 from policyengine.services.supply.terms import FeedTerms
 from policyengine.simulation import device as simulated
 from policyengine.simulation.device import SimulatedDevice
@@ -367,6 +369,79 @@ def test_statements_of_a_release_without_an_sbom_are_refused(site: Site) -> None
     with pytest.raises(MissingError) as refused:
         site.services.statements.file(SYSTEM, "gw-200", "0.0.1", vex(site, "fixed"))
     assert refused.value.code == "sbom.missing"
+
+
+SCANNER = Principal(name="scanner-7", role=PersonRole.OPERATIONS)
+
+
+def seen(device: SimulatedDevice, *, complete: bool = True, **net: object) -> Seen:
+    return Seen(device_id=device.planned.device_id, groups={"net": net}, complete=complete)
+
+
+def test_what_a_scanner_saw_is_an_observed_fact_of_that_moment(site: Site) -> None:
+    device = site.of("healthy")[0]
+    at = site.clock.now() - timedelta(minutes=10)
+    report = site.services.reports.file(SCANNER, at, [seen(device, open_ports=[443])])
+    decide_again(site)
+    found = facts_of(site, device)
+    origin = found["provenance"]["net"]
+    assert found["facts"]["net"] == {"open_ports": [443]}
+    assert (origin["source"], origin["observed_at"]) == ("observed", format_timestamp(at))
+    assert origin["evidence_digest"] == report
+
+
+def test_what_a_scanner_saw_stands_over_what_the_device_says_of_itself(site: Site) -> None:
+    device = site.of("healthy")[3]
+    nonce = next_nonce(asyncio.run(site.enrol(device)))
+    site.services.reports.file(SCANNER, site.clock.now(), [seen(device, open_ports=[23, 443])])
+    said = {**simulated.check_in(device, nonce), "reported": {"net": {"open_ports": [443]}}}
+    asyncio.run(site.services.checkins.check_in(request(said)))
+    assert facts_of(site, device)["facts"]["net"]["open_ports"] == [23, 443]
+
+
+def test_a_report_is_an_act_that_names_who_reports(site: Site) -> None:
+    device = site.of("healthy")[0]
+    site.services.reports.file(SCANNER, site.clock.now(), [seen(device, tls_min="1.2")])
+    newest = site.services.audit.events(SYSTEM, PageRequest(limit=1)).items[0]
+    assert (newest.actor, newest.action, newest.subject) == ("scanner-7", "report.file", device.planned.device_id)
+
+
+def test_an_older_report_does_not_take_the_place_of_a_newer_one(site: Site) -> None:
+    device = site.of("healthy")[0]
+    site.services.reports.file(SCANNER, site.clock.now(), [seen(device, open_ports=[23])])
+    with pytest.raises(ConflictError) as refused:
+        site.services.reports.file(SCANNER, site.clock.now() - timedelta(seconds=1), [seen(device, open_ports=[])])
+    assert refused.value.code == "report.older"
+
+
+def test_a_report_of_the_future_is_refused(site: Site) -> None:
+    """It would stand over every other until then."""
+    with pytest.raises(InvalidRequestError) as refused:
+        site.services.reports.file(SCANNER, site.clock.now() + timedelta(hours=1), [seen(site.of("healthy")[0])])
+    assert refused.value.code == "report.future"
+
+
+def test_a_report_says_nothing_but_network_and_configuration(site: Site) -> None:
+    told = Seen(device_id=site.of("healthy")[0].planned.device_id, groups={"boot": {"secure": True}}, complete=True)
+    with pytest.raises(InvalidRequestError) as refused:
+        site.services.reports.file(SCANNER, site.clock.now(), [told])
+    assert refused.value.code == "report.groups"
+
+
+def test_an_ill_typed_report_is_refused_with_its_place(site: Site) -> None:
+    with pytest.raises(FactError) as refused:
+        site.services.reports.file(SCANNER, site.clock.now(), [seen(site.of("healthy")[0], open_ports=["ssh"])])
+    assert refused.value.path == "net.open_ports[0]"
+
+
+def test_a_device_that_a_sensor_may_not_see_answers_like_one_that_is_not_there(site: Site) -> None:
+    device = site.of("healthy")[0]
+    some = Principal(name="x", role=PersonRole.OPERATIONS, models=frozenset({"other"}))
+    nobody = Seen(device_id=DeviceId("gw-9999"), groups={"net": {"open_ports": []}}, complete=True)
+    for told in (seen(device, open_ports=[]), nobody):
+        with pytest.raises(MissingError) as refused:
+            site.services.reports.file(some, site.clock.now(), [told])
+        assert refused.value.code == "device.missing"
 
 
 def test_every_decision_made_on_filed_facts_is_made_again_the_same(site: Site) -> None:

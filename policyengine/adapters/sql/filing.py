@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Engine, Row, delete, func, select, update
+from sqlalchemy import Engine, Row, bindparam, delete, func, or_, select, update
 from sqlalchemy import insert as insert_into
 
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.batch import Batch
 from policyengine.adapters.sql.codec import named, raw
+from policyengine.model.ids import DeviceId
 from policyengine.services.changes import FileDocuments
 from policyengine.services.errors import ConflictError
 from policyengine.services.filed import Filed, Filing
@@ -27,9 +28,19 @@ class SqlFiledReads:
         self._engine = engine
 
     def filing_mark(self) -> int:
-        """Return one more than the log index of what was filed last; 0: nothing was."""
+        """Return one more than the log index of what was filed last, reports left aside; 0: nothing was."""
         with self._engine.connect() as connection:
             return int(connection.execute(_MARK).scalar_one())
+
+    def has_reports(self) -> bool:
+        """Return whether anybody ever reported on a device."""
+        with self._engine.connect() as connection:
+            return connection.execute(_REPORTS.limit(1)).first() is not None
+
+    def reports(self, device_id: DeviceId) -> tuple[Filed, ...]:
+        """Return the reports on one device: a range of the primary key."""
+        with self._engine.connect() as connection:
+            return tuple(map(_of, connection.execute(_ONE_DEVICE, {"device_id": device_id})))
 
     def filed(self, *kinds: Filing, model: str | None = None, release: str | None = None) -> tuple[Filed, ...]:
         """Return the documents of some kinds, of one model or release where they are given, by their places."""
@@ -43,13 +54,15 @@ class SqlFiledReads:
         return tuple(map(_of, rows))
 
 
-_MARK = select(func.coalesce(func.max(_filed.log_index) + 1, 0))
+_MARK = select(func.coalesce(func.max(_filed.log_index) + 1, 0)).where(_filed.kind != Filing.REPORT.value)
+_REPORTS = select(tables.filed).where(_filed.kind == Filing.REPORT.value, _filed.model == "")
+_ONE_DEVICE = _REPORTS.where(_filed.release == bindparam("device_id"))
 
 
 def file_documents(batch: Batch, change: FileDocuments) -> None:
     """Put documents in their places; raises ConflictError, having written nothing, if others were filed meanwhile."""
     connection = batch.connection
-    if connection.execute(_MARK).scalar_one() != change.seen:
+    if change.seen is not None and connection.execute(_MARK).scalar_one() != change.seen:
         raise ConflictError("other documents were filed in the meantime", code="state.moved")
     index = batch.act(change.act)
     for document in change.documents:
@@ -62,7 +75,7 @@ def file_documents(batch: Batch, change: FileDocuments) -> None:
     models = select(tables.device.c.id).where(tables.device.c.model.in_(sorted(change.models)))
     connection.execute(
         update(tables.device_state)
-        .where(_state.device_id.in_(models))
+        .where(or_(_state.device_id.in_(models), _state.device_id.in_(sorted(change.devices))))
         .values(recheck_at=micros(change.act.at), version=_state.version + 1)
     )
 

@@ -22,7 +22,7 @@ from policyengine.model.policy import Bundle
 from policyengine.model.schema import FactSchema
 from policyengine.services.identification.claimants import Claimant
 from policyengine.services.records import Device, DeviceView
-from policyengine.services.supply.shelf import SUPPLIED, SupplyShelf
+from policyengine.services.supply.shelf import REPORTED, SUPPLIED, SupplyShelf
 
 # What a device may say of itself; everything else is ours, its vendor's or its evidence's to say.
 REPORTABLE = frozenset({"boot", "software", "sbom", "net", "config"})
@@ -83,8 +83,8 @@ def gather_again(last: Facts, context: Context) -> Facts:
         values["evidence"] = dict(_group(values, "evidence"))
         _add_freshness(values, origins["evidence"].observed_at, context.now)
     _add_known(values, origins, context)
-    for group in SUPPLIED:
-        if group in origins and origins[group].source is not Source.REPORTED:
+    for group in SUPPLIED | REPORTED:
+        if group in origins and origins[group].source in _FILED:
             _drop(values, origins, group)
     until = _add_supplied(values, origins, context)
     return Facts(device_id=last.device_id, values=values, provenance=origins, until=until)
@@ -118,7 +118,7 @@ _KNOWN = ("device", "cert", "ca", "fleet", "ops")
 
 
 def _add_supplied(values: Values, origins: Origins, context: Context) -> datetime | None:
-    """Add what is on file of the running release, in place of the device's word; return when that changes by itself.
+    """Add what is on file of the running release and of the device; return when that changes by itself.
 
     A device could leave out of its own list what is vulnerable, so where its model's lists are filed only they count.
     """
@@ -126,9 +126,17 @@ def _add_supplied(values: Values, origins: Origins, context: Context) -> datetim
     found = context.supplies.facts(model, values.get("software"), context.endorsements.get(model), now=context.now)
     for group in found.known:
         _drop(values, origins, group)
+    seen = context.supplies.reports(context.view.device.id)
+    for group in seen.known:
+        if group not in origins or origins[group].source < Source.OBSERVED:
+            _drop(values, origins, group)
+            values[group], origins[group] = seen.values[group], seen.origins[group]
     values |= found.values
     origins |= found.origins
     return found.until
+
+
+_FILED = frozenset({Source.DECLARED, Source.OBSERVED})  # of these groups a device says nothing with such a source
 
 
 def _spoken(said: Said, now: datetime) -> tuple[Values, Origins]:

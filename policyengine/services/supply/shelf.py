@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from policyengine.model.endorsements import ReferenceValues
 from policyengine.model.facts import Provenance, Source
-from policyengine.model.ids import Digest
+from policyengine.model.ids import DeviceId, Digest
 from policyengine.model.times import parse_timestamp
 from policyengine.services.errors import MissingError
 from policyengine.services.filed import Filed, FiledReads, Filing
@@ -44,6 +44,7 @@ class Supplied:
 
 
 SUPPLIED = frozenset({"sbom", "vuln"})
+REPORTED = frozenset({"net", "config"})
 NOTHING = Supplied(values={}, origins={}, known=frozenset())
 
 
@@ -57,6 +58,7 @@ class SupplyShelf:
         self._releases: Mapping[str, Mapping[str, Filed]] = {}
         self._parsed: OrderedDict[Digest, Mapping[str, Any]] = OrderedDict()
         self._mark = 0
+        self._has_reports = False
         self._looked_at: datetime | None = None
 
     def forget(self) -> None:
@@ -78,6 +80,25 @@ class SupplyShelf:
             return Supplied(values={"sbom": {"present": False}}, origins={"sbom": absent}, known=SUPPLIED)
         return _supplied(filed, self._content(filed.content), self._max_age, now)
 
+    def reports(self, device_id: DeviceId) -> Supplied:
+        """Return what sensors and people say that they saw of a device, from the last report on each group."""
+        self._refresh()
+        if not self._has_reports:
+            return NOTHING
+        values: dict[str, object] = {}
+        origins = {}
+        for filed in self._reads.reports(device_id):
+            found = self._content(filed.content)
+            values[filed.name] = found["facts"]
+            origins[filed.name] = Provenance(
+                source=Source.OBSERVED,
+                observed_at=parse_timestamp(found["observed_at"]),
+                received_at=filed.filed_at,
+                evidence_digest=filed.original,
+                complete=found["complete"],
+            )
+        return Supplied(values=values, origins=origins, known=frozenset(values))
+
     def _running(
         self, releases: Mapping[str, Filed], software: object, endorsements: ReferenceValues | None
     ) -> str | None:
@@ -91,6 +112,7 @@ class SupplyShelf:
         now = self._clock.now()
         if self._looked_at is not None and timedelta(0) <= now - self._looked_at < POLL:
             return
+        self._has_reports = self._has_reports or self._reads.has_reports()
         mark = self._reads.filing_mark()
         if mark != self._mark:
             found: dict[str, dict[str, Filed]] = {}
@@ -120,6 +142,9 @@ def content_of(reads: Documents, digest: Digest) -> Any:
 
 def _with_tuples(document: dict[str, Any]) -> Mapping[str, Any]:
     """Return `document` with its lists of facts as facts have them in memory."""
+    if "sbom" not in document:
+        facts = {name: tuple(fact) if isinstance(fact, list) else fact for name, fact in document["facts"].items()}
+        return document | {"facts": facts}
     sbom = document["sbom"]
     changed = {"sbom": sbom | {"components": tuple(sbom["components"])}}
     if "vuln" in document:

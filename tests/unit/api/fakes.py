@@ -584,6 +584,13 @@ class FakeSboms:
         raise InvalidRequestError("neither CycloneDX nor SPDX 2 (as JSON)", code="sbom.format")
 
 
+class FakeReports:
+    """Reports are of nobody it knows."""
+
+    def file(self, actor: Principal, observed_at: datetime, seen: list[object]) -> str:
+        raise MissingError("no device is called so", code="device.missing")
+
+
 class FakeStatements:
     """No VEX is on file, and none is taken."""
 
@@ -802,6 +809,7 @@ def services() -> Services:
         releases=FakeReleases(),
         sboms=FakeSboms(),
         statements=FakeStatements(),
+        reports=FakeReports(),
         feeds=FakeFeeds(),
         results=FakeResults(),
         log=FakeLog(),
