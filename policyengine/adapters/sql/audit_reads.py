@@ -13,6 +13,7 @@ from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.checkin_reads import view_of, view_select
 from policyengine.adapters.sql.codec import raw
 from policyengine.adapters.sql.device_pages import device_page
+from policyengine.adapters.sql.migration import demand_revision, stored_revision
 from policyengine.adapters.sql.paging import cursor_of, number, page_of, parts_of, raw_hex
 from policyengine.adapters.sql.registry import open_tokens, registered
 from policyengine.adapters.sql.rows import decision_of, state_of, verdict_of
@@ -183,11 +184,13 @@ class SqlAuditReads:
         return read_timeline(self._all, device_id, page, until=until)
 
     def ping(self) -> None:
-        """Return when storage answers; raises UnavailableError."""
+        """Return when storage answers and has the schema of this version; raises UnavailableError."""
         try:
-            self._all(select(tables.log_head.c.size))
+            rows = self._all(select(tables.log_head.c.size, stored_revision().label("revision")))
         except SQLAlchemyError as cause:
             raise UnavailableError("storage does not answer", code="store.unavailable") from cause
+        for row in rows:
+            demand_revision(row.revision)
 
 
 def _in_models(models: frozenset[str] | None) -> list[ColumnElement[bool]]:

@@ -12,6 +12,7 @@ from pki.revocation import Reason
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.certified_keys import KeyStatements, demand_own_key
 from policyengine.adapters.sql.codec import frontier_from, packed, raw
+from policyengine.adapters.sql.migration import demand_revision, stored_revision
 from policyengine.adapters.sql.rows import CERTIFICATE_COLUMNS, STATE_COLUMNS, certificate_row
 from policyengine.adapters.sql.statements import (
     Params,
@@ -42,7 +43,8 @@ class Statements:
 
     def __init__(self, dialect: Dialect) -> None:
         head = tables.log_head.c
-        self.lock_head = Statement(select(head.size, head.frontier).where(head.id == 1).with_for_update(), dialect)
+        locked = select(head.size, head.frontier, stored_revision()).where(head.id == 1)
+        self.lock_head = Statement(locked.with_for_update(), dialect)
         self.set_head = update_row(tables.log_head, dialect, keys=["id"], columns=["size", "frontier"])
         state = tables.device_state.c
         guarded = select(state.device_id, state.version, state.floor)
@@ -128,7 +130,7 @@ class Batch:
     """The transaction in progress.
 
     INVARIANT: it starts by locking the log head, so that transactions of all processes happen one after the other and
-    leaf indexes have no gap.
+    leaf indexes have no gap. Into a schema of another version it writes nothing.
     """
 
     def __init__(self, connection: Connection, statements: Statements, known: set[bytes]) -> None:
@@ -144,7 +146,9 @@ class Batch:
         if not head:
             raise UnavailableError("the log has lost its head", code="log.head-missing")
         self.tallies = Tallies()
-        self._log = frontier_from(*head[0])
+        size, frontier, revision = head[0]
+        demand_revision(revision)
+        self._log = frontier_from(size, frontier)
         self._leaves: list[bytes] = []
 
     def add(self, name: str, row: Params) -> None:

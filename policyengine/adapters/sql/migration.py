@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, ScalarSelect, column, select, table, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from policyengine.adapters.sql.engine import open_engines
@@ -67,14 +68,35 @@ def status(url: str) -> SchemaStatus:
 
 def demand_current(engine: Engine) -> None:
     """Raise UnavailableError unless the database has exactly the schema this version serves."""
-    found = _read_status(engine)
-    if not found.is_current:
+    demand_revision(_read_status(engine).current)
+
+
+def demand_revision(current: str | None) -> None:
+    """Raise UnavailableError unless `current`, which a database has, is the revision this version serves.
+
+    A server that runs while somebody upgrades asks it in each of its transactions: rows that a later version would
+    write otherwise are worse than none.
+    """
+    needed = needed_revision()
+    if current != needed:
         raise UnavailableError(
-            f"the database has schema `{found.current}` and needs `{found.needed}`: run `policyengine db upgrade`",
+            f"the database has schema `{current}` and this version serves `{needed}`: "
+            "run `policyengine db upgrade`, or the version that made it",
             code="store.schema",
-            current=found.current,
-            needed=found.needed,
+            current=current,
+            needed=needed,
         )
+
+
+def stored_revision() -> ScalarSelect[str]:
+    """Return the question for a database's revision, for a statement that asks other things too."""
+    return select(column("version_num")).select_from(table("alembic_version")).scalar_subquery()
+
+
+@cache
+def needed_revision() -> str:
+    """Return the revision of the schema that this version serves."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
 
 
 def _read_status(engine: Engine) -> SchemaStatus:
@@ -86,8 +108,8 @@ def _read_status(engine: Engine) -> SchemaStatus:
 
 
 def _status(connection: Connection) -> SchemaStatus:
-    needed = ScriptDirectory.from_config(_config()).get_current_head()
-    return SchemaStatus(current=MigrationContext.configure(connection).get_current_revision(), needed=needed or "")
+    current = MigrationContext.configure(connection).get_current_revision()
+    return SchemaStatus(current=current, needed=needed_revision())
 
 
 def _config() -> Config:
