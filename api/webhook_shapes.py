@@ -22,7 +22,7 @@ class DeadLetterOut(Shape):
 
     index: int
     type: str
-    device_id: str
+    device_id: str | None
     attempts: int
     error: str | None
     given_up_at: Moment | None

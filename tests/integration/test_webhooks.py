@@ -22,6 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,15 +30,29 @@ from starlette.routing import Route
 
 from pki.revocation import Reason
 from policyengine.adapters.guarded_https import SECONDS
+from policyengine.adapters.sql import tables
 from policyengine.adapters.webhook_courier import WebhookCourier
+from policyengine.errors import PolicyEngineError
+from policyengine.model.ids import DeviceId
 from policyengine.model.times import parse_timestamp
 from policyengine.services.actors import SYSTEM, PersonRole, Principal
 from policyengine.services.changes import MoveJobs
 from policyengine.services.errors import ConflictError, ForbiddenError, MissingError
 from policyengine.services.events.delivering import GIVE_UP, LEASE, LONGEST_PAUSE, REFUSALS
-from policyengine.services.events.occurrences import CHANGED, ENROLLED, ISSUED, STATUS, TYPES
+from policyengine.services.events.occurrences import (
+    ACTIVATED,
+    CHANGED,
+    ENROLLED,
+    ISSUED,
+    PENDING,
+    RETIRED,
+    STATUS,
+    TYPES,
+)
 from policyengine.services.events.ports import Courier, UndeliveredError
 from policyengine.services.events.webhooks import Webhook
+from policyengine.services.ports import DeviceFilter, PageRequest
+from policyengine.services.records import Lifecycle
 from tests.integration.tls_server import Ca, Trusting, leaf, new_ca, serving
 from tests.support.site import FakeClock, Site, announced, next_nonce, open_site, put_in_force
 
@@ -185,6 +200,57 @@ def test_a_revocation_is_told_with_its_reason(told: Told) -> None:
     assert (event["type"], event["subject"]) == (STATUS, device)
     assert isinstance(event["data"], dict)
     assert event["data"]["status"] == "revoked"
+
+
+def last(told: Told) -> tuple[object, object, object]:
+    """Return type, subject and data of what is told last now."""
+    told.run()
+    event = told.receiver.taken[-1]
+    return event["type"], event["subject"], event["data"]
+
+
+def test_a_retirement_is_told_with_its_reason(quick: Told) -> None:
+    device = quick.enrol()
+    quick.site.services.devices.retire(SYSTEM, DeviceId(device), reason="scrapped")
+    model = quick.site.devices[device].planned.model
+    while quick.run():  # the certificate's end is told as well
+        pass
+    data = {"device_id": device, "model": model, "reason": "scrapped"}
+    told_of = [(each["type"], each["subject"], each["data"]) for each in quick.receiver.taken]
+    assert (RETIRED, device, data) in told_of
+
+
+def test_a_device_that_waits_to_be_admitted_is_told(quick: Told) -> None:
+    put_in_force(quick.site, fleet=(b"unknown: refuse", b"unknown: pending"))
+    quick.run()
+    stranger = next(iter(quick.site.of("healthy")))
+    forget(quick.site, stranger.planned.device_id)
+    with pytest.raises(PolicyEngineError) as caught:
+        asyncio.run(quick.site.enrol(stranger))
+    assert caught.value.code == "enrolment.pending"
+    waiting = quick.site.services.devices.list(SYSTEM, DeviceFilter(lifecycle=Lifecycle.PENDING), PageRequest())
+    assert last(quick)[:2] == (PENDING, waiting.items[0][0].id)
+
+
+def forget(site: Site, device: str) -> None:
+    """Take a device that never came in out of the registry again."""
+    with site.store._engines.write.begin() as connection:
+        connection.execute(delete(tables.device).where(tables.device.c.id == device))
+
+
+def test_policies_that_come_into_force_are_told_about_no_device(told: Told) -> None:
+    digest = put_in_force(told.site, fleet=(b"unknown: refuse", b"unknown: pending"))
+    active = told.site.services.bundles.active()
+    assert active is not None
+    assert last(told) == (ACTIVATED, digest, {"bundle": digest, "generation": active.generation})
+
+
+def test_a_webhook_for_some_models_hears_of_no_policies(tmp_path: Path) -> None:
+    told = told_site(f"sqlite:///{tmp_path / 'store.db'}", replace(HOOK, models=frozenset({"gw-200"})))
+    put_in_force(told.site)
+    told.run()
+    assert told.receiver.taken == []
+    told.site.store.close()
 
 
 def test_a_webhook_for_some_models_hears_of_no_other(tmp_path: Path) -> None:

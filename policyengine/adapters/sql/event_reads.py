@@ -1,4 +1,4 @@
-"""What webhooks are told: leaves of the log that say a device changed, read with what they name."""
+"""What webhooks are told: leaves of the log that say a device or the policies changed, read with what they name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _leaf = tables.log_leaf.c
 _verdict = tables.verdict.c
 
 Said = Mapping[str, Any]
-Told = tuple[str, Said]  # the device, and what is told of it
+Told = tuple[str, Said]  # the device, or the bundle, and what is told of it
 
 
 class SqlEventReads:
@@ -41,7 +41,7 @@ class SqlEventReads:
 
     def occurrences(self, start: int, limit: int) -> Stretch:
         """Return what changed from leaf `start` on, in the log's order; of at most `limit` leaves that may tell it."""
-        clause = select(tables.log_leaf).where(_leaf.log_index >= start, _leaf.kind.in_(_TOLD))
+        clause = select(tables.log_leaf).where(_leaf.log_index >= start, _leaf.kind.in_({*_TOLD, "act"}))
         with self._event_engine.connect() as connection:
             # INVARIANT: the head is read first; leaves that come after it are of the next stretch.
             size = connection.execute(select(tables.log_head.c.size)).scalar_one()
@@ -52,16 +52,31 @@ class SqlEventReads:
 
 
 def _occurrence(connection: Connection, row: Row[Any]) -> Occurrence | None:
-    kind, tell = _TOLD[row.kind]
-    told = tell(connection, json.loads(row.record))
-    if told is None:
+    record = json.loads(row.record)
+    told = _TOLD[row.kind] if row.kind != "act" else _TOLD_ACTS.get(record["action"])
+    found = None if told is None else told[1](connection, record)
+    if told is None or found is None:
         return None
-    device, data = told
+    (kind, _), (subject, data) = told, found
+    if kind == events.ACTIVATED:
+        return Occurrence(
+            index=row.log_index, at=moment(row.at), type=kind, device_id=None, model=None, subject=subject, data=data
+        )
+    return _of_device(connection, row, kind, subject, data)
+
+
+def _of_device(connection: Connection, row: Row[Any], kind: str, device: str, data: Said) -> Occurrence | None:
     model = connection.execute(select(tables.device.c.model).where(tables.device.c.id == device)).scalar_one_or_none()
     if model is None:
         return None
     return Occurrence(
-        index=row.log_index, at=moment(row.at), type=kind, device_id=DeviceId(device), model=model, data=data
+        index=row.log_index,
+        at=moment(row.at),
+        type=kind,
+        device_id=DeviceId(device),
+        model=model,
+        subject=device,
+        data=data,
     )
 
 
@@ -130,7 +145,25 @@ def _status(connection: Connection, record: Said) -> Told | None:
     return device, {name: record[name] for name in ("serial", "issuer", "status", "reason")}
 
 
-_TOLD: dict[str, tuple[str, Callable[[Connection, Said], Told | None]]] = {
+def _pending(_connection: Connection, record: Said) -> Told | None:
+    return record["subject"], {}
+
+
+def _retired(_connection: Connection, record: Said) -> Told | None:
+    return record["subject"], {"reason": record["detail"]["reason"]}
+
+
+def _activated(_connection: Connection, record: Said) -> Told | None:
+    return record["subject"], {"bundle": record["subject"], "generation": record["detail"]["generation"]}
+
+
+_Tell = tuple[str, Callable[[Connection, Said], Told | None]]
+_TOLD_ACTS: dict[str, _Tell] = {
+    "device.pending": (events.PENDING, _pending),
+    "device.retire": (events.RETIRED, _retired),
+    "bundle.activate": (events.ACTIVATED, _activated),
+}
+_TOLD: dict[str, _Tell] = {
     "enrolment": (events.ENROLLED, _enrolled),
     "decision": (events.CHANGED, _changed),
     "certificate": (events.ISSUED, _issued),

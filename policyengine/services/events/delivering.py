@@ -191,7 +191,7 @@ class Letter:
     webhook: str
     index: int
     type: str
-    device_id: str
+    device_id: str | None
 
 
 def letter_of(job: Job) -> Letter:

@@ -1,4 +1,4 @@
-"""Something that changed about a device, and its CloudEvent.
+"""Something that changed about a device or the policies, and its CloudEvent.
 
 The transparency log is the outbox: its leaves are written in the transaction of what they tell of, only when something
 changed, and in the order of their commits. An occurrence is a leaf, read again with what it names.
@@ -18,18 +18,22 @@ ENROLLED = "policyengine.device.enrolled"
 CHANGED = "policyengine.device.changed"
 ISSUED = "policyengine.certificate.issued"
 STATUS = "policyengine.certificate.status-changed"
-TYPES = frozenset({ENROLLED, CHANGED, ISSUED, STATUS})
+PENDING = "policyengine.device.pending"
+RETIRED = "policyengine.device.retired"
+ACTIVATED = "policyengine.bundle.activated"
+TYPES = frozenset({ENROLLED, CHANGED, ISSUED, STATUS, PENDING, RETIRED, ACTIVATED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occurrence:
-    """What changed, about which device; `index` is the place of its leaf."""
+    """What changed, about which device (None: it is about no single one); `index` is the place of its leaf."""
 
     index: int
     at: datetime
     type: str
-    device_id: DeviceId
-    model: str
+    device_id: DeviceId | None
+    model: str | None
+    subject: str
     data: Mapping[str, object]
 
 
@@ -47,16 +51,17 @@ def cloud_event(occurrence: Occurrence, *, source: str) -> bytes:
     `sequence` grows with the log (the Sequence extension): a receiver that meets a lower one for a device was sent a
     dead letter, or a repetition.
     """
+    device = {} if occurrence.device_id is None else {"device_id": occurrence.device_id, "model": occurrence.model}
     return canonical(
         {
             "specversion": "1.0",
             "id": str(occurrence.index),
             "source": source,
             "type": occurrence.type,
-            "subject": occurrence.device_id,
+            "subject": occurrence.subject,
             "time": format_timestamp(occurrence.at),
             "sequence": f"{occurrence.index:020d}",
             "datacontenttype": "application/json",
-            "data": {"device_id": occurrence.device_id, "model": occurrence.model, **occurrence.data},
+            "data": {**device, **occurrence.data},
         }
     )

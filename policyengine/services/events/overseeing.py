@@ -35,7 +35,7 @@ class DeadLetter:
 
     index: int
     type: str
-    device_id: str
+    device_id: str | None
     attempts: int
     error: str | None
     given_up_at: datetime | None
