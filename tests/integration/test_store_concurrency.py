@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import text
 
 from policyengine.errors import PolicyEngineError
+from policyengine.model.decision import Tier
 from policyengine.services.actors import SYSTEM
 from policyengine.services.checkins.checkin import CheckInReply, CheckInRequest
 from policyengine.simulation import device as simulated
@@ -22,6 +23,7 @@ from policyengine.simulation.device import SimulatedDevice
 from tests.support.site import Site, next_nonce, open_site, ready_site, request
 
 PARALLEL = 50
+TURNS = 8  # of a check-in before it submits its change
 
 
 @pytest.fixture
@@ -82,6 +84,26 @@ def test_device_that_enrols_many_times_at_once_enrols_once(site: Site) -> None:
     asyncio.run(all_at_once(site, requests))
     assert count(site, "log_leaf", "kind = 'enrolment'") == 1
     assert count(site, "certificate", "state = 'reserved'") == 0
+
+
+def test_quarantine_between_the_steps_of_a_check_in_holds(site: Site) -> None:
+    """What a step has read is trusted only as far as the change is guarded (docs/adr/0039)."""
+    device = site.of("healthy")[0]
+    nonce = next_nonce(asyncio.run(site.enrol(device)))
+    name = device.planned.device_id
+
+    async def quarantined_after(turns: int, nonce: bytes) -> CheckInReply:
+        checking = asyncio.ensure_future(site.services.checkins.check_in(request(simulated.check_in(device, nonce))))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        site.services.devices.quarantine(SYSTEM, name, reason="odd smell")
+        return await checking
+
+    for turns in range(1, TURNS):
+        found = asyncio.run(quarantined_after(turns, nonce))
+        assert found.tier is Tier.QUARANTINE
+        nonce = next_nonce(found)
+        site.services.devices.release(SYSTEM, name, reason="aired")
 
 
 def test_one_time_token_redeemed_fifty_times_at_once_enrols_once(site: Site) -> None:

@@ -26,7 +26,7 @@ MAX_QUEUE = 4096  # beyond it a reply would take seconds: refuse, and let the ca
 
 ENOUGH = 64  # changes: sharing a commit with more saves each less than 1 % of a check-in
 LINGER_SECONDS = 0.02  # a busy loop is never without work: nobody waits longer than this for company
-QUIET_TURNS = 8  # of the loop: a check-in that arrives becomes a change within so many (services/turns.py)
+QUIET_TURNS = 10  # of the loop: a check-in that arrives becomes a change within so many (services/turns.py)
 
 Failure = PolicyEngineError | None
 

@@ -10,14 +10,14 @@ from pki.profile import Profile
 from pki.request import ProvenRequest, parse_request
 from policyengine.attestation.registry import Registry
 from policyengine.model.challenge import bound_nonce
-from policyengine.model.decision import Tier
+from policyengine.model.decision import Prior, Tier
 from policyengine.model.facts import Facts
 from policyengine.model.ids import DeviceId
 from policyengine.model.policy import Phase
 from policyengine.services.checkins.attestation_result import Audience, claims
 from policyengine.services.checkins.counters import counted
 from policyengine.services.checkins.gathering import Context, Said, gather
-from policyengine.services.checkins.judging import Judged, Memory, Standing, effective_tier, judge
+from policyengine.services.checkins.judging import Judged, Memory, Standing, effective_tier, judge, judge_in_turns
 from policyengine.services.identification.claimants import Claimant, Question
 from policyengine.services.identification.est_evidence import attested
 from policyengine.services.identification.identity import identify, plausible_device
@@ -41,6 +41,24 @@ class Gathered:
     key_reuse: int
     counters: Mapping[str, int]
     now: datetime
+
+    @property
+    def phase(self) -> Phase:
+        """The phase that this is to be decided in."""
+        return phase_after(self.claimant.view.state)
+
+    def decided(self, judged: Judged) -> Appraised:
+        """Return this with the decision on it."""
+        return Appraised(
+            claimant=self.claimant,
+            request=self.request,
+            active=self.active,
+            facts=self.facts,
+            judged=judged,
+            key_reuse=self.key_reuse,
+            counters=self.counters,
+            now=self.now,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +142,10 @@ class Appraiser:
         await turn()
         gathered = self._gathered(request, nonce, asked, claimant, active=active, now=now)
         await turn()
-        return self._judged(gathered)
+        prior, phase = self._prior(gathered), gathered.phase
+        return gathered.decided(
+            await judge_in_turns(active.policies, gathered.facts, prior=prior, now=now, phase=phase)
+        )
 
     def appraise_known(
         self,
@@ -138,7 +159,9 @@ class Appraiser:
     ) -> Appraised:
         """Return what the policies make of `request` by a device that proved itself otherwise; raises as `appraise`."""
         proven = attested(self._question(request, nonce, asked, active=active, now=now), claimant)
-        return self._judged(self._gathered(request, nonce, asked, proven, active=active, now=now))
+        gathered = self._gathered(request, nonce, asked, proven, active=active, now=now)
+        prior, phase = self._prior(gathered), gathered.phase
+        return gathered.decided(judge(active.policies, gathered.facts, prior=prior, now=now, phase=phase))
 
     def _gathered(
         self,
@@ -220,20 +243,9 @@ class Appraiser:
             return view.key_reuse
         return self._reads.key_reuse(claimant.thumbprint, beside=view.device.id) + 1
 
-    def _judged(self, found: Gathered) -> Appraised:
+    def _prior(self, found: Gathered) -> Prior | None:
         state = found.claimant.view.state
-        prior = None if state is None else self._memory.prior(state.prior)
-        judged = judge(found.active.policies, found.facts, prior=prior, now=found.now, phase=phase_after(state))
-        return Appraised(
-            claimant=found.claimant,
-            request=found.request,
-            active=found.active,
-            facts=found.facts,
-            judged=judged,
-            key_reuse=found.key_reuse,
-            counters=found.counters,
-            now=found.now,
-        )
+        return None if state is None else self._memory.prior(state.prior)
 
 
 def phase_after(state: DeviceState | None) -> Phase:

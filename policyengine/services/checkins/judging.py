@@ -12,7 +12,7 @@ from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from policyengine.decision.documents import DecisionWriter, decision_id
-from policyengine.decision.facts_parts import SharedFacts, split
+from policyengine.decision.facts_parts import Parts, SharedFacts, split
 from policyengine.decision.prior import carries_on, prior_bytes, prior_of, read_prior
 from policyengine.decision.program import Program
 from policyengine.model.decision import Decision, Prior, Result, Tier
@@ -24,6 +24,7 @@ from policyengine.services.changes import Document, VerdictRow
 from policyengine.services.errors import MissingError
 from policyengine.services.policies import Policies
 from policyengine.services.records import DecisionRecord, DeviceState, Restriction
+from policyengine.services.turns import turn
 
 MAX_PRIORS = 4096  # carried states kept parsed; devices that pass everything share a few
 
@@ -89,6 +90,21 @@ def judge(policies: Policies, facts: Facts, *, prior: Prior | None, now: datetim
     """Return the decision on `facts` at `now`; pure."""
     parts = split(facts)
     decision = policies.program.decide_named(facts, parts.digest, prior=prior, now=now, phase=phase)
+    return _judged(policies, parts, decision, facts, prior)
+
+
+async def judge_in_turns(
+    policies: Policies, facts: Facts, *, prior: Prior | None, now: datetime, phase: Phase
+) -> Judged:
+    """Return what `judge` does, step by step with the others that are at hand (services/turns.py)."""
+    parts = split(facts)
+    await turn()
+    decision = policies.program.decide_named(facts, parts.digest, prior=prior, now=now, phase=phase)
+    await turn()
+    return _judged(policies, parts, decision, facts, prior)
+
+
+def _judged(policies: Policies, parts: Parts, decision: Decision, facts: Facts, prior: Prior | None) -> Judged:
     shared_facts = Document(digest=parts.shared_digest, kind="facts", body=parts.shared)
     carried = _carried(decision, prior)
     verdicts, name = _digest_of_verdicts(decision, facts), decision_id(decision)
