@@ -64,6 +64,18 @@ def _as_of(
     return moment
 
 
+def _decided_as_of(services: Catalogue, moment: Annotated[datetime | None, Depends(_as_of)]) -> datetime | None:
+    """Return the moment asked about, of which decisions are kept; raises InvalidRequestError (`request.archived`)."""
+    since = None if moment is None else services.retention.kept_since()
+    if moment is not None and since is not None and moment < since:
+        raise InvalidRequestError(
+            f"decisions from before {format_timestamp(since)} were archived; ask the archived segments",
+            code="request.archived",
+            path="as_of",
+        )
+    return moment
+
+
 def _scope(
     scope: Annotated[
         list[str] | None,
@@ -80,6 +92,7 @@ def _scope(
 Paging = Annotated[Pager, Depends()]
 Scope = Annotated[FleetScope, Depends(_scope)]
 AsOf = Annotated[datetime | None, Depends(_as_of)]
+DecidedAsOf = Annotated[datetime | None, Depends(_decided_as_of)]
 
 
 def conditional(request: Request, content: bytes, *, media_type: str, tag: str, max_age: int = 0) -> Response:

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 
 from api.auth import Catalogue, Operator, Reader
 from api.idempotency import Once
-from api.paging import AsOf, Paging, conditional, demand_match
+from api.paging import DecidedAsOf, Paging, conditional, demand_match
 from api.requests import DevicesIn, LifetimeIn, ReasonIn
 from api.selection import entity_tag
 from api.shapes import (
@@ -50,7 +50,11 @@ def _where(
 
 @router.get("")
 def list_devices(
-    viewer: Reader, services: Catalogue, page: Paging, as_of: AsOf, where: Annotated[DeviceFilter, Depends(_where)]
+    viewer: Reader,
+    services: Catalogue,
+    page: Paging,
+    as_of: DecidedAsOf,
+    where: Annotated[DeviceFilter, Depends(_where)],
 ) -> list[DeviceRowOut]:
     """Return devices by id; several `model` mean any of them, `prefix` is the start of the id."""
     if as_of is not None:
@@ -66,7 +70,7 @@ def announce_devices(actor: Operator, services: Catalogue, body: DevicesIn, once
 
 
 @router.get("/{name}", response_model=DeviceDetailOut)
-def show_device(viewer: Reader, services: Catalogue, name: Id, as_of: AsOf, request: Request) -> Response:
+def show_device(viewer: Reader, services: Catalogue, name: Id, as_of: DecidedAsOf, request: Request) -> Response:
     """Return one device; a decision whose validity has ended is made again first."""
     found, devices = device_id(name), services.devices
     detail = devices.show(viewer, found) if as_of is None else devices.show_at(viewer, found, as_of)
@@ -75,27 +79,29 @@ def show_device(viewer: Reader, services: Catalogue, name: Id, as_of: AsOf, requ
 
 
 @router.get("/{name}/facts")
-def show_facts(viewer: Reader, services: Catalogue, name: Id, as_of: AsOf) -> dict[str, object]:
+def show_facts(viewer: Reader, services: Catalogue, name: Id, as_of: DecidedAsOf) -> dict[str, object]:
     """Return the facts file of the last decision."""
     return dict(services.devices.facts(viewer, device_id(name), as_of=as_of))
 
 
 @router.get("/{name}/decisions")
-def list_decisions(viewer: Reader, services: Catalogue, name: Id, as_of: AsOf, page: Paging) -> list[DecisionOut]:
+def list_decisions(
+    viewer: Reader, services: Catalogue, name: Id, as_of: DecidedAsOf, page: Paging
+) -> list[DecisionOut]:
     """Return the decisions that changed something, newest first."""
     found = services.devices.decisions(viewer, device_id(name), page.wanted, as_of=as_of)
     return page.answer(found, DecisionOut.model_validate)
 
 
 @router.get("/{name}/timeline")
-def show_timeline(viewer: Reader, services: Catalogue, name: Id, as_of: AsOf, page: Paging) -> list[TimelineOut]:
+def show_timeline(viewer: Reader, services: Catalogue, name: Id, as_of: DecidedAsOf, page: Paging) -> list[TimelineOut]:
     """Return decisions, certificates, security events and acts, newest first."""
     found = services.devices.timeline(viewer, device_id(name), page.wanted, as_of=as_of)
     return page.answer(found, TimelineOut.model_validate)
 
 
 @router.get("/{name}/explanation")
-def explain_device(viewer: Reader, services: Catalogue, name: Id, as_of: AsOf) -> dict[str, object]:
+def explain_device(viewer: Reader, services: Catalogue, name: Id, as_of: DecidedAsOf) -> dict[str, object]:
     """Return why the decision in force is as it is: rule, file, line, facts, evidence, and what would change it."""
     explanation = services.audit.explain_device(viewer, device_id(name), as_of=as_of)
     return {**explanation.document, "text": explanation.text}

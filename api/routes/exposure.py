@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 
 from api.auth import Catalogue, Reader
 from api.exposure_shapes import ExposedOut, exposed_out
-from api.paging import AsOf, Paging, Scope
+from api.paging import DecidedAsOf, Paging, Scope
 from api.strict import StrictRoute
 from policyengine.services.exposure.components import ComponentQuery
 
@@ -35,7 +35,7 @@ def list_exposed(
     viewer: Reader,
     services: Catalogue,
     scope: Scope,
-    as_of: AsOf,
+    as_of: DecidedAsOf,
     page: Paging,
     query: Annotated[ComponentQuery, Depends(_query)],
 ) -> list[ExposedOut]:

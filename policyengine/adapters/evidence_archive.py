@@ -297,3 +297,9 @@ def _header_differs(name: str, number: int) -> ExportError:
 
 def _broken(name: str, why: str) -> ExportError:
     return ExportError(f"{quoted(name)} is damaged: {why}", member=name)
+
+
+def file_digest(file: Path) -> str:
+    """Return the digest of a whole file, `sha256:` and hex. Raises OSError."""
+    with file.open("rb") as opened:
+        return f"sha256:{hashlib.file_digest(opened, 'sha256').hexdigest()}"

@@ -45,8 +45,8 @@ def export(
     with opened(settings_at(data)) as installation:
         request = ExportRequest(
             framework=framework,
-            start=_moment(start),
-            end=installation.clock.now() if end is None else _moment(end),
+            start=moment_of(start),
+            end=installation.clock.now() if end is None else moment_of(end),
             scope=parse_scope(scope or ()),
         )
         archive = ArchiveFile(file)
@@ -75,7 +75,7 @@ def verify(
     """Verify an export without server and network; exit code 1 when anything in it is not as it must be."""
     from policyengine.services.exports.verifying import report_document
 
-    found, key = _verified(file, vkey)
+    found, key = verified_file(file, vkey)
     if output is Output.JSON:
         typer.echo(report_document(found, key=key, key_given=vkey is not None))
     else:
@@ -84,7 +84,8 @@ def verify(
         raise typer.Exit(Exit.FINDINGS)
 
 
-def _verified(file: Path, vkey: str | None) -> tuple[Verification, VerifierKey | None]:
+def verified_file(file: Path, vkey: str | None) -> tuple[Verification, VerifierKey | None]:
+    """Return what is wrong with an export, and the key that its checkpoint was checked with."""
     from policyengine.adapters.evidence_archive import OpenedArchive
     from policyengine.adapters.parcel_processes import WORTH_IT, ParcelProcesses
     from policyengine.services.exports.errors import ExportError
@@ -135,7 +136,8 @@ def _print(found: Verification, *, key: VerifierKey | None, key_given: bool) -> 
     typer.echo("verified" if found.verified else f"NOT VERIFIED: {amount(len(found.faults), 'fault')}")
 
 
-def _moment(text: str) -> datetime:
+def moment_of(text: str) -> datetime:
+    """Return the moment that a date (its midnight, UTC) or an RFC 3339 time names."""
     from policyengine.model.times import parse_timestamp
 
     is_date = len(text) == len("2026-11-01") and "T" not in text

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from policyengine.cli.db_backup import backup, copy, restore
+from policyengine.cli.db_retention import archive, prune
 from policyengine.cli.exits import Exit
 from policyengine.cli.options import Data, DatabaseUrl, command_group, database_address
 
 if TYPE_CHECKING:
     from policyengine.adapters.sql.migration import SchemaStatus
 
-app = command_group("Upgrade, inspect, back up, restore and copy the database.")
+app = command_group("Upgrade, inspect, back up, restore, copy, archive and prune the database.")
 
 
 @app.command("upgrade")
@@ -44,3 +45,5 @@ def _print(status: SchemaStatus) -> None:
 app.command("backup")(backup)
 app.command("restore")(restore)
 app.command("copy")(copy)
+app.command("archive")(archive)
+app.command("prune")(prune)

@@ -45,6 +45,7 @@ from policyengine.services.events.webhooks import Webhook
 from policyengine.services.exports.exporting import Exports, Keys
 from policyengine.services.exports.jobs import ExportFolder, ExportJobs
 from policyengine.services.exports.ports import ExportStore
+from policyengine.services.exports.retention import Retention
 from policyengine.services.exposure.search import Exposure
 from policyengine.services.gates.feed import Feed
 from policyengine.services.gates.gate import Gate
@@ -121,6 +122,7 @@ class Services:
     gate_feed: Feed
     postures: Postures
     export_jobs: ExportJobs
+    retention: Retention
     webhooks: Webhooks
     ca_bundle: bytes
     trust_bundle: bytes
@@ -262,6 +264,7 @@ def assemble(outside: Outside) -> Services:
         rollovers=Rollovers(store, clock, entropy),
         exports=exports,
         export_jobs=ExportJobs(exports, outside.export_folder),
+        retention=Retention(store, clock, entropy),
         webhooks=_webhooks(outside),
         ca_bundle=ca_bundle,
         gate=gate,

@@ -350,6 +350,14 @@ class RecordAct:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PruneDecisions:
+    """Delete decisions made before a moment that a verified segment holds and nothing here needs."""
+
+    before: datetime
+    act: Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MoveJobs:
     """Bring work from what it was to what it is (None: not there); refused, whole, unless all is as it was."""
 
@@ -394,6 +402,7 @@ Change = (
     | PruneNonces
     | LowerFloors
     | RecordAct
+    | PruneDecisions
     | MoveJobs
     | FileDocuments
 )

@@ -12,12 +12,14 @@ from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.audit_reads import READ_AHEAD
 from policyengine.adapters.sql.codec import named
 from policyengine.adapters.sql.log_reads import leaf_of
+from policyengine.adapters.sql.record_reads import audit_event_of
+from policyengine.adapters.sql.retention import prunable
 from policyengine.adapters.sql.rows import certificate_of, decision_of, device_of, verdict_of
 from policyengine.model.ids import DeviceId
 from policyengine.services.exports.period import Scope
 from policyengine.services.exports.ports import Placed, PlacedCertificate
 from policyengine.services.moments import micros, moment
-from policyengine.services.records import Activation, Device, Verdict
+from policyengine.services.records import Activation, AuditEvent, Device, Verdict
 from policyengine.transparency.leaf import Leaf
 
 PARCELS = 1_000  # that a fleet is divided into, so that processes share the work of verifying them
@@ -137,6 +139,21 @@ class SqlExportReads:
         """Return where the leaves of administrative acts on `subject` stand."""
         clause = select(_act.log_index).where(_act.subject == subject).order_by(_act.log_index)
         return tuple(row.log_index for row in self._run(clause))
+
+    def acts_on(self, subject: str) -> tuple[AuditEvent, ...]:
+        """Return the administrative acts on `subject`, oldest first."""
+        clause = select(tables.audit_event).where(_act.subject == subject).order_by(_act.log_index)
+        return tuple(audit_event_of(row) for row in self._run(clause))
+
+    def first_decision_at(self) -> datetime | None:
+        """Return when the oldest kept decision was made."""
+        (row,) = self._run(select(func.min(tables.decision.c.decided_at).label("at")))
+        return None if row.at is None else moment(row.at)
+
+    def prunable(self, before: datetime) -> int:
+        """Return how many decisions made before a moment nothing here needs any more."""
+        clause = select(func.count().label("count")).select_from(tables.decision).where(prunable(micros(before)))
+        return int(self._run(clause)[0][0])
 
     def _run(self, clause: Select[Any]) -> Sequence[Row[Any]]:
         with self._export_engine.connect() as connection:

@@ -101,7 +101,7 @@ class SqlRecordReads:
             clause = clause.where(_act.at <= micros(until))
         if page.cursor is not None:
             clause = clause.where(_act.log_index < number(parts_of(page.cursor, 1)[0]))
-        rows = [_audit_event(row) for row in self._rows(clause.order_by(desc(_act.log_index)).limit(page.limit + 1))]
+        rows = [audit_event_of(row) for row in self._rows(clause.order_by(desc(_act.log_index)).limit(page.limit + 1))]
         return page_of(rows, page.limit, lambda row: cursor_of(str(row.index)))
 
     def api_tokens(self) -> tuple[ApiToken, ...]:
@@ -131,7 +131,8 @@ def _security_event(row: Row[Any]) -> SecurityEvent:
     )
 
 
-def _audit_event(row: Row[Any]) -> AuditEvent:
+def audit_event_of(row: Row[Any]) -> AuditEvent:
+    """Return the act in an `audit_event` row."""
     return AuditEvent(
         index=row.log_index,
         at=moment(row.at),

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Dialect
 
 from policyengine.adapters.sql import administration as admin
-from policyengine.adapters.sql import jobs, proposals, succession, upkeep
+from policyengine.adapters.sql import jobs, proposals, retention, succession, upkeep
 from policyengine.adapters.sql.batch import MAX_KNOWN_DOCUMENTS, Batch, Statements
 from policyengine.adapters.sql.filing import file_documents
 from policyengine.adapters.sql.recording import enrol, read_guards, record_decision, reserve
@@ -45,6 +45,7 @@ _CARRIED_OUT: dict[type[Change], Callable[[Batch, Any], None]] = {
     changes.PruneNonces: upkeep.prune_nonces,
     changes.LowerFloors: upkeep.lower_floors,
     changes.RecordAct: upkeep.record_act,
+    changes.PruneDecisions: retention.prune_decisions,
     changes.MoveJobs: jobs.move_jobs,
     changes.FileDocuments: file_documents,
 }

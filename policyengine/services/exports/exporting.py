@@ -27,6 +27,7 @@ from policyengine.services.exports.period import ExportRequest, demand_period
 from policyengine.services.exports.ports import ArchiveWriter, ExportStore
 from policyengine.services.exports.read_me import READ_ME
 from policyengine.services.exports.records import CsvTable, write_records
+from policyengine.services.exports.retention import demand_kept
 from policyengine.services.exports.tables import act_cells, control_cells, waiver_cells
 from policyengine.services.history.log import TransparencyLog
 from policyengine.services.log_ports import LogKey
@@ -65,6 +66,7 @@ class Exports:
         """
         demand(actor, Right.AUDIT)
         demand_whole_fleet(actor)
+        demand_kept(self._store, request.start, path="from")
         return demand_period(request, now=self._clock.now())
 
     def write(self, actor: Principal, request: ExportRequest, archive: ArchiveWriter) -> Manifest:

@@ -10,7 +10,7 @@ from typing import Protocol
 from policyengine.model.ids import DeviceId
 from policyengine.services.exports.period import Scope
 from policyengine.services.ports import Store
-from policyengine.services.records import Activation, CertificateRecord, DecisionRecord, Device, Verdict
+from policyengine.services.records import Activation, AuditEvent, CertificateRecord, DecisionRecord, Device, Verdict
 from policyengine.transparency.leaf import Leaf
 
 
@@ -136,6 +136,18 @@ class ExportReads(Protocol):
 
     def acts_about(self, subject: str) -> tuple[int, ...]:
         """Return where the leaves of administrative acts on `subject` stand."""
+        ...
+
+    def acts_on(self, subject: str) -> tuple[AuditEvent, ...]:
+        """Return the administrative acts on `subject`, oldest first."""
+        ...
+
+    def first_decision_at(self) -> datetime | None:
+        """Return when the oldest kept decision was made."""
+        ...
+
+    def prunable(self, before: datetime) -> int:
+        """Return how many decisions made before a moment nothing here needs any more."""
         ...
 
 

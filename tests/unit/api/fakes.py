@@ -40,6 +40,7 @@ from policyengine.services.errors import (
 from policyengine.services.events.overseeing import Webhooks
 from policyengine.services.exports.jobs import ExportJobs, ExportState
 from policyengine.services.exports.period import ExportRequest
+from policyengine.services.exports.retention import Retention
 from policyengine.services.fleet_scope import FleetScope
 from policyengine.services.gates.feed import Moves
 from policyengine.services.gates.gate import Answer, Question
@@ -335,6 +336,15 @@ class FakeWaivers(Waivers):
         self, viewer: Principal, name: str, *, as_of: datetime | None = None
     ) -> tuple[WaiverStanding, tuple[Covered, ...]]:
         return WAIVED, (Covered(device_id=DEVICE.id, rules=("engineering/x#secure-boot",), since=NOW),)
+
+
+class FakeRetention(Retention):
+    """Everything before a day of spring was archived."""
+
+    def __init__(self) -> None: ...
+
+    def kept_since(self) -> datetime | None:
+        return datetime(2026, 4, 1, tzinfo=UTC)
 
 
 class FakeSuccession:
@@ -796,6 +806,7 @@ def services() -> Services:
         registration=None,
         bundles=FakeBundles(),
         waivers=FakeWaivers(),
+        retention=FakeRetention(),
         certificates=certificates,
         revocations=FakeRevocations(certificates),
         audit=FakeAudit(),

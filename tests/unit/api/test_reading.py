@@ -78,3 +78,16 @@ def test_a_waiver_is_shown_with_what_it_covers(client: fakes.Client) -> None:
     shown = client.get("/v1/waivers/bench", role="auditor").json()
     assert (shown["approvals"], shown["state"], shown["expires"]) == (["it"], "in-force", "2026-11-30T12:00:00Z")
     assert [each["device_id"] for each in shown["covers"]] == ["gw-0001"]
+
+
+@pytest.mark.parametrize(
+    "read", ["devices", "devices/gw-0001", "devices/gw-0001/facts", "devices/gw-0001/timeline", "exposure"]
+)
+def test_a_moment_whose_decisions_were_archived_is_refused(client: fakes.Client, read: str) -> None:
+    """What is left of them here would be half an answer."""
+    answer = client.get(f"/v1/{read}?as_of=2026-03-31T23:59:59Z", role="auditor")
+    assert (answer.status_code, answer.json()["code"], answer.json()["path"]) == (400, "request.archived", "as_of")
+
+
+def test_what_is_kept_for_good_is_answered_for_archived_moments_too(client: fakes.Client) -> None:
+    assert client.get("/v1/compliance?as_of=2026-03-31T23:59:59Z", role="auditor").status_code == 200
