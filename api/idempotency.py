@@ -1,4 +1,4 @@
-"""Idempotency-Key on requests that create (draft-ietf-httpapi-idempotency-key-header): a retry gets the first answer.
+"""Idempotency-Key on requests that act (draft-ietf-httpapi-idempotency-key-header): a retry gets the first answer.
 
 Kept in this process's memory and for a short time, because an answer may hold a secret that is shown once; a retry
 after a restart is met by the use case's own guards (content addresses, conflicts).
@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
@@ -39,7 +40,7 @@ class Memory:
     def answer(self, key: bytes, fingerprint: bytes, create: Callable[[], Response]) -> Response:
         """Return the remembered answer of `key`, else what `create` answers now. Raises KeyReusedError.
 
-        One lock for all keys: creating is rare, and two uses of one key at once must not both create.
+        One lock for all keys: acts are rare, and two uses of one key at once must not both act.
         """
         with self._lock:
             known = self._answers.get(key)
@@ -67,6 +68,15 @@ class OnceOnly:
             return create()
         return self._memory.answer(self._key, self._fingerprint, create)
 
+    def done(self, act: Callable[[], object]) -> Response:
+        """Return 204 when `act` is done, or was before under the same key."""
+
+        def nothing_to_say() -> Response:
+            act()
+            return Response(status_code=HTTPStatus.NO_CONTENT)
+
+        return self.answer(nothing_to_say)
+
 
 async def _once(request: Request) -> OnceOnly:
     memory: Memory = request.app.state.idempotency
@@ -78,7 +88,8 @@ async def _once(request: Request) -> OnceOnly:
     # The caller's credential is part of the key: nobody gets an answer that was made for somebody else.
     caller = request.headers.get("authorization", "")
     key = hashlib.sha256("\0".join((caller, request.url.path, values[0])).encode()).digest()
-    return OnceOnly(memory, key, hashlib.sha256(repr(await request.json()).encode()).digest())
+    asked = repr(await request.json()) if await request.body() else ""
+    return OnceOnly(memory, key, hashlib.sha256(asked.encode()).digest())
 
 
 Once = Annotated[OnceOnly, Depends(_once)]

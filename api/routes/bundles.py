@@ -9,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from api.auth import Activator, Catalogue, Publisher, Reader
+from api.idempotency import Once
 from api.paging import IMMUTABLE_SECONDS, AsOf, Paging, conditional
 from api.requests import ActivationIn
 from api.shapes import ActivationOut, BundleOut
@@ -55,8 +56,13 @@ def show_bundle(_viewer: Reader, services: Catalogue, name: Id, request: Request
     return conditional(request, content, media_type=BUNDLE, tag=f'"{record.digest}"', max_age=IMMUTABLE_SECONDS)
 
 
-@router.post("/{name}/activate")
-def activate_bundle(actor: Activator, services: Catalogue, name: Id, body: ActivationIn) -> ActivationOut:
+@router.post("/{name}/activate", response_model=ActivationOut)
+def activate_bundle(actor: Activator, services: Catalogue, name: Id, body: ActivationIn, once: Once) -> Response:
     """Put a published bundle in force; 409 when someone activated in between."""
-    found = services.bundles.activate(actor, digest(name), expected_generation=body.expected_generation)
-    return ActivationOut.model_validate(found)
+
+    def activate() -> Response:
+        found = services.bundles.activate(actor, digest(name), expected_generation=body.expected_generation)
+        content = ActivationOut.model_validate(found).model_dump_json(by_alias=True)
+        return Response(content, media_type="application/json")
+
+    return once.answer(activate)

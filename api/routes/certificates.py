@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import JSONResponse, Response
 
 from api.auth import Catalogue, Certifier, Concurrer, Reader, Revoker
+from api.idempotency import Once
 from api.paging import AsOf, Paging
 from api.requests import ConfirmationIn, ReasonIn, RevocationIn, WithdrawalIn
 from api.shapes import CertificateOut, ProposalOut, certificate_out
@@ -51,33 +52,41 @@ def show_certificate(viewer: Reader, services: Catalogue, serial: Serial, as_of:
 
 
 @router.post("/{serial}/revoke", status_code=204, responses={202: {"model": ProposalOut}})
-def revoke_certificate(actor: Revoker, services: Catalogue, serial: Serial, body: RevocationIn) -> Response:
+def revoke_certificate(actor: Revoker, services: Catalogue, serial: Serial, body: RevocationIn, once: Once) -> Response:
     """Revoke for good; `reason` is a CRLReason name. 202: proposed, for the profile asks for a second party."""
-    proposal = services.revocations.revoke(actor, serial, reason=body.reason)
-    if proposal is None:
-        return Response(status_code=204)
-    return JSONResponse(ProposalOut.model_validate(proposal).model_dump(), status_code=202)
+
+    def revoke() -> Response:
+        proposal = services.revocations.revoke(actor, serial, reason=body.reason)
+        if proposal is None:
+            return Response(status_code=204)
+        return JSONResponse(ProposalOut.model_validate(proposal).model_dump(), status_code=202)
+
+    return once.answer(revoke)
 
 
 @router.post("/{serial}/revoke/confirm", status_code=204)
-def confirm_revocation(actor: Concurrer, services: Catalogue, serial: Serial, body: ConfirmationIn) -> None:
+def confirm_revocation(
+    actor: Concurrer, services: Catalogue, serial: Serial, body: ConfirmationIn, once: Once
+) -> Response:
     """Revoke what another party proposed."""
-    services.revocations.confirm(actor, serial, proposal=body.proposal)
+    return once.done(lambda: services.revocations.confirm(actor, serial, proposal=body.proposal))
 
 
 @router.post("/{serial}/revoke/withdraw", status_code=204)
-def withdraw_revocation(actor: Concurrer, services: Catalogue, serial: Serial, body: WithdrawalIn) -> None:
+def withdraw_revocation(
+    actor: Concurrer, services: Catalogue, serial: Serial, body: WithdrawalIn, once: Once
+) -> Response:
     """End a proposal, and the hold that came with it."""
-    services.revocations.withdraw(actor, serial, proposal=body.proposal, reason=body.reason)
+    return once.done(lambda: services.revocations.withdraw(actor, serial, proposal=body.proposal, reason=body.reason))
 
 
 @router.post("/{serial}/hold", status_code=204)
-def hold_certificate(actor: Certifier, services: Catalogue, serial: Serial, body: ReasonIn) -> None:
+def hold_certificate(actor: Certifier, services: Catalogue, serial: Serial, body: ReasonIn, once: Once) -> Response:
     """Put on hold, which can be undone."""
-    services.certificates.hold(actor, serial, reason=body.reason)
+    return once.done(lambda: services.certificates.hold(actor, serial, reason=body.reason))
 
 
 @router.post("/{serial}/release", status_code=204)
-def release_certificate(actor: Certifier, services: Catalogue, serial: Serial, body: ReasonIn) -> None:
+def release_certificate(actor: Certifier, services: Catalogue, serial: Serial, body: ReasonIn, once: Once) -> Response:
     """Take from hold."""
-    services.certificates.release(actor, serial, reason=body.reason)
+    return once.done(lambda: services.certificates.release(actor, serial, reason=body.reason))

@@ -122,30 +122,39 @@ def create_enrolment_token(actor: Operator, services: Catalogue, name: Id, body:
 
 
 @router.post("/{name}/admit", status_code=204)
-def admit_device(actor: Operator, services: Catalogue, name: Id) -> None:
+def admit_device(actor: Operator, services: Catalogue, name: Id, once: Once) -> Response:
     """Let a pending device enrol at its next check-in."""
-    services.devices.admit(actor, device_id(name))
+    return once.done(lambda: services.devices.admit(actor, device_id(name)))
 
 
 @router.post("/{name}/quarantine", status_code=204)
-def quarantine_device(actor: Operator, services: Catalogue, name: Id, body: ReasonIn, request: Request) -> None:
+def quarantine_device(
+    actor: Operator, services: Catalogue, name: Id, body: ReasonIn, request: Request, once: Once
+) -> Response:
     """Put a device into quarantine until a person releases it."""
-    found = _guarded(actor, services, name, request)
-    services.devices.quarantine(actor, found, reason=body.reason)
+    return once.done(
+        lambda: services.devices.quarantine(actor, _guarded(actor, services, name, request), reason=body.reason)
+    )
 
 
 @router.post("/{name}/release", status_code=204)
-def release_device(actor: Operator, services: Catalogue, name: Id, body: ReasonIn, request: Request) -> None:
+def release_device(
+    actor: Operator, services: Catalogue, name: Id, body: ReasonIn, request: Request, once: Once
+) -> Response:
     """Lift a person's quarantine; the tier is again what the rules decide."""
-    found = _guarded(actor, services, name, request)
-    services.devices.release(actor, found, reason=body.reason)
+    return once.done(
+        lambda: services.devices.release(actor, _guarded(actor, services, name, request), reason=body.reason)
+    )
 
 
 @router.post("/{name}/retire", status_code=204)
-def retire_device(actor: Operator, services: Catalogue, name: Id, body: ReasonIn, request: Request) -> None:
+def retire_device(
+    actor: Operator, services: Catalogue, name: Id, body: ReasonIn, request: Request, once: Once
+) -> Response:
     """End a device's service for good; its history stays."""
-    found = _guarded(actor, services, name, request)
-    services.devices.retire(actor, found, reason=body.reason)
+    return once.done(
+        lambda: services.devices.retire(actor, _guarded(actor, services, name, request), reason=body.reason)
+    )
 
 
 def _guarded(actor: Operator, services: Catalogue, name: str, request: Request) -> DeviceId:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 
 from api.auth import Catalogue, Operator, Revoker
+from api.idempotency import Once
 from api.requests import RekeyIn, ReplacementIn, TransferIn
 from api.strict import StrictRoute
 from policyengine.model.ids import device_id
@@ -17,18 +18,22 @@ Id = Annotated[str, Path(max_length=128)]
 
 
 @router.post("/{name}/transfer", status_code=204)
-def transfer_device(actor: Operator, services: Catalogue, name: Id, body: TransferIn) -> None:
+def transfer_device(actor: Operator, services: Catalogue, name: Id, body: TransferIn, once: Once) -> Response:
     """Say that a device stands at another site or in another zone; it is decided again."""
-    services.succession.transfer(actor, device_id(name), site=body.site, zone=body.zone, reason=body.reason)
+    return once.done(
+        lambda: services.succession.transfer(actor, device_id(name), site=body.site, zone=body.zone, reason=body.reason)
+    )
 
 
 @router.post("/{name}/replace", status_code=204)
-def replace_device(actor: Operator, services: Catalogue, name: Id, body: ReplacementIn) -> None:
+def replace_device(actor: Operator, services: Catalogue, name: Id, body: ReplacementIn, once: Once) -> Response:
     """Retire a device for another one, which takes its place."""
-    services.succession.replace(actor, device_id(name), device_id(body.by), reason=body.reason)
+    return once.done(
+        lambda: services.succession.replace(actor, device_id(name), device_id(body.by), reason=body.reason)
+    )
 
 
 @router.post("/{name}/rekey", status_code=204)
-def rekey_device(actor: Revoker, services: Catalogue, name: Id, body: RekeyIn) -> None:
+def rekey_device(actor: Revoker, services: Catalogue, name: Id, body: RekeyIn, once: Once) -> Response:
     """Let a device whose board was swapped enrol again with another key; the old one never comes back."""
-    services.succession.rekey(actor, device_id(name), serial=body.serial, reason=body.reason)
+    return once.done(lambda: services.succession.rekey(actor, device_id(name), serial=body.serial, reason=body.reason))

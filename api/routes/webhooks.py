@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
+from fastapi.responses import JSONResponse
 
 from api.auth import Auditor, Catalogue, Operator
+from api.idempotency import Once
 from api.strict import StrictRoute
 from api.webhook_shapes import DeadLetterOut, WebhookOut
 
@@ -28,7 +30,12 @@ def list_dead_letters(viewer: Auditor, services: Catalogue, name: Name) -> list[
     return [DeadLetterOut.model_validate(each) for each in services.webhooks.dead_letters(viewer, name)]
 
 
-@router.post("/{name}/dead-letters/{index}/retry", status_code=202)
-def retry_dead_letter(actor: Operator, services: Catalogue, name: Name, index: Index) -> None:
+@router.post("/{name}/dead-letters/{index}/retry", status_code=202, response_model=None)
+def retry_dead_letter(actor: Operator, services: Catalogue, name: Name, index: Index, once: Once) -> Response:
     """Have a dead letter sent again, within a second or so."""
-    services.webhooks.retry(actor, name, index)
+
+    def retry() -> Response:
+        services.webhooks.retry(actor, name, index)
+        return JSONResponse(None, status_code=202)
+
+    return once.answer(retry)

@@ -119,6 +119,19 @@ def test_another_request_under_one_key_is_refused(client: fakes.Client) -> None:
     assert (again.status_code, again.json()["code"]) == (422, "http.idempotency-key")
 
 
+def test_an_act_under_one_key_is_done_once_and_answered_twice(client: fakes.Client, services: Services) -> None:
+    """draft-ietf-httpapi-idempotency-key-header section 2.6: a revocation whose answer was lost is no conflict."""
+    options = {"role": "security", "json": {"reason": "superseded"}, "headers": {"Idempotency-Key": "k1"}}
+    answers = [client.post("/v1/certificates/1f/revoke", **options) for _ in range(2)]
+    assert [each.status_code for each in answers] == [204, 204]
+    assert services.certificates.acts == [("revoke", "superseded")]
+
+
+def test_an_act_without_a_body_takes_a_key(client: fakes.Client) -> None:
+    headers = {"Idempotency-Key": "k1"}
+    assert client.post("/v1/devices/gw-0001/admit", role="operations", headers=headers).status_code == 204
+
+
 def test_a_key_of_one_caller_says_nothing_to_another(client: fakes.Client, services: Services) -> None:
     headers = {"Idempotency-Key": "k1"}
     client.post("/v1/devices", role="operations", json=DEVICES, headers=headers)
