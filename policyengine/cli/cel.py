@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from policyengine.services.authoring.expressions import Answer
 
 MAX_LINE = 4 * 1024 * 1024  # bytes of one request, as for every JSON document
-MAX_SECONDS = 10.0  # for one request; the slowest of google/cel-spec's takes milliseconds
+MAX_SECONDS = 10.0  # of computing, for one request: how busy the machine is changes no answer
 MAX_MEMORY = 1024 * 1024 * 1024  # bytes for one request, beside what the program itself takes
 
 _PAGES = Path("/proc/self/statm")
@@ -112,18 +112,18 @@ def _limits() -> Iterator[None]:
     """Raise SlowExpressionError after MAX_SECONDS, and MemoryError beyond MAX_MEMORY more than is used now."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        raise SlowExpressionError(f"the expression was stopped after {MAX_SECONDS:g} seconds")
+        raise SlowExpressionError(f"the expression was stopped after {MAX_SECONDS:g} seconds of computing")
 
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    before = signal.signal(signal.SIGALRM, stop)
+    before = signal.signal(signal.SIGPROF, stop)
     resource.setrlimit(resource.RLIMIT_AS, (_most(soft), hard))
-    signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, MAX_SECONDS)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGPROF, before)
 
 
 def _most(soft: int) -> int:
