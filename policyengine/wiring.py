@@ -211,8 +211,8 @@ def _joined(settings: Settings, passphrase: bytes) -> Installation:
     store, clock = installation.store, installation.clock
     presence = join(
         settings.storage_url,
-        alone=partial(recover, store, clock),
-        in_company=partial(recover_beside_others, store, clock),
+        alone=partial(recover, store, clock, SystemEntropy()),
+        in_company=partial(recover_beside_others, store, clock, SystemEntropy()),
     )
     return replace(installation, presence=presence)
 

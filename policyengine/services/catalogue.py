@@ -24,7 +24,7 @@ from policyengine.services.certification.issuing import Issuance
 from policyengine.services.certification.proposals import Revocations
 from policyengine.services.certification.revocation import Answering, OcspResponder, RevocationLists
 from policyengine.services.certification.rollovers import Rollovers
-from policyengine.services.changes import AbortOrphans
+from policyengine.services.changes import SALT_SIZE, AbortOrphans
 from policyengine.services.checkins.appraisal import Appraiser
 from policyengine.services.checkins.attestation_result import Audience
 from policyengine.services.checkins.by_hand import ByHand
@@ -181,18 +181,19 @@ class Outside:
 ABANDONED_AFTER = timedelta(minutes=10)  # a signature takes milliseconds, by a network HSM seconds
 
 
-def recover(store: Store, clock: Clock) -> None:
+def recover(store: Store, clock: Clock, entropy: Entropy) -> None:
     """Close as aborted the reservations that a crash left open: for a server at its start, before the first check-in.
 
     Whoever runs beside a server must not: what is open then is the server's work in progress.
     """
-    store.apply(AbortOrphans(reason="restart", at=clock.now(), reserved_before=None))
+    salt = entropy.draw(SALT_SIZE)
+    store.apply(AbortOrphans(reason="restart", at=clock.now(), reserved_before=None, salt=salt))
 
 
-def recover_beside_others(store: Store, clock: Clock) -> None:
+def recover_beside_others(store: Store, clock: Clock, entropy: Entropy) -> None:
     """Do as `recover` does where other servers are at work: with what was left open for longer than they ever take."""
-    now = clock.now()
-    store.apply(AbortOrphans(reason="restart", at=now, reserved_before=now - ABANDONED_AFTER))
+    now, salt = clock.now(), entropy.draw(SALT_SIZE)
+    store.apply(AbortOrphans(reason="restart", at=now, reserved_before=now - ABANDONED_AFTER, salt=salt))
 
 
 def assemble(outside: Outside) -> Services:

@@ -18,6 +18,6 @@ class CertificateLedger(Protocol):
         """Return the token to sign with, once serial, TBS digest and decision are committed."""
         ...
 
-    async def abort(self, issuer: str, serial: str, *, reason: str, at: datetime) -> None:
+    async def abort(self, issuer: str, serial: str, *, reason: str, at: datetime, salt: bytes) -> None:
         """Close a reservation whose certificate will never leave."""
         ...

@@ -141,17 +141,18 @@ class ReserveCertificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbortReservation:
-    """A reservation whose certificate will never leave."""
+    """A reservation whose certificate will never leave; a leaf says so."""
 
     issuer: str
     serial: str
     reason: str
     at: datetime
+    salt: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbortOrphans:
-    """Open reservations become aborted; carried out at start, before the first check-in.
+    """Open reservations become aborted, each with a leaf; carried out at start, before the first check-in.
 
     `reserved_before` None: all of them, for nobody else can be at work on one.
     """
@@ -159,6 +160,7 @@ class AbortOrphans:
     reason: str
     reserved_before: datetime | None
     at: datetime
+    salt: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

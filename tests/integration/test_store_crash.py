@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from sqlalchemy import text
 from policyengine.model.ids import DeviceId
 from policyengine.services.actors import SYSTEM
 from policyengine.services.catalogue import ABANDONED_AFTER, recover, recover_beside_others
-from tests.support.site import ROOT, Site, announced, open_site, ready_site
+from tests.support.site import ROOT, FakeEntropy, Site, announced, open_site, ready_site
 
 CHILD = """
 import asyncio, sys
@@ -57,7 +58,7 @@ def killed(database: str) -> tuple[str, list[str]]:
 @pytest.fixture
 def survivor(killed: tuple[str, list[str]]) -> Site:
     site = open_site(killed[0], seed=99)
-    recover(site.store, site.clock)
+    recover(site.store, site.clock, FakeEntropy())
     return site
 
 
@@ -111,10 +112,24 @@ def test_reservation_left_open_by_a_crash_is_aborted_and_never_completed(tmp_pat
     asyncio.run(site.enrol(device))
     with site.store._engines.write.begin() as connection:
         connection.execute(text("UPDATE certificate SET state = 'reserved'"))
-    recover(site.store, site.clock)
+    recover(site.store, site.clock, FakeEntropy())
     found = rows(site, "SELECT state, close_reason FROM certificate")
     site.store.close()
     assert found == [("aborted", "restart")]
+
+
+def test_log_says_what_became_of_a_reservation_that_a_crash_left_open(tmp_path: Path) -> None:
+    """Each serial number that was reserved has one more leaf: its certificate, or that there will be none."""
+    site = ready_site(f"sqlite:///{tmp_path / 'store.db'}")
+    asyncio.run(site.enrol(site.of("healthy")[0]))
+    with site.store._engines.write.begin() as connection:
+        connection.execute(text("UPDATE certificate SET state = 'reserved'"))
+    recover(site.store, site.clock, FakeEntropy())
+    leaf = site.store.log_leaves(site.store.log_head().size - 1, 1)[0]
+    ((issuer, serial, device),) = rows(site, "SELECT issuer, serial, device_id FROM certificate")
+    site.store.close()
+    said = {"issuer": issuer, "serial": serial, "device": device, "reason": "restart"}
+    assert (leaf.kind, json.loads(leaf.record)) == ("reservation-aborted", said)
 
 
 def test_server_that_starts_beside_others_leaves_alone_what_they_are_signing(tmp_path: Path) -> None:
@@ -125,7 +140,7 @@ def test_server_that_starts_beside_others_leaves_alone_what_they_are_signing(tmp
     asyncio.run(site.enrol(site.of("healthy")[1]))
     with site.store._engines.write.begin() as connection:
         connection.execute(text("UPDATE certificate SET state = 'reserved'"))
-    recover_beside_others(site.store, site.clock)
+    recover_beside_others(site.store, site.clock, FakeEntropy())
     found = rows(site, "SELECT state FROM certificate ORDER BY reserved_at")
     site.store.close()
     assert found == [("aborted",), ("reserved",)]

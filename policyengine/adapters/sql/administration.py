@@ -159,7 +159,15 @@ def abort_orphans(batch: Batch, change: AbortOrphans) -> None:
 
 
 def _abort(batch: Batch, *, key: ColumnElement[bool], change: AbortReservation | AbortOrphans) -> None:
-    closed = {"state": "aborted", "closed_at": micros(change.at), "close_reason": change.reason}
+    """Close what `key` says, each with a leaf: the log says of every serial number reserved what became of it."""
+    batch.flush()
+    named = (_certificate.issuer, _certificate.serial, _certificate.device_id)
+    ordered = select(*named).where(key).order_by(_certificate.issuer, _certificate.serial)
+    at_us = micros(change.at)
+    for issuer, serial, device in batch.connection.execute(ordered).all():
+        record = {"issuer": issuer, "serial": serial, "device": device, "reason": change.reason}
+        batch.leaf("reservation-aborted", at_us=at_us, record=record, seed=change.salt)
+    closed = {"state": "aborted", "closed_at": at_us, "close_reason": change.reason}
     batch.connection.execute(update(tables.certificate).where(key).values(closed))
 
 

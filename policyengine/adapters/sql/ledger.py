@@ -39,6 +39,6 @@ class SqlLedger:
         )
         return self._registrar.committed(reservation)
 
-    async def abort(self, issuer: str, serial: str, *, reason: str, at: datetime) -> None:
+    async def abort(self, issuer: str, serial: str, *, reason: str, at: datetime, salt: bytes) -> None:
         """Close a reservation whose certificate will never leave."""
-        await self._writer.submit(AbortReservation(issuer=issuer, serial=serial, reason=reason, at=at))
+        await self._writer.submit(AbortReservation(issuer=issuer, serial=serial, reason=reason, at=at, salt=salt))

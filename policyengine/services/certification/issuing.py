@@ -26,7 +26,7 @@ from policyengine.errors import PolicyEngineError, quoted
 from policyengine.model.decision import Tier
 from policyengine.model.ids import Digest
 from policyengine.services.certificate_ledger import CertificateLedger
-from policyengine.services.changes import StatusChange
+from policyengine.services.changes import SALT_SIZE, StatusChange
 from policyengine.services.errors import RefusedError, UnavailableError
 from policyengine.services.ports import Entropy
 from policyengine.services.records import HELD_BY_TIER, CertificateRecord, CertificateStatus, Device, DeviceView
@@ -85,7 +85,7 @@ class Issuance:
         _demand_modest(grant.request, linted.plan)
         reservation = linted.reservation
         reserved = await self._ledger.reserve(
-            reservation, device_id=device.id, decision_id=grant.decision_id, at=now, salt=self._entropy.draw(16)
+            reservation, device_id=device.id, decision_id=grant.decision_id, at=now, salt=self._entropy.draw(SALT_SIZE)
         )
         return _record(await self._signed(linted, reserved, now=now), reservation, grant)
 
@@ -95,13 +95,16 @@ class Issuance:
             return self._authority.sign(linted, reserved).der
         except (PolicyEngineError, IssuanceError) as cause:
             reservation = reserved.reservation
-            await self._ledger.abort(reservation.issuer, reservation.serial, reason=cause.code, at=now)
+            await self._abort(reservation.issuer, reservation.serial, reason=cause.code, now=now)
             message = "the CA's key cannot be used now"
             raise UnavailableError(message, code=cause.code, retry_after=SIGNER_RETRY_SECONDS) from cause
 
     async def abandon(self, record: CertificateRecord, *, reason: str, now: datetime) -> None:
         """Close the reservation of a certificate that its decision did not survive to deliver."""
-        await self._ledger.abort(record.issuer, record.serial, reason=reason, at=now)
+        await self._abort(record.issuer, record.serial, reason=reason, now=now)
+
+    async def _abort(self, issuer: str, serial: str, *, reason: str, now: datetime) -> None:
+        await self._ledger.abort(issuer, serial, reason=reason, at=now, salt=self._entropy.draw(SALT_SIZE))
 
 
 def _demand_modest(request: ProvenRequest, plan: Plan) -> None:
