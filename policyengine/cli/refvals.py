@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +35,13 @@ PartyName = Annotated[str, typer.Option(help="The party that vouches for it.")]
 ModelName = Annotated[str, typer.Option(help="The model of fleet.yaml.")]
 Version = Annotated[str, typer.Option("--release", metavar="VERSION", help="The release's version.")]
 Svn = Annotated[int | None, typer.Option(min=0, help="Its security version number.")]
+
+
+class Signing(Enum):
+    """What listed keys sign, as a ReferenceValues document has it."""
+
+    EVIDENCE = "evidence"
+    QUOTES = "quotes"
 
 
 class ReleaseArgumentError(PolicyEngineError):
@@ -109,6 +117,7 @@ def add_keys(
     model: ModelName,
     batch: Annotated[str, typer.Option(metavar="NAME", help="What to call this list of keys.")],
     corim: Annotated[Path, typer.Option(help="A signed CoRIM with the keys.")],
+    signs: Annotated[Signing, typer.Option(help="`quotes` if they are attestation keys of TPMs.")] = Signing.EVIDENCE,
 ) -> None:
     """Write a signed list of device keys into the repository once it compiles there: exit 1 when it does not."""
     from policyengine.language.release_text import keys_document
@@ -117,7 +126,9 @@ def add_keys(
     name, folder = f"{model}-{batch}", f"reference-values/{party}"
     if (directory / folder / f"{name}.yaml").exists():
         raise ReleaseArgumentError(f"`{folder}/{name}.yaml` is there; give the list another name")
-    document = keys_document(name=_document_name(name), owner=party, models=[model], corim=f"{name}.corim")
+    document = keys_document(
+        name=_document_name(name), owner=party, models=[model], corim=f"{name}.corim", signs=signs.value
+    )
     _write(directory, {f"{folder}/{name}.yaml": document, f"{folder}/{name}.corim": _read(corim)}, party)
 
 

@@ -38,8 +38,11 @@ def release_document(
     return ("\n".join(lines) + "\n").encode()
 
 
-def keys_document(*, name: str, owner: str, models: Sequence[str], corim: str) -> bytes:
-    """Return a document with the keys of devices that the file `corim` beside it lists, and no release."""
+def keys_document(*, name: str, owner: str, models: Sequence[str], corim: str, signs: str) -> bytes:
+    """Return a document with the keys of devices that the file `corim` beside it lists, and no release.
+
+    `signs` is what they sign, as the schema has it: `evidence`, which need not be said, or `quotes`.
+    """
     lines = [
         "apiVersion: policyengine/v1",
         "kind: ReferenceValues",
@@ -49,6 +52,7 @@ def keys_document(*, name: str, owner: str, models: Sequence[str], corim: str) -
         "  attest_keys:",
         f"    - corim: {corim}",
     ]
+    lines += [f"      signs: {signs}"] if signs != "evidence" else []
     return ("\n".join(lines) + "\n").encode()
 
 

@@ -78,9 +78,10 @@ class Release:
 
 
 class KeyUse(Enum):
-    """What a vendor says that a device does with a key: sign evidence, or show who it is."""
+    """What a device does with a key: sign evidence, quote as its TPM's attestation key, or show who it is."""
 
     ATTEST = "attest"
+    QUOTE = "quote"
     IDENTITY = "identity"
 
 

@@ -167,9 +167,12 @@ def batch(
 
 
 def compiled(
-    *batches: bytes, until: str = "", entry: str = "", endorses: str = "", now: datetime = START
+    *batches: bytes, quotes: bytes = b"", until: str = "", entry: str = "", endorses: str = "", now: datetime = START
 ) -> Compilation:
-    """Return the repository with `batches` of keys beside the reference values of engineering, compiled."""
+    """Return the repository with `batches` of keys beside the reference values of engineering, compiled.
+
+    `quotes` is a batch of attestation keys of TPMs.
+    """
     files = policy_files()
     raw = SIGNER.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     parties = files["parties.yaml"].replace(b"AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=", base64.b64encode(raw))
@@ -179,6 +182,9 @@ def compiled(
     files["parties.yaml"] = parties.replace(scope, allowed + scope + b", reference-values")
     ends = f", until: {until}" if until else ""
     entries = "".join(f"    - {{corim: batch-{place}.corim{ends}}}\n" for place, _ in enumerate(batches))
+    if quotes:
+        entries += "    - {corim: quotes.corim, signs: quotes}\n"
+        files[f"{FOLDER}/quotes.corim"] = quotes
     files[f"{FOLDER}/keys.yaml"] = (DOCUMENT + (entry or ("  attest_keys:\n" if entries else "") + entries)).encode()
     files |= {f"{FOLDER}/batch-{place}.corim": content for place, content in enumerate(batches)}
     return compile_tree(files, now=now, corims=read_endorsed)

@@ -33,6 +33,7 @@ from tests.integration.endorsed_site import (
     WEB,
     Certified,
     Layered,
+    Module,
     Sensor,
     batch,
     bundle_file,
@@ -60,11 +61,11 @@ from tests.support.site import START, Site
 KEYS = batch(
     triple(SENSOR.instance, SENSOR.key, class_id=IMPLEMENTATION),
     triple(MODULE.instance, MODULE.key),
-    triple(GATEWAY.instance, GATEWAY.key),
     triple(OTHER.instance, OTHER.key),
     triple(WEB.instance, WEB.key),
     triple(SERVER.instance, SERVER.key, class_id=IMPLEMENTATION),
 )
+AKS = batch(triple(GATEWAY.instance, GATEWAY.key), tag_id="acme.aks")
 CLASS = f'["{"00" * 32}"]'
 WAITING = Sensor("edge-nine", "", ec.derive_private_key(0xE9, ec.SECP256R1()))
 STRANGE = Sensor("edge-psa", "", ec.derive_private_key(0xEE, ec.SECP256R1()))
@@ -78,7 +79,9 @@ def database(tmp_path: Path) -> str:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     url = f"sqlite:///{tmp_path_factory.mktemp('endorsed')}/site.db"
-    made = endorsed_site(url, compiled(KEYS, endorses=CLASS), SENSOR, MODULE, GATEWAY, OTHER, WAITING, WEB, SERVER)
+    made = endorsed_site(
+        url, compiled(KEYS, quotes=AKS, endorses=CLASS), SENSOR, MODULE, GATEWAY, OTHER, WAITING, WEB, SERVER
+    )
     yield made
     made.store.close()
 
@@ -98,15 +101,22 @@ def refused_with(database: str, content: bytes, device: Presented = SENSOR, **gi
 
 
 @pytest.mark.parametrize(
-    ("device", "kind"), [(SENSOR, "iak"), (MODULE, "iak"), (GATEWAY, "ak"), (WEB, "iak"), (SERVER, "iak")]
+    ("device", "kind", "listed"),
+    [
+        (SENSOR, "iak", "acme.keys"),
+        (MODULE, "iak", "acme.keys"),
+        (GATEWAY, "ak", "acme.aks"),
+        (WEB, "iak", "acme.keys"),
+        (SERVER, "iak", "acme.keys"),
+    ],
 )
 def test_a_device_whose_key_the_vendor_lists_enrols_without_a_certificate_from_the_factory(
-    site: Site, device: Presented, kind: str
+    site: Site, device: Presented, kind: str, listed: str
 ) -> None:
     reply = enrol(site, device)
     facts = site.services.devices.facts(SYSTEM, device.id)["facts"]
     said = {"kind": kind, "key_thumbprint": thumbprint(device.key.public_key()), "verified": True}  # type: ignore[attr-defined]
-    assert ("certificate" in reply, facts["identity"]) == (True, said | {"anchor": "vendor-acme acme.keys"})
+    assert ("certificate" in reply, facts["identity"]) == (True, said | {"anchor": f"vendor-acme {listed}"})
 
 
 def test_an_enrolled_device_lives_on_with_its_evidence_alone(database: str) -> None:
@@ -129,7 +139,7 @@ def test_a_dice_device_enrols_by_the_key_its_chain_stands_below(database: str) -
 
 def test_a_listed_tpm_may_show_its_endorsement_key_too(database: str) -> None:
     """TCG EK Credential Profile section 3.2: the chain ends at a TPM vendor's CA and says whose TPM it is."""
-    site = endorsed_site(database, compiled(KEYS, endorses=CLASS), Certified(GATEWAY.id))
+    site = endorsed_site(database, compiled(quotes=AKS), Certified(GATEWAY.id))
     enrol(site, Certified(GATEWAY.id))
     facts = site.services.devices.facts(SYSTEM, GATEWAY.id)["facts"]
     assert (facts["identity"]["kind"], "manufacturer" in facts["tpm"]) == ("ak", True)
@@ -228,6 +238,31 @@ def _bundle_keys(content: bytes) -> ReferenceValues:
 def test_a_key_signs_no_evidence_where_the_corim_lists_it_as_an_identity(database: str) -> None:
     """draft-ietf-rats-corim section 5.1.9: an identity triple says who, not that what the key signs is measured."""
     assert refused_with(database, batch(identity=[triple(SENSOR.instance, SENSOR.key)])) == "identity.unproven"
+
+
+def test_a_quote_by_a_key_that_no_document_says_is_in_a_tpm_is_refused(database: str) -> None:
+    """TPM 2.0 Part 1, Restricted Signing Keys: a key in software signs a forged quote as well."""
+    site = endorsed_site(database, compiled(batch(triple(GATEWAY.instance, GATEWAY.key))), GATEWAY)
+    assert refusal(site, GATEWAY) == "binding.ak-unproven"
+    site.store.close()
+
+
+def test_a_token_that_a_listed_attestation_key_signed_is_refused(database: str) -> None:
+    """TPM 2.0 Part 1, Restricted Signing Keys: any program on the device can have the AK sign it."""
+    device = Module("edge-eat", "AC-7", GATEWAY.key)
+    site = endorsed_site(database, compiled(quotes=batch(triple(device.instance, device.key))), device)
+    assert refusal(site, device) == "binding.ak-evidence"
+    site.store.close()
+
+
+def test_a_corim_for_models_that_the_fleet_has_no_more_enrols_nobody(database: str) -> None:
+    compilation = compiled(KEYS, endorses=CLASS)
+    assert compilation.bundle is not None
+    values = tuple(replace(each, models=("edge-gone",)) for each in compilation.bundle.reference_values)
+    bundle = replace(compilation.bundle, reference_values=values)
+    site = endorsed_site(database, replace(compilation, bundle=bundle, digest=digest_of_bundle(bundle)), SENSOR)
+    assert refusal(site, SENSOR) == "identity.not-entitled"
+    site.store.close()
 
 
 def test_a_device_of_another_model_than_the_corim_is_for_is_refused(database: str) -> None:

@@ -14,7 +14,7 @@ from policyengine.language.page import Page
 from policyengine.language.surroundings import Surroundings
 from policyengine.language.values import moment_at
 from policyengine.model.corim import EndorsedCorim
-from policyengine.model.endorsements import AttestKey, Endorser, ReferenceValues
+from policyengine.model.endorsements import AttestKey, Endorser, KeyUse, ReferenceValues
 from policyengine.model.policy import Party
 
 
@@ -32,12 +32,14 @@ def check_key_files(page: Page, around: Surroundings) -> None:
             page.error(place, "reference.missing-file", message, "put the CoRIM beside this document")
 
 
-def attest_keys(found: EndorsedCorim, party: Party, *, until: datetime | None) -> Iterator[AttestKey]:
-    """Yield the keys that `found` vouches for, withdrawn at `until`."""
+def attest_keys(
+    found: EndorsedCorim, party: Party, *, until: datetime | None, signing: KeyUse = KeyUse.ATTEST
+) -> Iterator[AttestKey]:
+    """Yield the keys that `found` vouches for, withdrawn at `until`; what is listed to sign evidence is `signing`."""
     endorser = Endorser(party=party.name, corim_id=found.id, corim_digest=found.digest, valid_until=found.valid_until)
     for each in found.keys:
         yield AttestKey(
-            use=each.use,
+            use=signing if each.use is KeyUse.ATTEST else each.use,
             spki=each.spki,
             thumbprint=each.thumbprint,
             instance=each.instance,
@@ -54,7 +56,9 @@ def keys_alone(page: Page, node: YamlNode, found: EndorsedCorim, party: Party) -
         message = f"`{text(node, 'corim')}` vouches for no key of a single device"
         advice = "ask the vendor for attest-key triples with an instance and a PKIX key"
         page.error(at(node, "corim") or node, "reference.corim-refused", message, advice)
-    return tuple(attest_keys(found, party, until=None if until is None else moment_at(page, until)))
+    # A CoRIM does not say that a key is in a TPM (draft-ietf-rats-corim section 5.1.10), so who merges it does.
+    signing = KeyUse.QUOTE if text(node, "signs") == "quotes" else KeyUse.ATTEST
+    return tuple(attest_keys(found, party, until=None if until is None else moment_at(page, until), signing=signing))
 
 
 def check_keys_once(pages: Iterable[Page], references: Iterable[ReferenceValues]) -> None:

@@ -3,8 +3,9 @@
 1. One item of evidence shows a device or a key that the bundle in force has: an instance id or UEID in its claims, the
    AK of a TPM, a certificate of a DICE chain. It only finds the key; nothing is believed yet.
 2. The key is still vouched for, and for one device only.
-3. Every check of the evidence holds, with the keys of that device as the only ones that may have signed; the device is
-   of the class that the CoRIM names, where both say one.
+3. Every check of the evidence holds, with the keys of that device as the only ones that may have signed; a quote is by
+   a key that is listed as one in a TPM, which signs nothing else; the device is of the class that the CoRIM names,
+   where both say one.
 4. The registry has a device under the instance or under the key's thumbprint, or a one-time token names it, and it is
    of a model that the CoRIM is for.
 """
@@ -22,6 +23,7 @@ from policyengine.attestation.anchors import EvidenceKey, TrustAnchors, thumbpri
 from policyengine.attestation.dice.cdi import CdiCertificate
 from policyengine.attestation.dice.certificate import DiceCertificate
 from policyengine.attestation.formats import KeyBinding, Verified
+from policyengine.attestation.tpm.appraisal import AK_PROOF
 from policyengine.attestation.tpm.evidence import read_evidence
 from policyengine.attestation.tpm.keys import thumbprint_of
 from policyengine.model.base64url import from_base64url
@@ -43,7 +45,14 @@ from policyengine.services.identification.claimants import (
     refused,
 )
 from policyengine.services.identification.enrolment_tokens import demand_bound, demand_key, device_of_token
-from policyengine.services.identification.signing_keys import KEY_CHECKS, by_same_key, makers, same_key, stated_by_tpm
+from policyengine.services.identification.signing_keys import (
+    AK_UNPROVEN,
+    KEY_CHECKS,
+    by_same_key,
+    makers,
+    same_key,
+    stated_by_tpm,
+)
 from policyengine.services.ports import CheckInReads
 from policyengine.services.records import DeviceView
 from policyengine.services.requests import EvidenceItem
@@ -69,7 +78,7 @@ def shown_key(question: Question) -> ShownKey | None:
         return None
     for item in question.request.evidence:
         for name in _shown(question, item):
-            keys = tuple(each for each in known.shown_as(name) if each.key.use is KeyUse.ATTEST or is_dice(item))
+            keys = tuple(each for each in known.shown_as(name) if each.key.use is not KeyUse.IDENTITY or is_dice(item))
             if keys:
                 return ShownKey(item=item, keys=keys)
     return None
@@ -83,6 +92,7 @@ def by_endorsed_key(question: Question, shown: ShownKey, bound: DeviceView | Non
     anchors = TrustAnchors(keys=tuple(_loaded(each.key.spki) for each in keys[:MAX_KEYS]), certificates=certificates)
     found, key = _signed(question, shown.item, anchors)
     endorsed = next(each for each in keys if each.key.thumbprint == thumbprint(key))
+    _demand_use(found, endorsed.key)
     _demand_class(found, endorsed.key)
     view, token_hash = _registered(question, endorsed, bound, reads)
     if view.device.model not in endorsed.models:
@@ -185,6 +195,19 @@ def _device_key(binding: KeyBinding) -> EvidenceKey:
     return key
 
 
+def _demand_use(found: Verified, key: AttestKey) -> None:
+    """Raise RefusedError for a quote by a key that is not listed as one in a TPM, or anything else by one that is.
+
+    Any key can sign bytes that look like a quote, and any program on a device can have a TPM's attestation key sign a
+    token: see signing_keys.py. Which of the two a key is, its document says.
+    """
+    is_quote = found.key_binding is not None and found.key_binding.proof == AK_PROOF
+    if is_quote and key.use is not KeyUse.QUOTE:
+        raise refused("the key is not listed as one of a TPM (`signs: quotes`), so it quotes nothing", AK_UNPROVEN)
+    if key.use is KeyUse.QUOTE:
+        stated_by_tpm(found)
+
+
 def _demand_class(found: Verified, key: AttestKey) -> None:
     """Raise RefusedError if evidence and CoRIM name another implementation (RFC 9783 section 4.2.2)."""
     said = _in_hex(found, _IMPLEMENTATION)
@@ -203,6 +226,8 @@ def _registered(
         return view, record.token_hash
     models = question.policies.bundle.fleet.models
     vendors = sorted({models[each].vendor for each in endorsed.models if each in models})
+    if not vendors:
+        raise refused("the CoRIM that vouches for the key is for no model of the fleet", "identity.not-entitled")
     names = (endorsed.key.instance, endorsed.key.thumbprint)
     views = [view for vendor in vendors for name in names for view in reads.views_by_serial(vendor, name)]
     found = {view.device.id: view for view in views}

@@ -31,6 +31,7 @@ from policyengine.services.policies import Policies
 from policyengine.services.records import DeviceView
 from policyengine.services.requests import EvidenceItem
 
+AK_UNPROVEN = "binding.ak-unproven"
 # What fails, and nothing else, when evidence is sound but another key's.
 KEY_CHECKS = frozenset({"cose.signature", "cose.key-type", "jose.signature", "jose.key-type", "tpm.ak-trusted"})
 
@@ -78,7 +79,7 @@ def quoted_by_iak(question: Question, item: EvidenceItem, view: DeviceView) -> V
     if not read_evidence(item.value).ak_chain:
         raise refused(
             "a quote counts only by a key that is known to be in a TPM: activated, listed by its vendor, or certified",
-            "binding.ak-unproven",
+            AK_UNPROVEN,
         )
     anchors = TrustAnchors(certificates=makers(question.policies))
     found = appraised(question, item, anchors=anchors, endorsements=reference_values(question, view))

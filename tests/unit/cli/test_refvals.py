@@ -72,6 +72,12 @@ def test_a_list_of_keys_is_added_and_shown(repository: Path, tmp_path: Path) -> 
     assert (row["instance"], row["use"], row["signer"]) == (UEID.hex(), "attest", "vendor-acme")
 
 
+def test_a_list_of_attestation_keys_is_added_as_keys_that_quote(repository: Path, tmp_path: Path) -> None:
+    given = (*NAMED[:4], "--batch", "aks", "--corim", listing(tmp_path), "--signs", "quotes")
+    assert run("add-keys", repository, *given)[0] == 0
+    assert [row["use"] for row in json.loads(run("keys", repository, "--output", "json")[1])] == ["quote"]
+
+
 def test_a_list_of_keys_by_somebody_else_is_not_written(repository: Path, tmp_path: Path) -> None:
     given = listing(tmp_path, STRANGER)
     assert run("add-keys", repository, *NAMED[:4], "--batch", "2026-11", "--corim", given)[0] == 1
