@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 
 MAX_SEEN = 200  # what was seen is quoted in logs and answers; a device must not fill them
@@ -51,6 +51,25 @@ class Requirement:
 
     def _check(self, result: Outcome, seen: str) -> Check:
         return Check(id=self.id, result=result, clause=self.clause, expected=self.expected, seen=seen)
+
+
+def stated_in(*namespaces: Mapping[str, object]) -> tuple[Requirement, ...]:
+    """Return what modules require, each given as `vars(module)`: their constants, and what stands in their tables."""
+    found = (each for namespace in namespaces for value in namespace.values() for each in _within(value))
+    return tuple({each.id: each for each in found}.values())
+
+
+def _within(value: object) -> Iterator[Requirement]:
+    if isinstance(value, Requirement):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _within(item)
+    elif isinstance(value, dict):
+        yield from _within(tuple(value.values()))
+    elif is_dataclass(value) and not isinstance(value, type):
+        inside = (getattr(value, each.name) for each in fields(value))
+        yield from (each for each in inside if isinstance(each, Requirement))
 
 
 _FAIL = Outcome.FAIL  # members of an Enum are slow to reach, and this is asked of every check of every message

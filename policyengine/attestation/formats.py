@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from cryptography import x509
 
 from policyengine.attestation.anchors import EvidenceKey, TrustAnchors
-from policyengine.attestation.checks import Check, failures
+from policyengine.attestation.checks import Check, Requirement, failures
 from policyengine.attestation.media_type import MediaType
 from policyengine.model.endorsements import ReferenceValues
 from policyengine.model.ids import Digest
@@ -103,10 +103,12 @@ class Format:
     """A plug-in: its name in `evidence.format`, the media types it answers to, parameters included, its verifier.
 
     With any `eat_profile` parameter, the types in `any_profile` are its own too, unless another format has that very
-    profile; it must then hold the evidence to the profile that its media type announces.
+    profile; it must then hold the evidence to the profile that its media type announces. `requirements` are those of
+    its checks, so that who is refused by one is told what it asks for.
     """
 
     name: str
     media_types: tuple[MediaType, ...]
     appraise: Appraise
     any_profile: frozenset[str] = frozenset()
+    requirements: tuple[Requirement, ...] = ()

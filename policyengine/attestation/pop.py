@@ -18,9 +18,10 @@ from pki.certificates import load_certificate
 from pki.chain import ValidatedPath, validate_path
 from pki.errors import PathError
 from pki.keys import PublicKey
+from policyengine.attestation import cose
 from policyengine.attestation.anchors import TrustAnchors, TrustedKey, signers_of
 from policyengine.attestation.challenge import MIN_NONCE_BYTES, check_challenge
-from policyengine.attestation.checks import Check, Requirement, nothing_failed
+from policyengine.attestation.checks import Check, Requirement, nothing_failed, stated_in
 from policyengine.attestation.cose import ForeignEnvelope, Sign1, check_sign1, read_sign1, x5chain
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.formats import Format, Freshness, KeyBinding, Verified
@@ -163,4 +164,9 @@ def _attributes(name: x509.Name) -> dict[str, tuple[str, ...]]:
     return found
 
 
-FORMAT = Format(name=NAME, media_types=(MediaType(essence=MEDIA_TYPE),), appraise=appraise)
+FORMAT = Format(
+    name=NAME,
+    media_types=(MediaType(essence=MEDIA_TYPE),),
+    appraise=appraise,
+    requirements=stated_in(vars(cose), globals()),
+)

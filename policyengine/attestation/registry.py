@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from policyengine.attestation import media_type as media_types
+from policyengine.attestation.checks import Requirement
 from policyengine.attestation.cmw.wrapper import wrapping
 from policyengine.attestation.errors import FormatConflictError, UnsupportedMediaTypeError
 from policyengine.attestation.formats import Format
@@ -28,6 +29,10 @@ class Registry:
         self._any_profile: dict[str, Format] = {}
         for each in (*self.formats, wrapping(self.format_for)):
             self._add(each)
+        # What the checks of all formats and of the wrapper ask for, by check id.
+        self.requirements: Mapping[str, Requirement] = {
+            stated.id: stated for each in self._by_type.values() for stated in each.requirements
+        }
 
     def extended(self, formats: Iterable[Format]) -> Registry:
         """Return a registry that also knows `formats`, such as those of installed plug-ins."""

@@ -50,14 +50,17 @@ def _is_code(name: str) -> bool:
 
 
 def _code(code: str, output: Output) -> str:
+    from policyengine.adapters.evidence_plugins import installed_formats
     from policyengine.adapters.explanations import explanation_of
+    from policyengine.attestation.verifier import READABLE
     from policyengine.language.codes import MEANINGS
     from policyengine.services.authoring.check_explanation import explain_check, explained
 
-    check = None if code in MEANINGS else explain_check(code)
+    registry = READABLE.extended(installed_formats())
+    check = None if code in MEANINGS else explain_check(code, registry)
     if check is not None:
         return json.dumps(asdict(check), indent=2) if output is Output.JSON else "\n".join(_check(check))
-    text = explanation_of(code, others=explained())
+    text = explanation_of(code, others=explained(registry))
     if output is Output.TABLE:
         return f"{code}\n\n{text}"
     return json.dumps({"code": code, "meaning": MEANINGS[code], "explanation": text}, indent=2, ensure_ascii=False)

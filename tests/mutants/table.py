@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import policyengine.attestation
-from policyengine.attestation.checks import Requirement
+from policyengine.attestation.checks import Requirement, stated_in
 from tests.mutants.cases import CASES, NegativeCase
 from tests.mutants.removal import removed
 
@@ -28,23 +28,7 @@ def requirements() -> Mapping[str, Requirement]:
     package = policyengine.attestation
     names = [module.name for module in pkgutil.walk_packages(package.__path__, prefix=f"{package.__name__}.")]
     modules = [importlib.import_module(name) for name in sorted(names)]
-    return {each.id: each for module in modules for value in vars(module).values() for each in _within(value)}
-
-
-def _within(value: object) -> Iterator[Requirement]:
-    if isinstance(value, Requirement):
-        yield value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _within(item)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _within(item)
-    elif is_dataclass(value) and not isinstance(value, type):
-        for field in fields(value):
-            inside = getattr(value, field.name)
-            if isinstance(inside, Requirement):
-                yield inside
+    return {each.id: each for each in stated_in(*(vars(module) for module in modules))}
 
 
 def row(check: str) -> Row:

@@ -20,11 +20,11 @@ from datetime import datetime
 import cbor2
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from policyengine.attestation import cbor
+from policyengine.attestation import cbor, cose
 from policyengine.attestation.anchors import TrustAnchors, signers_of
 from policyengine.attestation.cca import claims as cca_claims
 from policyengine.attestation.cca.facts import add_facts
-from policyengine.attestation.checks import Check, Requirement, described, failures, nothing_failed
+from policyengine.attestation.checks import Check, Requirement, described, failures, nothing_failed, stated_in
 from policyengine.attestation.cose import ForeignEnvelope, Sign1, check_sign1, read_sign1
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.formats import Format, Freshness, KeyBinding, Verified
@@ -228,4 +228,5 @@ FORMAT = Format(
         MediaType(essence=ANY_PROFILE),
     ),
     appraise=appraise,
+    requirements=stated_in(vars(cca_claims), vars(cose), globals()),
 )

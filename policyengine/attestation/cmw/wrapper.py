@@ -18,7 +18,7 @@ from policyengine.attestation import cbor
 from policyengine.attestation import media_type as media_types
 from policyengine.attestation.anchors import TrustAnchors
 from policyengine.attestation.cbor_scan import MAX_BYTES
-from policyengine.attestation.checks import Check, Requirement, nothing_failed
+from policyengine.attestation.checks import Check, Requirement, nothing_failed, stated_in
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.formats import Format, Freshness, Verified
 from policyengine.attestation.media_type import MediaType
@@ -215,7 +215,7 @@ def wrapping(find: Callable[[str], Format]) -> Format:
         return found._replace(media_type=media_type, checks=(*checks, *found.checks))
 
     types = tuple(MediaType(essence=essence) for essence in (CBOR, JSON))
-    return Format(name=NAME, media_types=types, appraise=appraise)
+    return Format(name=NAME, media_types=types, appraise=appraise, requirements=stated_in(globals()))
 
 
 def _evidence_of(wrapper: Wrapper) -> tuple[tuple[Check, Check], Record | None]:

@@ -15,11 +15,13 @@ from typing import Any, NamedTuple, cast
 
 from cryptography import x509
 
+from policyengine.attestation import cose
 from policyengine.attestation.anchors import TrustAnchors, TrustedKey
 from policyengine.attestation.challenge import check_challenge
-from policyengine.attestation.checks import Check, nothing_failed
+from policyengine.attestation.checks import Check, nothing_failed, stated_in
 from policyengine.attestation.cose import ForeignEnvelope, Sign1, check_sign1, read_sign1, x5chain
 from policyengine.attestation.dice import claims as dice_claims
+from policyengine.attestation.dice import rules as dice_rules
 from policyengine.attestation.dice.cdi import (
     ALGORITHMS,
     MAX_CERTIFICATES,
@@ -225,4 +227,9 @@ def _named(decoded: Mapping[Any, Any]) -> dict[str, object]:
     return challenge | dice_claims.claims(decoded.get("chain", ()))
 
 
-FORMAT = Format(name=NAME, media_types=(MediaType(essence=MEDIA_TYPE),), appraise=appraise)
+FORMAT = Format(
+    name=NAME,
+    media_types=(MediaType(essence=MEDIA_TYPE),),
+    appraise=appraise,
+    requirements=stated_in(vars(cose), vars(dice_rules)),
+)

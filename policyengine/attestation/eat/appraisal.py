@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from policyengine.attestation import cose, jose
 from policyengine.attestation.anchors import SharedKey, TrustAnchors, TrustedKey
 from policyengine.attestation.cca import claims as cca_claims
-from policyengine.attestation.checks import Check, Requirement, nothing_failed
+from policyengine.attestation.checks import Check, Requirement, nothing_failed, stated_in
+from policyengine.attestation.eat import bundle as eat_bundle
 from policyengine.attestation.eat import claims as eat_claims
+from policyengine.attestation.eat import submods as eat_submods
 from policyengine.attestation.eat.bundle import CBOR as BUNDLE_CBOR
 from policyengine.attestation.eat.bundle import DETACHED, Bundle, attached, read_bundle
 from policyengine.attestation.eat.bundle import JSON as BUNDLE_JSON
@@ -206,15 +209,21 @@ def _named(claims: Mapping[Any, Any]) -> dict[str, object]:
     }
 
 
+def _requirements() -> tuple[Requirement, ...]:
+    return stated_in(vars(cose), vars(jose), vars(eat_bundle), vars(eat_claims), vars(eat_submods), globals())
+
+
 FORMAT = Format(
     name=NAME,
     media_types=tuple(MediaType(essence=each) for each in (CWT, JWT, BUNDLE_CBOR, BUNDLE_JSON)),
     appraise=appraise,
     any_profile=frozenset({CWT, JWT, BUNDLE_CBOR, BUNDLE_JSON}),
+    requirements=_requirements(),
 )
 UNSIGNED_FORMAT = Format(
     name="eat-ucs",
     media_types=tuple(MediaType(essence=essence) for essence in UNSIGNED),
     appraise=appraise_unsigned,
     any_profile=frozenset(UNSIGNED),
+    requirements=_requirements(),
 )

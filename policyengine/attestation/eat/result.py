@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from policyengine.attestation.anchors import TrustAnchors
-from policyengine.attestation.checks import nothing_failed
+from policyengine.attestation.checks import nothing_failed, stated_in
 from policyengine.attestation.eat import result_claims
 from policyengine.attestation.eat.envelope import CWT, JWT, announced_by, read_token
 from policyengine.attestation.eat.result_profiles import PROFILES
@@ -76,4 +76,5 @@ FORMAT = Format(
         for profile in sorted(PROFILES)
     ),
     appraise=appraise,
+    requirements=stated_in(vars(result_claims), globals()),
 )

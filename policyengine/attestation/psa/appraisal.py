@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from policyengine.attestation import cbor
+from policyengine.attestation import cbor, cose, cose_mac0
 from policyengine.attestation.anchors import TrustAnchors
-from policyengine.attestation.checks import Check, nothing_failed
+from policyengine.attestation.checks import Check, nothing_failed, stated_in
 from policyengine.attestation.cose import ForeignEnvelope, Sign1, check_sign1, read_sign1
 from policyengine.attestation.cose_mac0 import MAC0, Authenticated, check_mac0, mac0_of
 from policyengine.attestation.errors import MalformedEvidenceError
@@ -162,4 +162,5 @@ FORMAT = Format(
         MediaType(essence=MEDIA_TYPE),
     ),
     appraise=appraise,
+    requirements=stated_in(vars(cose), vars(cose_mac0), vars(psa_claims), globals()),
 )

@@ -17,10 +17,10 @@ from datetime import datetime
 from cryptography import x509
 
 from policyengine.attestation.anchors import TrustAnchors, TrustedKey
-from policyengine.attestation.checks import Check, Requirement, nothing_failed
+from policyengine.attestation.checks import Check, Requirement, nothing_failed, stated_in
 from policyengine.attestation.formats import Format, Freshness, KeyBinding, Verified
 from policyengine.attestation.media_type import MediaType
-from policyengine.attestation.tpm import eventlog_replay
+from policyengine.attestation.tpm import certify, ek, eventlog_replay, iak, quote, statement
 from policyengine.attestation.tpm.algorithms import Hash
 from policyengine.attestation.tpm.certify import judge_certification
 from policyengine.attestation.tpm.claims import claims_of
@@ -148,4 +148,9 @@ def _identity(quote: JudgedQuote, signer: TrustedKey, endorsement: JudgedEndorse
     return identity
 
 
-FORMAT = Format(name=NAME, media_types=(MediaType(essence=MEDIA_TYPE),), appraise=appraise)
+FORMAT = Format(
+    name=NAME,
+    media_types=(MediaType(essence=MEDIA_TYPE),),
+    appraise=appraise,
+    requirements=stated_in(vars(certify), vars(ek), vars(iak), vars(quote), vars(statement), globals()),
+)

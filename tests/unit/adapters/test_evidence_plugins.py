@@ -33,6 +33,15 @@ def evidence(challenge: bytes = CHALLENGE, key: ed25519.Ed25519PrivateKey = KEY)
     return key.sign(challenge + FIRMWARE) + challenge + FIRMWARE
 
 
+def install(folder: Path, attribute: str = "FORMAT") -> None:
+    """Make `folder` one where a package is installed whose entry point names `attribute`."""
+    (folder / "acme_evidence.py").write_text(PLUGIN)
+    info = folder / "acme_evidence-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-evidence\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[policyengine.attestation_formats]\nacme = acme_evidence:{attribute}\n")
+
+
 def verify(
     folder: Path,
     attribute: str = "FORMAT",
@@ -41,11 +50,7 @@ def verify(
     output: str = "json",
 ) -> subprocess.CompletedProcess[str]:
     """Run `evidence verify` where a package is installed whose entry point names `attribute`."""
-    (folder / "acme_evidence.py").write_text(PLUGIN)
-    info = folder / "acme_evidence-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-evidence\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[policyengine.attestation_formats]\nacme = acme_evidence:{attribute}\n")
+    install(folder, attribute)
     (folder / "token").write_bytes(token)
     pem = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (folder / "key.pem").write_bytes(pem)
@@ -103,3 +108,11 @@ def test_a_format_that_takes_a_name_or_a_type_of_ours_stops_everything(tmp_path:
 def test_a_broken_package_is_named_not_skipped(tmp_path: Path, attribute: str) -> None:
     done = verify(tmp_path, attribute)
     assert ("evidence.plugin" in done.stderr, f"acme_evidence:{attribute}" in done.stderr) == (True, True)
+
+
+def test_the_checks_of_an_installed_format_explain_themselves(tmp_path: Path) -> None:
+    install(tmp_path)
+    command = [sys.executable, "-m", "policyengine", "explain", "acme.nonce"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=True)
+    assert done.stdout.startswith("acme.nonce  (Acme AN-7 section 3)\n\n  asks for    the challenge\n")

@@ -7,7 +7,7 @@ from types import ModuleType
 from policyengine.attestation import cose, cose_mac0, jose, pop
 from policyengine.attestation.cca import appraisal as cca
 from policyengine.attestation.cca import claims as cca_claims
-from policyengine.attestation.checks import Requirement
+from policyengine.attestation.checks import stated_in
 from policyengine.attestation.cmw import wrapper as cmw
 from policyengine.attestation.eat import appraisal as eat
 from policyengine.attestation.eat import bundle as eat_bundle
@@ -26,13 +26,6 @@ PAGES: dict[str, tuple[ModuleType, ...]] = {
 _ELSEWHERE = (cose, psa_claims, pop, counters)  # have vectors or tests of their own
 
 
-def requirements(module: ModuleType) -> set[Requirement]:
-    values = [value for value in vars(module).values() if isinstance(value, Requirement)]
-    tables = [value for value in vars(module).values() if isinstance(value, dict)]
-    rows = [row for table in tables for row in table.values() if isinstance(row, tuple)]
-    return {*values, *(each for row in rows for each in row if isinstance(each, Requirement))}
-
-
 def of_formats() -> set[str]:
     modules = [module for page in PAGES.values() for module in page if module not in _ELSEWHERE]
-    return {each.id for module in modules for each in requirements(module)}
+    return {each.id for module in modules for each in stated_in(vars(module))}

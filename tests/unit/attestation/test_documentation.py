@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.attestation.requirements import PAGES, requirements
+from policyengine.attestation.checks import stated_in
+from tests.unit.attestation.requirements import PAGES
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -19,4 +20,4 @@ def test_every_check_is_documented_with_its_clause(page: str) -> None:
             r"^\| `([a-z0-9.-]+)` \| ([A-Za-z-]+[^|]*?section [^|]+?) \|", (DOCS / page).read_text(), re.MULTILINE
         )
     )
-    assert rows == {(each.id, each.clause) for module in PAGES[page] for each in requirements(module)}
+    assert rows == {(each.id, each.clause) for module in PAGES[page] for each in stated_in(vars(module))}
