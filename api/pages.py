@@ -25,7 +25,7 @@ from api.sessions import COOKIE, end_session, set_session
 from policyengine.model.decision import Tier
 from policyengine.model.ids import device_id, digest
 from policyengine.services.actors import Principal
-from policyengine.services.authoring.check_explanation import CheckExplanation, explain_check
+from policyengine.services.authoring.check_explanation import CheckExplanation, explain_code
 from policyengine.services.catalogue import Services
 from policyengine.services.errors import ForbiddenError, MissingError, UnauthenticatedError
 from policyengine.services.ports import DeviceFilter, PageRequest
@@ -195,7 +195,7 @@ async def _problem(request: Request) -> Response:
     if not all(part.replace("-", "").isalnum() and part.isascii() for part in code.split(".")):
         return page("notice", title="Nothing here", text="There is no such code.", status=404)
     text = "The answer's `detail` says what was wrong with this one request; `request_id` finds it in the server's log."
-    found = explain_check(code)
+    found = explain_code(code)
     return page("notice", title=title_for(code), code=code, text=text if found is None else f"{_said(found)} {text}")
 
 

@@ -22,7 +22,7 @@ def explain(
         str,
         typer.Argument(
             help="owner/policy#rule, or its end if only one rule has it; or a diagnostic code, a check of "
-            "evidence or the code of a refusal, such as cel.type, psa.nonce or nonce.spent.",
+            "evidence, the code of a refusal, a finding or an error, such as cel.type, psa.nonce or fact.absent.",
             metavar="RULE|CODE|CHECK",
         ),
     ],
@@ -54,13 +54,13 @@ def _code(code: str, output: Output) -> str:
     from policyengine.adapters.explanations import explanation_of
     from policyengine.attestation.verifier import READABLE
     from policyengine.language.codes import MEANINGS
-    from policyengine.services.authoring.check_explanation import explain_check, explained
+    from policyengine.services.authoring.check_explanation import explain_code, explained_codes
 
     registry = READABLE.extended(installed_formats())
-    check = None if code in MEANINGS else explain_check(code, registry)
+    check = None if code in MEANINGS else explain_code(code, registry)
     if check is not None:
         return json.dumps(asdict(check), indent=2) if output is Output.JSON else "\n".join(_check(check))
-    text = explanation_of(code, others=explained(registry))
+    text = explanation_of(code, others=explained_codes(registry))
     if output is Output.TABLE:
         return f"{code}\n\n{text}"
     return json.dumps({"code": code, "meaning": MEANINGS[code], "explanation": text}, indent=2, ensure_ascii=False)

@@ -11,6 +11,7 @@ from policyengine.attestation.checks import Requirement, stated_in
 from policyengine.attestation.corim import appraisal as corim
 from policyengine.attestation.registry import Registry
 from policyengine.attestation.verifier import READABLE
+from policyengine.services.authoring.other_codes import OTHERS, subject_of
 from policyengine.services.checkins import counters, refusal_codes
 from policyengine.services.gates import refusal_codes as gate_codes
 
@@ -50,6 +51,17 @@ def explain_check(check_id: str, registry: Registry = READABLE) -> CheckExplanat
     )
 
 
+def explain_code(code: str, registry: Registry = READABLE) -> CheckExplanation | None:
+    """Return what `explain_check` does or, for any other code of a finding, a command or the API, what it speaks of."""
+    found = explain_check(code, registry)
+    subject = subject_of(code) if found is None else None
+    if subject is None:
+        return found
+    return CheckExplanation(
+        check=code, clause=None, passes_when=None, meaning=subject.meaning, documentation=subject.page
+    )
+
+
 def _refusal(code: str) -> tuple[str | None, str | None]:
     """Return what the code of a refusal means, and the page that explains it or the check of that name."""
     for found in (refusal_codes, gate_codes):
@@ -64,6 +76,12 @@ def explained(registry: Registry = READABLE) -> Iterator[str]:
     yield from malformed_codes.MEANINGS
     yield from refusal_codes.MEANINGS
     yield from gate_codes.MEANINGS
+
+
+def explained_codes(registry: Registry = READABLE) -> Iterator[str]:
+    """Yield every code that can be explained here, of subjects their first part."""
+    yield from explained(registry)
+    yield from OTHERS
 
 
 def requirements(registry: Registry = READABLE) -> Mapping[str, Requirement]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,9 @@ from policyengine.attestation.documents import malformed_document
 from policyengine.attestation.errors import MalformedEvidenceError
 from policyengine.attestation.malformed_codes import MEANINGS
 from policyengine.cli.main import app
-from policyengine.services.authoring.check_explanation import explain_check, explained, requirements
+from policyengine.language.codes import MEANINGS as DIAGNOSTICS
+from policyengine.services.authoring.check_explanation import explain_check, explain_code, explained, requirements
+from policyengine.services.authoring.other_codes import OTHERS
 from policyengine.services.checkins import refusal_codes
 from tests.mutants.table import requirements as known
 
@@ -28,10 +32,13 @@ def test_the_page_of_a_check_or_code_exists_has_the_anchor_and_says_its_name(che
     found = explain_check(check)
     assert found is not None
     page, _, anchor = str(found.documentation).partition("#")
-    text = (ROOT / page).read_text()
-    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    assert not anchor or anchor in {re.sub(r"[^a-z0-9 -]", "", each.lower()).replace(" ", "-") for each in headings}
-    assert f"`{check}`" in text
+    assert has_anchor(page, anchor)
+    assert f"`{check}`" in (ROOT / page).read_text()
+
+
+def has_anchor(page: str, anchor: str) -> bool:
+    headings = re.findall(r"^#+ (.+)$", (ROOT / page).read_text(), re.MULTILINE)
+    return not anchor or anchor in {re.sub(r"[^a-z0-9 -]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
 def test_every_code_that_malformed_evidence_is_refused_with_is_explained() -> None:
@@ -56,6 +63,41 @@ def test_every_code_that_a_check_in_is_refused_with_is_explained() -> None:
     codes = {code for source in sources for code in named.findall(source.read_text())}
     assert "enrolment.token" in codes
     assert codes <= refusal_codes.MEANINGS.keys()
+
+
+def codes_of(source: str) -> Iterator[str]:
+    """Yield what a module gives as `code`: of a class of errors, and where one is raised or reported."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ClassDef):
+            named = [
+                each for each in node.body if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "code"
+            ]
+            yield from (each.value.value for each in named if isinstance(each.value, ast.Constant))
+        if isinstance(node, ast.Call):
+            given = [each.value for each in node.keywords if each.arg == "code"]
+            yield from (each.value for each in given if isinstance(each, ast.Constant) and isinstance(each.value, str))
+
+
+def test_every_code_that_the_command_the_api_and_findings_give_is_explained() -> None:
+    """Read from the source, so that a new one cannot be forgotten: add its subject to authoring/other_codes.py."""
+    sources = [source for part in ("api", "pki", "policyengine") for source in (ROOT / part).rglob("*.py")]
+    codes = {code for source in sources for code in codes_of(source.read_text())}
+    assert {"fault.internal", "export.leaf", "fact.absent", "http.throttled"} <= codes | OTHERS.keys()
+    assert sorted(code for code in codes if code not in DIAGNOSTICS and explain_code(code) is None) == []
+
+
+def test_every_reason_of_a_finding_is_explained() -> None:
+    """docs/semantics.md lists them: errors of conditions before the table, all others in it."""
+    text = (ROOT / "docs/semantics.md").read_text()
+    table = text.partition("## Reasons of findings")[2].partition("\n## ")[0]
+    reasons = {*re.findall(r"`((?:cel|version)\.[a-z-]+)`", text), *re.findall(r"`([a-z]+\.[a-z-]+)`", table)}
+    assert {"fact.absent", "rule.false", "cel.overflow"} <= reasons
+    assert sorted(code for code in reasons if code not in DIAGNOSTICS and explain_code(code) is None) == []
+
+
+@pytest.mark.parametrize("page", sorted({each.page for each in OTHERS.values() if each.page is not None}))
+def test_the_page_of_a_subject_exists_and_has_the_anchor(page: str) -> None:
+    assert has_anchor(*page.partition("#")[::2])
 
 
 def test_a_check_that_no_format_has_is_not_explained() -> None:
