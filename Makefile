@@ -39,7 +39,7 @@ fuzz: $(VENV)/.installed-dev
 mutants-evidence: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.mutants
 
-# What twenty rules say of one device shown as PSA, EAT, TPM and DICE.
+# What twenty rules say of one device shown as PSA, EAT, CCA, TPM and DICE.
 parity: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.parity
 

@@ -21,6 +21,7 @@ from policyengine.simulation import corim, tpm, tpm_log
 from policyengine.simulation.eat import coswid_evidence, make_jwt
 from tests.parity.presented import (
     TPM_TYPE,
+    CcaDevice,
     DiceDevice,
     EatDevice,
     Evidence,
@@ -32,7 +33,6 @@ from tests.parity.presented import (
 from tests.parity.site import MODEL, announced, policy_files
 from tests.support.site import START, Site, open_site
 from tests.unit.attestation import tpm_device
-from tests.vectors import cca_cases
 
 SIGNER = ed25519.Ed25519PrivateKey.from_private_bytes(bytes([0x91] * 32))
 STRANGER = ed25519.Ed25519PrivateKey.from_private_bytes(bytes([0x92] * 32))
@@ -71,16 +71,8 @@ class WebModule(Module):
         return "application/eat+jwt", make_jwt(self.key, claims | stated)
 
 
-class Realm(Sensor):
-    """A server whose platform attests to a realm (Arm CCA): the challenge binds the one, a key both."""
-
-    def evidence(self, challenge: bytes, firmware: Firmware) -> Evidence:
-        components = [
-            {1: name, 2: digest, 4: "1.2.3", 5: bytes(32), 6: "sha-256"} for name, digest in firmware.digests.items()
-        ]
-        platform = cca_cases.PLATFORM | {256: self.instance, 2396: bytes(32), 2399: components}
-        realm = cca_cases.REALM | {10: challenge.ljust(64, b"\x00")}
-        return "application/eat-collection", cca_cases.token(platform, realm, key=self.key)
+class Realm(CcaDevice, Sensor):
+    """A server with realms that is announced by its platform's instance id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""One simulated device as four products: the same firmware and keys of its own, shown as PSA, EAT, TPM and DICE.
+"""One simulated device as five products: the same firmware and keys of its own, as PSA, EAT, CCA, TPM and DICE.
 
 Each has what its hardware has: a token's key that a one-time token admits, a TPM with an EK certificate, a DICE chain
 below the vendor's CA. `Firmware` is what the makers measured; everything else is real keys and real signatures.
@@ -28,7 +28,9 @@ from policyengine.simulation.eat import coswid_evidence, eat_claims, make_cwt
 from policyengine.simulation.psa import SECURED, MeasuredComponent, instance_id_of, make_psa_token
 from tests.support.site import Site
 from tests.unit.attestation import tpm_device
+from tests.vectors import cca_cases
 
+CCA_TYPE = "application/eat-collection"
 EAT_TYPE = "application/eat+cwt"
 VERSION, SVN = "1.2.3", 4
 DICE_CA = ec.derive_private_key(0xD1CE, ec.SECP256R1())
@@ -105,6 +107,18 @@ class PsaDevice(_WithToken):
             software=software,
         )
         return PSA_TYPE, token
+
+
+class CcaDevice(PsaDevice):
+    """A server whose platform attests to a realm (Arm CCA): the challenge binds the one, a key both."""
+
+    def evidence(self, challenge: bytes, firmware: Firmware) -> Evidence:
+        components = [
+            {1: name, 2: digest, 4: VERSION, 5: bytes(32), 6: "sha-256"} for name, digest in firmware.digests.items()
+        ]
+        platform = cca_cases.PLATFORM | {256: self.instance, 2396: bytes(32), 2399: components}
+        realm = cca_cases.REALM | {10: challenge.ljust(64, b"\x00")}
+        return CCA_TYPE, cca_cases.token(platform, realm, key=self.key)
 
 
 class EatDevice(_WithToken):
@@ -195,9 +209,10 @@ def dice_layers(secret: bytes, firmware: Firmware, ueid: bytes | None) -> dice.D
     return dice.tcg_device("acme", ca_key=DICE_CA, secret=secret, firmware=measured, ueid=ueid)
 
 
-FOUR: Mapping[str, Presented] = {
+PRESENTED: Mapping[str, Presented] = {
     "PSA": PsaDevice("edge-psa", "AC-00000001", ec.derive_private_key(0xA1, ec.SECP256R1())),
     "EAT": EatDevice("edge-eat", "AC-00000002", ec.derive_private_key(0xA2, ec.SECP256R1())),
+    "CCA": CcaDevice("edge-cca", "AC-00000003", ec.derive_private_key(0xA3, ec.SECP256R1())),
     "TPM": TpmDevice("edge-tpm"),
     "DICE": DiceDevice("edge-dice", b"\x51" * 32),
 }

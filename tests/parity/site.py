@@ -1,4 +1,4 @@
-"""An installation that knows one model in four formats: twenty rules, the vendor's CAs and the released firmware."""
+"""An installation that knows one model in five formats: twenty rules, the vendor's CAs and the released firmware."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from policyengine.model.challenge import bound_nonce
 from policyengine.services.actors import SYSTEM
 from policyengine.services.registry.devices import NewDevice
 from policyengine.simulation import tpm_log
-from tests.parity.presented import FOUR, RELEASED, SVN, VERSION, Firmware, Presented, dice_layers, measured_boot
+from tests.parity.presented import PRESENTED, RELEASED, SVN, VERSION, Firmware, Presented, dice_layers, measured_boot
 from tests.support.site import START, Site, open_site, request
 from tests.unit.attestation import tpm_device
 
@@ -75,7 +75,7 @@ def parity_site(url: str, *devices: Presented) -> Site:
     site = open_site(url)
     digest = site.services.bundles.publish_file(SYSTEM, encode_file(bundle_file()))
     site.services.bundles.activate(SYSTEM, digest, expected_generation=None)
-    site.services.devices.announce(SYSTEM, [announced(each.id, each.serial) for each in devices or FOUR.values()])
+    site.services.devices.announce(SYSTEM, [announced(each.id, each.serial) for each in devices or PRESENTED.values()])
     return site
 
 

@@ -1,4 +1,4 @@
-"""What the twenty rules say of one device in four formats: as it was released, and with an implant."""
+"""What the twenty rules say of one device in five formats: as it was released, and with an implant."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.parity.presented import FOUR, TAMPERED
+from tests.parity.presented import PRESENTED, TAMPERED
 from tests.parity.site import check_in, enrol, parity_site, results
 
 Judged = Mapping[str, str]  # tier, and each rule's result
@@ -31,7 +31,7 @@ def judged(url: str) -> tuple[dict[str, Judged], dict[str, Judged]]:
     """Return tier and results by format, of the device as released at enrolment and tampered with afterwards."""
     site = parity_site(url)
     released, tampered = {}, {}
-    for name, device in FOUR.items():
+    for name, device in PRESENTED.items():
         enrolled = enrol(site, device)
         released[name] = {"tier": str(enrolled["tier"])} | results(site, enrolled)
         later = check_in(site, device, TAMPERED)

@@ -1,10 +1,10 @@
-"""One policy, one device, four formats: the same decision, because facts are the same whatever they came in."""
+"""One policy, one device, five formats: the same decision, because facts are the same whatever they came in."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.parity.presented import FOUR
+from tests.parity.presented import PRESENTED
 from tests.parity.table import Judged, judged
 
 
@@ -13,7 +13,7 @@ def decisions(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Judge
     return judged(f"sqlite:///{tmp_path_factory.mktemp('parity') / 'store.db'}")
 
 
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", PRESENTED)
 def test_released_firmware_passes_all_twenty_rules_in_every_format(
     name: str, decisions: tuple[dict[str, Judged], dict[str, Judged]]
 ) -> None:
@@ -22,7 +22,7 @@ def test_released_firmware_passes_all_twenty_rules_in_every_format(
     assert (len(rules), set(rules.values()), released[name]["tier"]) == (20, {"pass"}, "full")
 
 
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", PRESENTED)
 def test_an_implant_is_the_same_failure_in_every_format(
     name: str, decisions: tuple[dict[str, Judged], dict[str, Judged]]
 ) -> None:

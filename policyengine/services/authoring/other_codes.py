@@ -155,6 +155,7 @@ _SUBJECTS: Mapping[str, Subject] = {
     "tree": Subject("the directory is none, or holds what is not read"),
     "trust": Subject("the trust bundle is not to be believed"),
     "usage": Subject("an argument cannot be used; `--help` says what it takes"),
+    "vex": Subject("a statement of exploitability cannot be read or is not believed", "docs/supplies.md"),
     "webhook": Subject("a webhook cannot be used, or was not answered", "docs/events.md#set-up"),
 }
 OTHERS: Mapping[str, Subject] = {**{code: Subject(said, _FINDINGS) for code, said in _REASONS.items()}, **_SUBJECTS}
