@@ -248,6 +248,7 @@ def capture(
     """Write what a golden device measured as a release, for engineering to countersign."""
     path = Path(source)
     document = _json(path) if path.is_file() else _facts_of(source, data)
+    _demand_model(document, model)
     _propose(directory, party, model, release, components=_measured(document), corim=None, svn=svn)
 
 
@@ -279,6 +280,17 @@ def _facts_of(device: str, data: Path | None) -> Any:
     if not isinstance(software, Mapping) or software.get("source") != "attested":
         raise ReleaseArgumentError(f"nothing attests the software of `{device}`")
     return found
+
+
+def _demand_model(document: Any, model: str) -> None:
+    """Raise ReleaseArgumentError for the facts of a device of another model: what it runs is no release of this one."""
+    facts = document.get("facts") if isinstance(document, Mapping) else None
+    device = facts.get("device") if isinstance(facts, Mapping) else None
+    stated = device.get("model") if isinstance(device, Mapping) else None
+    if isinstance(stated, str) and stated != model:
+        raise ReleaseArgumentError(
+            f"the device is a {quoted(stated)}, so what it runs is no release of {quoted(model)}"
+        )
 
 
 def _measured(document: Any) -> list[tuple[str, str]]:

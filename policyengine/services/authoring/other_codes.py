@@ -80,6 +80,7 @@ _SUBJECTS: Mapping[str, Subject] = {
     "corim.older": Subject("a CoRIM has a tag that is older than the one in force", "docs/endorsements.md"),
     "csr": Subject("the certification request was refused", f"{_PKI}#from-request-to-certificate"),
     "data": Subject("no server has ever started on the data directory", f"{_OPERATOR}#start"),
+    "decision.missing": Subject("the device was not decided on, or that decision is not kept", "docs/storage.md"),
     "demo": Subject("the demo cannot show what it should", "docs/demo.md"),
     "der": Subject("the bytes are not the DER that was expected at this place"),
     "device.lifecycle": Subject("the device is not in a state for that"),
@@ -117,6 +118,7 @@ _SUBJECTS: Mapping[str, Subject] = {
     "lint": Subject("a certificate or list would have broken a rule, and was not signed", _PKI),
     "log": Subject("the transparency log, or what somebody shows of it, is not believed", _LOG),
     "login": Subject("the sign-in was not completed or is not believed", f"{_OPERATOR}#who-may-sign-in"),
+    "model.missing": Subject("the fleet has no such model, or none that this asker may see", _API),
     "name": Subject("a name does not have the form its kind demands"),
     "network": Subject("a text is no IP address or block"),
     "nonce.former": Subject("another server gave out the nonce before the device moved", "docs/device.md"),
@@ -128,10 +130,13 @@ _SUBJECTS: Mapping[str, Subject] = {
     "policies": Subject("the policy repository does not compile", "docs/policy-language.md"),
     "policy": Subject("no policy is in force, or the one in force cannot be read", f"{_OPERATOR}#3-am"),
     "posture": Subject("a posture token is not to be believed for that", "docs/gate.md"),
+    "proof.missing": Subject("no leaf of the log holds that decision by itself", _LOG),
     "prior": Subject("a previous decision cannot be read"),
     "profile": Subject("a certificate profile says what no certificate can honour", f"{_PKI}#profiles"),
     "reference.invalid": Subject("a document is not of kind ReferenceValues", "docs/endorsements.md"),
     "renewal.key": Subject("the request is for another key than the certificate's", f"{_PKI}#issue-and-renew-by-hand"),
+    "renewal.nonce": Subject("the nonce is not for the device of the certificate", "docs/device.md"),
+    "report": Subject("a report on devices cannot be taken", "docs/supplies.md#reports-on-devices"),
     "renewal.window": Subject("it is too early to renew", f"{_PKI}#issue-and-renew-by-hand"),
     "request": Subject("a part of the request does not have the form or bounds it must have", _API),
     "revocation": Subject(
@@ -156,6 +161,7 @@ _SUBJECTS: Mapping[str, Subject] = {
     "trust": Subject("the trust bundle is not to be believed"),
     "usage": Subject("an argument cannot be used; `--help` says what it takes"),
     "vex": Subject("a statement of exploitability cannot be read or is not believed", "docs/supplies.md"),
+    "waiver.missing": Subject("there is no such waiver in force", _API),
     "webhook": Subject("a webhook cannot be used, or was not answered", "docs/events.md#set-up"),
 }
 OTHERS: Mapping[str, Subject] = {**{code: Subject(said, _FINDINGS) for code, said in _REASONS.items()}, **_SUBJECTS}

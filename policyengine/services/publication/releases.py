@@ -112,7 +112,7 @@ class Releases:
         demand(viewer, Right.READ)
         bundle = self._shelf.active().policies.bundle
         if model not in bundle.fleet.models or (viewer.models is not None and model not in viewer.models):
-            raise missing("there is no such model", "model.missing")
+            raise missing(f"there is no model called {quoted(model)}", "model.missing")
         return bundle
 
 

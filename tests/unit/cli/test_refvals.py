@@ -190,6 +190,12 @@ def test_a_golden_devices_verdict_becomes_a_release(repository: Path, tmp_path: 
     assert listed(repository)["5.0.0"]["components"] == 1
 
 
+def test_what_a_device_of_another_model_measured_is_not_captured(repository: Path, tmp_path: Path) -> None:
+    facts = {"device": {"model": "sn-40"}, "software": [{"name": "app", "digest": APP}]}
+    with pytest.raises(ReleaseArgumentError, match="the device is a `sn-40`"):
+        run("capture", repository, "--from", verdict(tmp_path, facts=facts), *NAMED)
+
+
 @pytest.mark.parametrize("change", [{"accepted": False}, {"facts": {}}, {"facts": {"software": [{"name": "app"}]}}])
 def test_what_was_not_believed_or_measured_is_not_captured(
     repository: Path, tmp_path: Path, change: dict[str, object]

@@ -75,7 +75,9 @@ def codes_of(source: str) -> Iterator[str]:
             yield from (each.value.value for each in named if isinstance(each.value, ast.Constant))
         if isinstance(node, ast.Call):
             given = [each.value for each in node.keywords if each.arg == "code"]
-            yield from (each.value for each in given if isinstance(each, ast.Constant) and isinstance(each.value, str))
+            given += node.args[1:2] if ast.unparse(node.func).rpartition(".")[2] in {"missing", "refused"} else []
+            found = [each.value for each in given if isinstance(each, ast.Constant)]
+            yield from (each for each in found if isinstance(each, str) and re.fullmatch(r"[a-z]+\.[a-z-]+", each))
 
 
 def test_every_code_that_the_command_the_api_and_findings_give_is_explained() -> None:
