@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from operator import add
+from typing import Any
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -13,6 +16,27 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 Sample = tuple[Mapping[str, str], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What one process has counted, for another one to add to its own: only what JSON holds."""
+
+    requests: tuple[tuple[str, str, int, int], ...]  # route, method, hundreds of the status, how many
+    buckets: Mapping[str, tuple[int, ...]]
+    seconds: Mapping[str, float]
+    tiers: Mapping[str, int]
+    shed: int
+    in_flight: int
+
+    def document(self) -> dict[str, object]:
+        """Return the counts as JSON."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Counts:
+        """Return the counts whose `document` this is, as another process of the same version wrote it."""
+        return cls(**{**document, "requests": tuple(map(tuple, document["requests"]))})
 
 
 class Metrics:
@@ -36,6 +60,37 @@ class Metrics:
     def checked_in(self, tier: str) -> None:
         """Count one recorded check-in by the tier it got."""
         self._tiers[tier] += 1
+
+    def counts(self) -> Counts:
+        """Return what was counted; any thread may ask, as each copy is made in one step of the interpreter."""
+        return Counts(
+            requests=tuple((*key, count) for key, count in dict(self._requests).items()),
+            buckets={route: tuple(counts) for route, counts in dict(self._buckets).items()},
+            seconds=dict(self._seconds),
+            tiers=dict(self._tiers),
+            shed=self.shed,
+            in_flight=self.in_flight,
+        )
+
+    def with_others(self, others: Iterable[Counts]) -> Metrics:
+        """Return these counts and those of `others` together."""
+        whole = Metrics()
+        for counts in (self.counts(), *others):
+            whole.go_on_from(counts)
+            whole.in_flight += counts.in_flight
+        return whole
+
+    def go_on_from(self, counts: Counts) -> None:
+        """Add what a process counted that is gone: its requests are no longer under way."""
+        for route, method, group, count in counts.requests:
+            self._requests[route, method, group] += count
+        for route, buckets in counts.buckets.items():
+            self._buckets[route] = list(map(add, self._buckets[route], buckets))
+        for route, seconds in counts.seconds.items():
+            self._seconds[route] += seconds
+        for tier, count in counts.tiers.items():
+            self._tiers[tier] += count
+        self.shed += counts.shed
 
     def text(self, *, devices: Mapping[str, Mapping[str, int]], generation: int | None) -> str:
         """Return everything in the Prometheus text format, with the gauges the caller just read."""

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from api.metrics import Counts
+
+
+def nobody() -> Sequence[Counts]:
+    """Return what the other workers have counted where there are none."""
+    return ()
+
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -18,3 +27,4 @@ class Options:
     max_in_flight: int
     trusted_proxies: tuple[Network, ...] = ()
     rate_per_second: int = 0  # requests of one API token; 0: no limit
+    others: Callable[[], Sequence[Counts]] = nobody  # what the other workers have counted

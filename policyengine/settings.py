@@ -68,6 +68,11 @@ class DataLayout:
         return self.root / "exports"
 
     @property
+    def counts(self) -> Path:
+        """What each of several workers has counted."""
+        return self.root / "counts"
+
+    @property
     def server(self) -> Path:
         """Where the running server can be reached: JSON with `url`, `port`, `pid`, `ca`."""
         return self.root / "server.json"

@@ -32,7 +32,8 @@ def readyz(services: Catalogue) -> Response:
 @router.get("/metrics", response_class=Response)
 def show_metrics(viewer: Meter, services: Catalogue, request: Request) -> Response:
     """Return counters and gauges in the Prometheus text format."""
-    counted: metrics.Metrics = request.app.state.metrics
+    own: metrics.Metrics = request.app.state.metrics
+    counted = own.with_others(request.app.state.options.others())
     active = services.bundles.active()
     text = counted.text(
         devices=services.devices.overview(viewer),

@@ -1,6 +1,7 @@
 """What the server does beside answering.
 
-It decides again about devices whose decision has ended, forgets old nonces, and tells webhooks what changed.
+It decides again about devices whose decision has ended, forgets old nonces, tells webhooks what changed, and, as one of
+several workers, tells the others what it has counted.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
+from api.metrics import Counts, Metrics
+from policyengine.adapters.shared_counts import SharedCounts
 from policyengine.errors import PolicyEngineError
 from policyengine.services.events.overseeing import Webhooks
 from policyengine.services.events.webhooks import Webhook
@@ -19,6 +22,7 @@ from policyengine.services.registry.sweep import Sweep
 SWEEP_SECONDS = 1.0  # how late a silent device's tier may follow the clock
 SWEEP_BATCH = 64  # decided in one go, some 30 ms, so that check-ins never wait long for the interpreter
 STOP_SECONDS = 10
+COUNT_SECONDS = 1.0  # how late a worker's counts may reach the others
 TELL_SECONDS = 1.0  # how late a webhook may hear of a change
 
 log = logging.getLogger("policyengine.sweep")
@@ -54,6 +58,32 @@ def _round(sweep: Sweep, stop: threading.Event) -> None:
             pass
     except PolicyEngineError as refusal:
         log.warning("the sweep waits", extra={"code": refusal.code})
+
+
+@contextmanager
+def counting(metrics: Metrics, shared: SharedCounts) -> Iterator[None]:
+    """Go on from what a predecessor counted, and share the counts for the length of the block, and at its end."""
+    left = shared.left()
+    if left is not None:
+        metrics.go_on_from(Counts.read(left))
+    stop = threading.Event()
+    thread = threading.Thread(target=_share, args=(metrics, shared, stop), name="counting", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=STOP_SECONDS)
+
+
+def _share(metrics: Metrics, shared: SharedCounts, stop: threading.Event) -> None:
+    stopped = False
+    while not stopped:
+        stopped = stop.wait(COUNT_SECONDS)
+        try:
+            shared.write(metrics.counts().document())
+        except OSError as cause:  # a full disk: the next second may do, and a count is nothing to stop for
+            log.warning("counts cannot be shared", extra={"fault": cause.strerror})
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
+    from policyengine.adapters.shared_counts import SharedCounts
     from policyengine.settings import Settings
     from policyengine.wiring import Installation
 
@@ -27,16 +29,26 @@ INSTANCE_BYTES = 6  # names this process in request ids
 
 
 def answer(
-    settings: Settings, installation: Installation, listener: socket.socket, *, ready: Callable[[], None]
+    settings: Settings,
+    installation: Installation,
+    listener: socket.socket,
+    *,
+    ready: Callable[[], None],
+    shared: SharedCounts | None = None,
 ) -> None:
-    """Answer on `listener` until a signal: the server drains and raises it again. Calls `ready` once it answers."""
+    """Answer on `listener` until a signal: the server drains and raises it again. Calls `ready` once it answers.
+
+    With `shared`, the server is one of several and counts with the others.
+    """
     from api.logs import configure
-    from policyengine.cli.background import sweeping, telling
+    from policyengine.cli.background import counting, sweeping, telling
 
     configure(sys.stderr, level=settings.log_level)
     _settle_memory()
-    with sweeping(installation.services.sweep), telling(installation.services.webhooks):
-        _server(settings, installation, ready).run(sockets=[listener])
+    application = _application(settings, installation, shared)
+    counted = nullcontext() if shared is None else counting(application.state.metrics, shared)
+    with counted, sweeping(installation.services.sweep), telling(installation.services.webhooks):
+        _server(settings, installation, application, ready).run(sockets=[listener])
 
 
 def _settle_memory() -> None:
@@ -59,13 +71,15 @@ def leave_on(*signals: signal.Signals) -> None:
         signal.signal(each, leave)
 
 
-def _server(settings: Settings, installation: Installation, ready: Callable[[], None]) -> uvicorn.Server:
+def _server(
+    settings: Settings, installation: Installation, application: FastAPI, ready: Callable[[], None]
+) -> uvicorn.Server:
     import uvicorn
 
     from api.protocol import DeviceProtocol
 
     config = uvicorn.Config(
-        _application(settings, installation),
+        application,
         http=DeviceProtocol,
         ws="none",
         loop="uvloop" if sys.platform != "win32" else "asyncio",
@@ -92,8 +106,9 @@ def _server(settings: Settings, installation: Installation, ready: Callable[[], 
     return Announcing(config)
 
 
-def _application(settings: Settings, installation: Installation) -> FastAPI:
+def _application(settings: Settings, installation: Installation, shared: SharedCounts | None) -> FastAPI:
     from api.app import create_app
+    from api.metrics import Counts
     from api.options import Options
 
     options = Options(
@@ -103,6 +118,7 @@ def _application(settings: Settings, installation: Installation) -> FastAPI:
         max_in_flight=settings.max_in_flight,
         trusted_proxies=settings.trusted_proxies,
         rate_per_second=settings.rate_per_second,
+        others=lambda: () if shared is None else tuple(map(Counts.read, shared.others())),
     )
     return create_app(installation.services, options=options)
 

@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, current_process, get_context, parent_process
 from multiprocessing.context import SpawnProcess
 from threading import Thread
 
+from policyengine.adapters.shared_counts import SharedCounts, empty
 from policyengine.cli.server import answer, leave_on
 from policyengine.errors import PolicyEngineError
 from policyengine.settings import Settings
@@ -83,6 +84,7 @@ def supervise(settings: Settings, listeners: Sequence[socket.socket], *, ready: 
 
     configure(sys.stderr, level=settings.log_level)
     leave_on(signal.SIGTERM, signal.SIGINT)
+    empty(settings.layout.counts)
     workers: dict[int, Worker] = {}
     try:
         for number, listener in enumerate(listeners):
@@ -155,8 +157,9 @@ def _work(settings: Settings, listener: socket.socket, telling: connection.Conne
 def _serve(settings: Settings, listener: socket.socket, telling: connection.Connection) -> None:
     from policyengine.wiring import joined
 
+    shared = SharedCounts(settings.layout.counts, current_process().name)
     with joined(settings) as installation:
-        answer(settings, installation, listener, ready=partial(telling.send_bytes, _READY))
+        answer(settings, installation, listener, ready=partial(telling.send_bytes, _READY), shared=shared)
 
 
 def _leave_with_parent() -> None:

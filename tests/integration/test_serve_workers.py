@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -40,12 +42,13 @@ class Together:
 
     def all_ready(self) -> bool:
         """Tell whether the bundle is in force wherever a connection leads."""
-        return all(self._asked("/readyz").status == 200 for _ in range(ENOUGH))
+        return all(self.ask("/readyz").status == 200 for _ in range(ENOUGH))
 
     def _instance(self) -> str:
-        return str(self._asked("/v1/nothing").document["request_id"]).partition("-")[0]
+        return str(self.ask("/v1/nothing").document["request_id"]).partition("-")[0]
 
-    def _asked(self, path: str) -> Answer:
+    def ask(self, path: str) -> Answer:
+        """Return the answer on a connection of its own, which any worker may take."""
         with closing(self.server.connection()) as wire:
             return wire.get(path)
 
@@ -98,6 +101,26 @@ def test_worker_that_is_killed_gets_a_successor(together: Together) -> None:
     os.kill(former[0], signal.SIGKILL)
     assert until(lambda: len(set(workers(together.server)) - set(former)) == 1, within=PATIENCE)
     assert len(together.instances()) == WORKERS
+
+
+def test_counts_of_all_workers_are_told_by_whichever_is_asked(together: Together) -> None:
+    """Prometheus keeps one connection, so it would hear of one worker for ever."""
+    asked = 12
+    before = counted(together.server)
+    for _ in range(asked):
+        together.ask("/livez")
+    assert until(lambda: counted(together.server) == before + asked, within=PATIENCE)
+
+
+def counted(server: Running) -> int:
+    """Return how many answers of `/livez` the server tells of, on a connection of its own."""
+    context = ssl.create_default_context(cadata=server.ca_pem)
+    address = f"https://localhost:{server.port}/metrics"
+    asking = urllib.request.Request(address, headers={"Authorization": f"Bearer {server.token}"})
+    with urllib.request.urlopen(asking, context=context, timeout=PATIENCE) as answer:
+        lines = answer.read().decode().splitlines()
+    told = [line for line in lines if line.startswith('policyengine_http_requests_total{route="livez"')]
+    return sum(int(line.rpartition(" ")[2]) for line in told)
 
 
 def test_stop_ends_every_worker(tmp_path: Path, postgres_server: str) -> None:
