@@ -6,13 +6,13 @@ Changes in one commit batch do not see each other's refusals.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from policyengine.model.facts import Source
 from policyengine.model.ids import DeviceId, Digest
-from policyengine.services.filed import Filed
+from policyengine.services.acts import SALT_SIZE, Act, Document
+from policyengine.services.filed import FileDocuments
 from policyengine.services.records import (
     Activation,
     ApiToken,
@@ -29,16 +29,7 @@ from policyengine.services.records import (
     SecurityEvent,
 )
 
-SALT_SIZE = 16  # bytes of entropy in every change that becomes a log leaf, so that nobody can guess what it hides
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """Content that its digest names: shared facts, priors, bundles."""
-
-    digest: Digest
-    kind: str
-    body: bytes
+__all__ = ["SALT_SIZE", "Act", "Document", "FileDocuments"]  # of changes that stand elsewhere, for those who make them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,18 +74,6 @@ class StatusChange:
     status: CertificateStatus
     reason: str
     at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
-    """The author and subject of an administrative change; becomes an audit event and a log leaf."""
-
-    actor: str
-    at: datetime
-    action: str
-    subject: str
-    detail: Mapping[str, object]
-    salt: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,18 +344,6 @@ class MoveJobs:
 
     moves: tuple[tuple[Job | None, Job | None], ...]
     act: Act | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileDocuments:
-    """File what brings facts; `devices`, and those of `models`, are decided anew. `seen`: nothing was filed since."""
-
-    filed: tuple[Filed, ...]
-    documents: tuple[Document, ...]
-    seen: int | None
-    models: frozenset[str]
-    act: Act
-    devices: frozenset[DeviceId] = frozenset()
 
 
 Change = (

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Protocol
 
 from policyengine.model.ids import DeviceId, Digest
+from policyengine.services.acts import Act, Document
 
 
 class Filing(Enum):
@@ -37,6 +38,18 @@ class Filed:
     by: str
     party: str | None
     filed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileDocuments:
+    """File what brings facts; `devices`, and those of `models`, are decided anew. `seen`: nothing was filed since."""
+
+    filed: tuple[Filed, ...]
+    documents: tuple[Document, ...]
+    seen: int | None
+    models: frozenset[str]
+    act: Act
+    devices: frozenset[DeviceId] = frozenset()
 
 
 class FiledReads(Protocol):
