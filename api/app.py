@@ -16,6 +16,7 @@ from api.device_protocol import device_routes
 from api.edge import Edge
 from api.est import est_routes
 from api.gate import gate_routes
+from api.gateway import gateway_routes
 from api.idempotency import Memory
 from api.limits import Limits
 from api.log import log_routes
@@ -100,6 +101,7 @@ def create_app(services: Services, *, options: Options) -> FastAPI:
     app.state.limits = limits = Limits(rate=options.rate_per_second)
     app.router.routes[:] = [
         *device_routes(services, options=options, metrics=metrics),
+        *gateway_routes(services, options=options, metrics=metrics),
         *(route for module in ROUTERS for route in module.router.routes),
         *gate_routes(services, options=options, limits=limits),
         *est_routes(services, options=options),

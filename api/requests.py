@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from pki.revocation import Reason
 from policyengine.services.actors import PersonRole
+from policyengine.services.identification.gateways import MAX_GATEWAYS
 
 MAX_DEVICES_A_REQUEST = 10_000  # about 3 MB of JSON; a larger fleet is announced in several requests
 MAX_LABELS = 64
@@ -35,6 +36,7 @@ class DeviceIn(Shape):
     zone: Name | None = None
     labels: Annotated[dict[Name, Line], Field(max_length=MAX_LABELS)] = Field(default_factory=dict)
     criticality: Name | None = None
+    gateways: Annotated[list[Name], Field(max_length=MAX_GATEWAYS)] = Field(default_factory=list)
 
 
 class DevicesIn(Shape):
@@ -54,6 +56,13 @@ class TransferIn(Shape):
 
     site: Name | None = None
     zone: Name | None = None
+    reason: Line
+
+
+class GatewaysIn(Shape):
+    """Which devices may speak for it from now on, all of them, and why."""
+
+    gateways: Annotated[list[Name], Field(max_length=MAX_GATEWAYS)]
     reason: Line
 
 

@@ -67,6 +67,7 @@ class DeviceOut(Shape):
     zone: str | None
     labels: Labels
     criticality: str | None
+    gateways: list[str]
     lifecycle: Word
     enrolled_at: Moment | None
 
@@ -83,6 +84,7 @@ class StateOut(Shape):
     identity_kind: str
     key_thumbprint: str
     bundle: str
+    reporter: str | None
     restriction: RestrictionOut | None
 
 

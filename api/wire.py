@@ -6,13 +6,16 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
+from datetime import datetime
 
 from policyengine.attestation.tpm.evidence import MAX_CHAIN
 from policyengine.model.ids import DeviceId, device_id
 from policyengine.model.strict_json import read_json
+from policyengine.model.times import InvalidTimeError, parse_timestamp
 from policyengine.services.checkins.checkin import CheckInRequest, EvidenceItem
 from policyengine.services.checkins.renewals import RenewalRequest
 from policyengine.services.errors import InvalidRequestError
+from policyengine.services.gateways.reports import MAX_REPORTS, Said
 from policyengine.services.identification.activation import ActivationRequest
 from policyengine.services.identification.identity import MAX_EVIDENCE
 
@@ -21,6 +24,7 @@ MAX_MEDIA_TYPE = 256  # type, subtype and one `eat_profile` URI
 _TEXT = re.compile(r"[A-Za-z0-9_-]+")
 _LAST_OF = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}  # RFC 4648 section 3.5: unused bits are zero
 _CHECKIN_KEYS = frozenset({"nonce", "evidence", "csr", "reported", "token", "key", "activation"})
+_REPORT_KEYS = frozenset({"device_id", "reported", "observed_at"})
 _RENEWAL_KEYS = frozenset({"nonce", "certificate", "csr", "statement"})
 _ACTIVATION_KEYS = frozenset({"nonce", "ek", "ak", "ek_chain"})
 
@@ -47,6 +51,27 @@ def read_checkin(body: bytes) -> CheckInRequest:
         token=_string(document["token"], "token") if "token" in document else None,
         key=_bytes(document["key"], "key") if "key" in document else None,
         activation=_bytes(document["activation"], "activation") if "activation" in document else None,
+    )
+
+
+def read_reports(body: bytes) -> tuple[Said, ...]:
+    """Return what a gateway reports; raises InvalidJsonError and InvalidRequestError with the member's path."""
+    document = _object(read_json(body), "")
+    _only(document, frozenset({"reports"}), "")
+    entries = document.get("reports")
+    if not isinstance(entries, list) or not 0 < len(entries) <= MAX_REPORTS:
+        raise _invalid("reports", f"is not a list of 1 to {MAX_REPORTS} reports")
+    return tuple(_said(_object(entry, f"reports[{at}]"), f"reports[{at}]") for at, entry in enumerate(entries))
+
+
+def _said(entry: Mapping[str, object], path: str) -> Said:
+    _only(entry, _REPORT_KEYS, f"{path}.")
+    for missing in sorted({"device_id", "reported"} - entry.keys()):
+        raise _invalid(f"{path}.{missing}", "is missing")
+    return Said(
+        device_id=device_id(_string(entry["device_id"], f"{path}.device_id")),
+        reported=_object(entry["reported"], f"{path}.reported"),
+        observed_at=_moment(entry["observed_at"], f"{path}.observed_at") if "observed_at" in entry else None,
     )
 
 
@@ -113,6 +138,13 @@ def _string(value: object, path: str) -> str:
     if not isinstance(value, str):
         raise _invalid(path, "is not a string")
     return value
+
+
+def _moment(value: object, path: str) -> datetime:
+    try:
+        return parse_timestamp(_string(value, path))
+    except InvalidTimeError as cause:
+        raise _invalid(path, "is not a time as RFC 3339 has it, with zone") from cause
 
 
 def _bytes(value: object, path: str) -> bytes:

@@ -65,7 +65,10 @@ def list_devices(
 @router.post("", status_code=201)
 def announce_devices(actor: Operator, services: Catalogue, body: DevicesIn, once: Once) -> Response:
     """Announce devices as expected, all or none; known identical ones are left as they are."""
-    devices = [NewDevice(**device.model_dump()) for device in body.devices]
+    devices = [
+        NewDevice(**device.model_dump(exclude={"gateways"}), gateways=tuple(map(device_id, device.gateways)))
+        for device in body.devices
+    ]
     return once.answer(lambda: JSONResponse({"added": services.devices.announce(actor, devices)}, status_code=201))
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Response
 
 from api.auth import Catalogue, Operator, Revoker
 from api.idempotency import Once
-from api.requests import RekeyIn, ReplacementIn, TransferIn
+from api.requests import GatewaysIn, RekeyIn, ReplacementIn, TransferIn
 from api.strict import StrictRoute
 from policyengine.model.ids import device_id
 
@@ -23,6 +23,13 @@ def transfer_device(actor: Operator, services: Catalogue, name: Id, body: Transf
     return once.done(
         lambda: services.succession.transfer(actor, device_id(name), site=body.site, zone=body.zone, reason=body.reason)
     )
+
+
+@router.post("/{name}/gateways", status_code=204)
+def entrust_device(actor: Operator, services: Catalogue, name: Id, body: GatewaysIn, once: Once) -> Response:
+    """Say which gateways may speak for a device; it is decided again."""
+    gateways = [device_id(each) for each in body.gateways]
+    return once.done(lambda: services.entrusting.entrust(actor, device_id(name), gateways, reason=body.reason))
 
 
 @router.post("/{name}/replace", status_code=204)

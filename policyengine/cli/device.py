@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policyengine.cli import device_gateways
 from policyengine.cli.columns import amount, columns
 from policyengine.cli.options import Data, Output, command_group, settings_at
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from policyengine.services.records import Device, DeviceState
 
 app = command_group("List, import and release devices.")
+app.add_typer(device_gateways.app)
 
 Id = Annotated[str, typer.Argument(metavar="DEVICE", help="The device's id.")]
 Reason = Annotated[str, typer.Option(help="Why; stands in the audit log.")]
@@ -265,14 +267,16 @@ def _row(device: Device, state: DeviceState | PastState | None) -> dict[str, obj
         "serial": device.serial,
         "site": device.site,
         "zone": device.zone,
+        "gateways": " ".join(device.gateways) or None,
         "lifecycle": device.lifecycle.value,
     }
     if state is None:
-        return known | {"tier": None, "decision_id": None, "last_seen": None}
+        return known | {"tier": None, "decision_id": None, "last_seen": None, "reporter": None}
     return known | {
         "tier": state.tier.name.lower(),
         "decision_id": state.decision_id,
         "last_seen": None if state.last_seen is None else format_timestamp(state.last_seen),
+        "reporter": state.reporter,
     }
 
 

@@ -14,7 +14,7 @@ from policyengine.decision.messages import found as at_path
 from policyengine.decision.views import Need
 from policyengine.model.canonical import canonical
 from policyengine.model.decision import Decision, FactSeen, Finding, Sight
-from policyengine.model.facts import Source
+from policyengine.model.facts import Provenance
 from policyengine.model.ids import BindingName, Digest, RuleName, digest_of
 from policyengine.model.times import format_timestamp
 
@@ -92,12 +92,14 @@ def _finding(found: Finding, sight: Sight, commit: str | None) -> dict[str, obje
 
 
 def _seen(seen: FactSeen) -> dict[str, object]:
-    document = {
+    document: dict[str, object] = {
         "value": _shown(seen.value),
         "source": SOURCE_NAMES[seen.source],
         "observed_at": format_timestamp(seen.observed_at),
     }
-    return document if seen.evidence_digest is None else {**document, "evidence_digest": seen.evidence_digest}
+    if seen.evidence_digest is not None:
+        document["evidence_digest"] = seen.evidence_digest
+    return document if seen.reporter is None else {**document, "reporter": seen.reporter}
 
 
 def _shown(value: object) -> object:
@@ -192,16 +194,18 @@ class _FactTexts(dict[str, str]):
             kept = self._facts.provenance[key]
             before = self._before.get(id(kept))
             if before is None:
-                before = self._before[id(kept)] = _before_value(kept.source, kept.observed_at, kept.evidence_digest)
+                before = self._before[id(kept)] = _before_value(kept)
             text = f"{encode_basestring(path)}:{before}{_value_text(value)}}}"
         self[path] = text
         return text
 
 
-def _before_value(source: Source, observed_at: datetime, evidence: Digest | None) -> str:
-    """Return the text of a fact up to its value, the last of its keys; a digest and a time have nothing to escape."""
-    digest = "" if evidence is None else f'"evidence_digest":"{evidence}",'
-    return f'{{{digest}"observed_at":"{format_timestamp(observed_at)}","source":"{SOURCE_NAMES[source]}","value":'
+def _before_value(kept: Provenance) -> str:
+    """Return the text of a fact up to its value, the last of its keys; nothing in it needs escaping."""
+    digest = "" if kept.evidence_digest is None else f'"evidence_digest":"{kept.evidence_digest}",'
+    reporter = "" if kept.reporter is None else f'"reporter":"{kept.reporter}",'
+    observed, source = format_timestamp(kept.observed_at), SOURCE_NAMES[kept.source]
+    return f'{{{digest}"observed_at":"{observed}",{reporter}"source":"{source}","value":'
 
 
 def _value_text(value: object) -> str:

@@ -56,6 +56,8 @@ def provenance_document(kept: Provenance) -> dict[str, object]:
         document["evidence_digest"] = kept.evidence_digest
     if kept.complete:
         document["complete"] = True
+    if kept.reporter is not None:
+        document["reporter"] = kept.reporter
     return document
 
 
@@ -64,8 +66,9 @@ def provenance_text(kept: Provenance) -> str:
     complete = '"complete":true,' if kept.complete else ""
     evidence = "" if kept.evidence_digest is None else f'"evidence_digest":"{kept.evidence_digest}",'
     received = "" if kept.received_at is None else f',"received_at":"{format_timestamp(kept.received_at)}"'
-    observed = format_timestamp(kept.observed_at)
-    return f'{{{complete}{evidence}"observed_at":"{observed}"{received},"source":"{SOURCE_NAMES[kept.source]}"}}'
+    reporter = "" if kept.reporter is None else f',"reporter":"{kept.reporter}"'
+    observed, source = format_timestamp(kept.observed_at), SOURCE_NAMES[kept.source]
+    return f'{{{complete}{evidence}"observed_at":"{observed}"{received}{reporter},"source":"{source}"}}'
 
 
 _OPTIONS = (

@@ -35,7 +35,11 @@ class SeenFacts(dict[str, FactSeen | None]):
         if value is not None and key is not None:
             kept = facts.provenance[key]
             seen = FactSeen(
-                value=value, source=kept.source, observed_at=kept.observed_at, evidence_digest=kept.evidence_digest
+                value=value,
+                source=kept.source,
+                observed_at=kept.observed_at,
+                evidence_digest=kept.evidence_digest,
+                reporter=kept.reporter,
             )
         self[path] = seen
         return seen

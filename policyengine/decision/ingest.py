@@ -22,7 +22,7 @@ KEPT_SCHEMAS = 16  # one per bundle in memory
 
 _SOURCES = {source.name.lower(): source for source in Source}
 _DOCUMENT_KEYS = frozenset({"device_id", "facts", "provenance"})
-_PROVENANCE_KEYS = frozenset({"source", "observed_at", "received_at", "evidence_digest", "complete"})
+_PROVENANCE_KEYS = frozenset({"source", "observed_at", "received_at", "evidence_digest", "complete", "reporter"})
 
 
 class FactError(PolicyEngineError):
@@ -295,7 +295,15 @@ def _provenance(value: object, path: str) -> Provenance:
         received_at=_timestamp(entry["received_at"], f"{where}.received_at") if "received_at" in entry else None,
         evidence_digest=_evidence(entry["evidence_digest"], where) if "evidence_digest" in entry else None,
         complete=_bool(entry.get("complete", False), f"{where}.complete"),
+        reporter=_reporter(entry["reporter"], where) if "reporter" in entry else None,
     )
+
+
+def _reporter(value: object, where: str) -> DeviceId:
+    try:
+        return device_id(_text(value, where))
+    except InvalidNameError as cause:
+        raise FactError(cause.message, code="facts.provenance", path=where) from cause
 
 
 def _evidence(value: object, where: str) -> Digest:

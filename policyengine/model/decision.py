@@ -47,6 +47,7 @@ class FactSeen:
     source: Source
     observed_at: datetime
     evidence_digest: Digest | None = None
+    reporter: DeviceId | None = None  # the gateway that said it of this device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

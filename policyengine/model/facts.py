@@ -27,13 +27,17 @@ class Source(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Where the facts below one path come from. `complete`: the source listed everything of that group."""
+    """Where the facts below one path come from. `complete`: the source listed everything of that group.
+
+    `reporter` is the gateway that said them of another device; None: the device itself, or we.
+    """
 
     source: Source
     observed_at: datetime
     received_at: datetime | None = None
     evidence_digest: Digest | None = None
     complete: bool = False
+    reporter: DeviceId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,6 +127,7 @@ class Model:
     device_class: str
     version_scheme: str
     versions: tuple[str, ...] = ()  # for scheme `ordered`: all versions, oldest first
+    keyless: bool | None = field(default=None, metadata=LATER)  # it has no key: its gateways report of it
 
 
 class Passing(IntEnum):

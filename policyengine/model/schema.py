@@ -155,7 +155,7 @@ _STRUCTS: Structs = {
         "enrolled_at": _time("when it first proved its identity to us"),
     },
     "identity": {
-        "kind": _text("what proved who it is", "idevid", "ak", "iak", "dice", "token", "legacy"),
+        "kind": _text("what proved who it is", "idevid", "ak", "iak", "dice", "token", "legacy", "gateway"),
         "key_thumbprint": _text("SHA-256 of the public key (SPKI) that signs its evidence, `sha256:` and hex"),
         "anchor": _text("trust anchor its identity chains to"),
         "verified": _flag("the chain or endorsement was verified"),

@@ -50,10 +50,15 @@ from policyengine.services.exposure.search import Exposure
 from policyengine.services.gates.feed import Feed
 from policyengine.services.gates.gate import Gate
 from policyengine.services.gates.posture import Postures
+from policyengine.services.gateways.doubts import Doubts
+from policyengine.services.gateways.relaying import Relaying
+from policyengine.services.gateways.reports import Equipment as Reporting
+from policyengine.services.gateways.reports import GatewayReports
 from policyengine.services.health import HealthCheck
 from policyengine.services.history.audit import Audit
 from policyengine.services.history.log import TransparencyLog
 from policyengine.services.identification.activation import Activations
+from policyengine.services.identification.gateways import Gateways
 from policyengine.services.log_ports import LogKey, LogMemory
 from policyengine.services.nonces import NonceKey
 from policyengine.services.policies import PolicyShelf
@@ -63,6 +68,7 @@ from policyengine.services.publication.releases import Releases
 from policyengine.services.publication.waivers import Waivers
 from policyengine.services.registry.batch_tokens import BatchTokens
 from policyengine.services.registry.devices import Devices
+from policyengine.services.registry.entrusting import Entrusting
 from policyengine.services.registry.registration import Registration
 from policyengine.services.registry.succession import Succession
 from policyengine.services.registry.sweep import Sweep
@@ -88,8 +94,11 @@ class Services:
     challenges: Challenges
     activations: Activations
     checkins: CheckIns
+    relaying: Relaying
+    gateway_reports: GatewayReports
     devices: Devices
     succession: Succession
+    entrusting: Entrusting
     registration: Registration
     batch_tokens: BatchTokens
     bundles: Bundles
@@ -204,7 +213,9 @@ def assemble(outside: Outside) -> Services:
     issuance = Issuance(outside.authority, outside.ledger, entropy, chain=outside.chain)
     supplies = SupplyShelf(store, clock, outside.feeds.max_age)
     cabinet = Cabinet(store, clock, entropy, supplies)
-    redecider = Redecider(store, entropy, shelf, memory, issuance.facts, supplies=supplies)
+    gateways = Gateways(store, shelf)
+    redecider = Redecider(gateways, entropy, shelf, memory, issuance.facts, supplies=supplies)
+    doubts = Doubts(store, store, clock, gateways=gateways, redecider=redecider)
     certificates = Certificates(store, clock, entropy, shelf=shelf)
     tokens, workloads = Tokens(store, clock, entropy), Workloads(outside.issuers, outside.key_source, clock)
     gate = Gate(store, clock, shelf=shelf, redecider=redecider)
@@ -218,14 +229,31 @@ def assemble(outside: Outside) -> Services:
     est = Est(
         store, clock, entropy, shelf=shelf, redecider=redecider, issuance=issuance, evidence=evidence, trust=trust
     )
+    checkins = _checkins(outside, shelf, memory, issuance, appraiser)
     exports = Exports(store, clock, shelf=shelf, log=log, keys=keys)
     return Services(
         clock=clock,
         challenges=Challenges(clock, entropy, outside.nonce_key),
         activations=Activations(clock, entropy, outside.nonce_key, shelf),
-        checkins=_checkins(outside, shelf, memory, issuance, appraiser),
+        checkins=checkins,
+        relaying=Relaying(gate, checkins, doubts),
+        gateway_reports=GatewayReports(
+            Reporting(
+                reads=store,
+                writer=store,
+                clock=clock,
+                entropy=entropy,
+                shelf=shelf,
+                memory=memory,
+                gate=gate,
+                doubts=doubts,
+                supplies=supplies,
+                ca=issuance.facts,
+            )
+        ),
         devices=Devices(store, clock, entropy, shelf=shelf, memory=memory, redecider=redecider),
         succession=Succession(store, clock, entropy, shelf=shelf),
+        entrusting=Entrusting(store, clock, entropy),
         batch_tokens=BatchTokens(store, clock, entropy, shelf=shelf),
         registration=Registration(store, clock, entropy, shelf),
         bundles=Bundles(store, clock, entropy),

@@ -81,7 +81,8 @@ class RecordDecision:
     """A check-in's or sweep's outcome. `expected_version` None: the device had no state (enrolment).
 
     `decision` and `verdicts` are None when nothing changed; `recheck_peers` asks for a new decision on devices pinned
-    to the same key; `act` is what a person did that led to it; `unmatched` what evidence measured and nothing endorses.
+    to the same key, `doubts_reports` on those that this one reported of, because it is worth less than before; `act` is
+    what a person did that led to it; `unmatched` what evidence measured and nothing endorses.
     Refused when the state's version moved, the floor is not
     below `state.floor` (check-in), the one-time token or unbound nonce is spent, or the certificate's reservation is no
     longer open.
@@ -99,6 +100,7 @@ class RecordDecision:
     certificate: CertificateRecord | None = None
     status: StatusChange | None = None
     recheck_peers: bool = False
+    doubts_reports: bool = False
     act: Act | None = None
     unmatched: tuple[Measured, ...] = ()
 

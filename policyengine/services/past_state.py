@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from policyengine.model.decision import Tier
-from policyengine.model.ids import Digest
+from policyengine.model.ids import DeviceId, Digest
 from policyengine.services.records import Restriction
 
 
@@ -14,7 +14,7 @@ from policyengine.services.records import Restriction
 class PastState:
     """How a device stood at a past moment: as its last decision that changed something left it.
 
-    `last_seen` is None: of check-ins that changed nothing only the last one is kept.
+    `last_seen` and `reporter` are None: of check-ins that changed nothing only the last one is kept.
     """
 
     tier: Tier
@@ -27,3 +27,4 @@ class PastState:
     key_thumbprint: str
     restriction: Restriction | None
     last_seen: datetime | None = None
+    reporter: DeviceId | None = None

@@ -41,7 +41,7 @@ class CertificateStatus(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """One row of the registry: what operators know of a device, and how far it has come."""
+    """One row of the registry: what operators know of a device, who may speak for it, and how far it has come."""
 
     id: DeviceId
     vendor: str
@@ -57,6 +57,7 @@ class Device:
     created_at: datetime
     updated_at: datetime
     enrolled_at: datetime | None = None
+    gateways: tuple[DeviceId, ...] = ()  # who may speak for it, sorted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,7 @@ class DeviceState:
     `version` counts writes and guards each one; `floor` is the issue time of the last spent nonce in microseconds.
     `facts_shared` names a content-addressed document; `facts_own` are the bytes of what only this device has.
     `counters` are the highest values seen of facts that never go back (services/checkins/counters.py).
+    `reporter` is the gateway through which the device spoke last; None: it spoke itself.
     """
 
     device_id: DeviceId
@@ -105,6 +107,7 @@ class DeviceState:
     request_digest: bytes | None = None
     reply: bytes | None = None
     counters: Mapping[str, int] = field(default_factory=dict)
+    reporter: DeviceId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +171,12 @@ class GateCertificate:
     status_reason: str | None
     not_before: datetime
     not_after: datetime
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it is revoked, or a person put it on hold; what the device's tier holds is the tier's to judge."""
+        held_by_person = self.status is CertificateStatus.HOLD and self.status_reason != HELD_BY_TIER
+        return self.status is CertificateStatus.REVOKED or held_by_person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,8 @@ class CheckInRequest:
 
     `csr` is PKCS#10 DER. `token` and `key` (SPKI DER) are for enrolment by one-time token, `activation` is the secret
     of a TPM credential. `reported` are fact groups as in a facts file (`{"net": {"open_ports": [22]}}`). `digest` is
-    SHA-256 of the request body as received: a byte-identical retry gets the stored reply.
+    SHA-256 of the request body as received: a byte-identical retry gets the stored reply. `gateway` is who brought it,
+    by a certificate of its own.
     """
 
     nonce: bytes
@@ -34,6 +35,7 @@ class CheckInRequest:
     token: str | None = None
     key: bytes | None = None
     activation: bytes | None = None
+    gateway: DeviceId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from policyengine.services.actors import SYSTEM, PersonRole, Principal
 from policyengine.services.errors import ConflictError, ForbiddenError, InvalidRequestError
-from policyengine.services.registry.device_documents import read_device_table
+from policyengine.services.registry.device_documents import read_device_table, read_devices
 from policyengine.services.registry.devices import NewDevice
 from policyengine.services.registry.registration import CHUNK, RegistryDiff
 from tests.support.site import Site, next_nonce, ready_site
@@ -28,6 +29,14 @@ def imported(site: Site, *devices: NewDevice) -> RegistryDiff:
     diff = site.services.registration.compare(SYSTEM, devices)
     site.services.registration.carry_out(SYSTEM, diff, done=lambda count: None)
     return diff
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site for tests of one device each, which they bring to where they start."""
+    site = ready_site(f"sqlite:///{tmp_path_factory.mktemp('known') / 'store.db'}")
+    yield site
+    site.store.close()
 
 
 def test_the_same_list_again_changes_nothing(database: str) -> None:
@@ -132,11 +141,52 @@ HEADER = b"id,vendor,model,serial,site,label:owner\r\n"
 
 
 def test_a_table_reads_like_the_same_devices_in_json() -> None:
-    """RFC 4180; an empty cell says nothing."""
+    """RFC 4180; an empty cell says that there is none, a column that is not there says nothing."""
     found = read_device_table(b"\xef\xbb\xbf" + HEADER + b'gw-1,vendor-acme,gw-200,AC-1,"plant, a",\r\n')
-    assert found == (
-        NewDevice(id="gw-1", vendor="vendor-acme", model="gw-200", serial="AC-1", site="plant, a", labels={}),
-    )
+    unsaid = frozenset({"device_class", "hw_version", "zone", "criticality", "gateways"})
+    device = NewDevice(id="gw-1", vendor="vendor-acme", model="gw-200", serial="AC-1", site="plant, a", labels={})
+    assert found == (replace(device, omitted=unsaid, labels_gone=frozenset({"owner"})),)
+
+
+KNOWN = NewDevice(
+    id="spare-1",
+    vendor="vendor-acme",
+    model="gw-200",
+    serial="AC-00000001",
+    site="plant-a",
+    zone="line-1",
+    labels={"owner": "it", "ring": "first"},
+)
+IDENTITY = b"id,vendor,model,serial"
+CELLS = b"spare-1,vendor-acme,gw-200,AC-00000001"
+
+
+@pytest.mark.parametrize(
+    ("table", "place", "labels"),
+    [
+        (IDENTITY + b"\n" + CELLS + b"\n", ("plant-a", "line-1"), {"owner": "it", "ring": "first"}),
+        (IDENTITY + b",site\n" + CELLS + b",\n", (None, "line-1"), {"owner": "it", "ring": "first"}),
+        (IDENTITY + b",zone\n" + CELLS + b",line-2\n", ("plant-a", "line-2"), {"owner": "it", "ring": "first"}),
+        (IDENTITY + b",label:ring\n" + CELLS + b",\n", ("plant-a", "line-1"), {"owner": "it"}),
+        (IDENTITY + b",label:line\n" + CELLS + b",7\n", ("plant-a", "line-1"), {**KNOWN.labels, "line": "7"}),
+    ],
+    ids=["identity-alone", "cell-empty", "other-column", "label-empty", "label-new"],
+)
+def test_what_a_table_leaves_out_stays(
+    known: Site, table: bytes, place: tuple[str | None, str | None], labels: dict[str, str]
+) -> None:
+    imported(known, KNOWN)
+    imported(known, *read_device_table(table))
+    device = known.store.view("spare-1").device
+    assert (device.site, device.zone, device.labels) == (*place, labels)
+
+
+def test_what_a_list_in_json_leaves_out_stays_and_null_takes_it_away(known: Site) -> None:
+    imported(known, KNOWN)
+    said = {"id": "spare-1", "vendor": "vendor-acme", "model": "gw-200", "serial": "AC-00000001", "zone": None}
+    imported(known, *read_devices(json.dumps([said]).encode()))
+    device = known.store.view("spare-1").device
+    assert (device.site, device.zone, device.labels) == ("plant-a", None, KNOWN.labels)
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,9 @@ def _forget_histories(url: str) -> None:
     engines = open_engines(url)
     with engines.write.begin() as connection:
         for statement in (
+            "DROP INDEX ix_device_state_reporter",  # what came after histories goes with them
+            "ALTER TABLE device_state DROP COLUMN reporter",
+            "ALTER TABLE device DROP COLUMN gateways",
             "DROP TABLE device_history",
             "DROP TABLE certificate_status",
             "UPDATE alembic_version SET version_num = '0011'",

@@ -64,6 +64,7 @@ def change_lifecycle(batch: Batch, change: ChangeLifecycle) -> None:
     )
     if device.lifecycle is Lifecycle.RETIRED:
         end_stance(batch, device.id, at_us=micros(change.act.at))
+        batch.doubt(device.id, at_us=micros(change.act.at))
     keep_history(batch, [device.id], at_us=micros(change.act.at))
     batch.act(change.act)
 

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import BigInteger, Connection, Dialect, Insert, LargeBinary, bindparam, cast, insert, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Insert,
+    LargeBinary,
+    Update,
+    bindparam,
+    cast,
+    insert,
+    select,
+    update,
+)
 
 from pki.crl_encoding import encode_entry
 from pki.revocation import Reason
@@ -27,6 +40,7 @@ from policyengine.adapters.sql.statements import (
 )
 from policyengine.adapters.sql.tallies import Tallies
 from policyengine.model.canonical import canonical
+from policyengine.model.ids import DeviceId
 from policyengine.services.certification.revocation import entry_reason
 from policyengine.services.changes import Act, Document, StatusChange
 from policyengine.services.errors import UnavailableError
@@ -79,6 +93,21 @@ class Statements:
         self.audit = insert_row(tables.audit_event, dialect)
         self.keys = KeyStatements(dialect)
         self.unmatched = insert_or_set(tables.unmatched_measurement, dialect, column="last_seen")
+        self.doubted = Statement(_doubted(bindparam("gateway")), dialect)
+        holder = select(tables.certificate.c.device_id).where(
+            tables.certificate.c.issuer == bindparam("by_issuer"), tables.certificate.c.serial == bindparam("by_serial")
+        )
+        self.doubted_holders = Statement(_doubted(holder.scalar_subquery()), dialect)
+
+
+def _doubted(gateway: ColumnElement[str]) -> Update:
+    """Return the UPDATE that ends the decisions on all that `gateway` reported of; those in flight are sent back."""
+    state, at = tables.device_state.c, bindparam("at", type_=BigInteger)
+    return (
+        update(tables.device_state)
+        .where(state.reporter == gateway)
+        .values(version=state.version + 1, recheck_at=at, valid_until=at)
+    )
 
 
 def _new_revocation() -> Insert:
@@ -111,6 +140,8 @@ _ORDER = (
     "past_statuses",
     "ended_revocations",
     "revocations",
+    "doubted",
+    "doubted_holders",
     "decisions",
     "closed_verdicts",
     "verdicts",
@@ -221,9 +252,16 @@ class Batch:
         fact = {**keys, "status": change.status.value, "reason": change.reason}
         index = self.leaf("certificate-status", at_us=at_us, record=fact, seed=seed)
         self.add("past_statuses", {"log_index": index, **row, **keys})
+        if change.status is not CertificateStatus.GOOD:
+            theirs = {"by_issuer": change.issuer, "by_serial": change.serial, "at": at_us}
+            self.add("doubted_holders", theirs)
         if change.status is CertificateStatus.REVOKED and change.reason == Reason.KEY_COMPROMISE.value:
             theirs = {"by_issuer": change.issuer, "by_serial": change.serial, "at": at_us}
             self.statements.keys.compromised.many(self.connection, [theirs])
+
+    def doubt(self, gateway: DeviceId, *, at_us: int) -> None:
+        """Queue a new decision on everything that `gateway` reported of."""
+        self.add("doubted", {"gateway": gateway, "at": at_us})
 
     def claim_key(self, thumbprint: str, *, device_id: str) -> None:
         """Keep that a certificate of this key is for this device; raises ConflictError (`key.*`), nothing kept."""

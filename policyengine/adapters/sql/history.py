@@ -28,6 +28,7 @@ _REGISTERED = (
     "created_at",
     "updated_at",
     "enrolled_at",
+    "gateways",
 )
 _STATED = ("identity_kind", "key_thumbprint", "restriction")
 

@@ -23,6 +23,7 @@ device_history = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("enrolled_at", BigInteger),
+    Column("gateways", Text),
     Column("identity_kind", Text),  # null: the device had no state
     Column("key_thumbprint", Text),
     Column("restriction", Text),

@@ -244,3 +244,5 @@ def _record_outcome(batch: Batch, change: RecordDecision) -> None:
         batch.certificate(change.certificate, seed=change.salt)
     if change.status is not None:
         batch.status(change.status, seed=change.salt)
+    if change.doubts_reports:
+        batch.doubt(state.device_id, at_us=at_us)

@@ -22,7 +22,7 @@ from policyengine.services.records import Device
 _device = tables.device.c
 _state = tables.device_state.c
 _BY_IDS = select(tables.device).where(_device.id.in_(bindparam("ids", expanding=True)))
-_SAID = ("device_class", "hw_version", "site", "zone", "labels", "criticality", "updated_at")
+_SAID = ("device_class", "hw_version", "site", "zone", "labels", "criticality", "gateways", "updated_at")
 
 
 def registered(connection: Connection, ids: Sequence[DeviceId]) -> Mapping[DeviceId, Device]:

@@ -63,6 +63,7 @@ def device_row(device: Device) -> dict[str, object]:
         "created_at": micros(device.created_at),
         "updated_at": micros(device.updated_at),
         "enrolled_at": micros_or_none(device.enrolled_at),
+        "gateways": " ".join(device.gateways) or None,
     }
 
 
@@ -83,6 +84,7 @@ def device_of(row: Fields) -> Device:
         created_at=moment(row["created_at"]),
         updated_at=moment(row["updated_at"]),
         enrolled_at=time_or_none(row["enrolled_at"]),
+        gateways=tuple(map(DeviceId, row["gateways"].split())) if row["gateways"] else (),
     )
 
 
@@ -112,6 +114,7 @@ def state_row(state: DeviceState) -> dict[str, object]:
         "request_digest": state.request_digest,
         "reply": state.reply,
         "counters": json.dumps(state.counters) if state.counters else None,
+        "reporter": state.reporter,
     }
 
 
@@ -162,6 +165,7 @@ def state_of(row: Fields) -> DeviceState:
         last_seen=moment(row["last_seen"]),
         restriction=restriction_of(row["restriction"]),
         counters=json.loads(row["counters"]) if row["counters"] else {},
+        reporter=row["reporter"],
         request_digest=row["request_digest"],
         reply=row["reply"],
     )

@@ -44,6 +44,7 @@ def replace_device(batch: Batch, change: ReplaceDevice) -> None:
     connection.execute(update(tables.device_state).where(_state.device_id == old.id).values(version=_state.version + 1))
     end_stance(batch, old.id, at_us=micros(old.updated_at))
     keep_history(batch, [old.id], at_us=micros(old.updated_at))
+    batch.doubt(old.id, at_us=micros(old.updated_at))
     say(batch, (change.new,))
     _revoke(batch, change.revocations, seed=change.acts[0].salt)
     for act in change.acts:
@@ -73,6 +74,7 @@ def rekey_device(batch: Batch, change: RekeyDevice) -> None:
     _end_open(batch, device, at_us=at_us)
     end_stance(batch, device.id, at_us=at_us)
     keep_history(batch, [device.id], at_us=at_us)
+    batch.doubt(device.id, at_us=at_us)
     _revoke(batch, change.revocations, seed=change.act.salt)
     batch.act(change.act)
 

@@ -42,6 +42,7 @@ device = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("enrolled_at", BigInteger),
+    Column("gateways", Text),  # ids with spaces between: who may speak for it; null: nobody
     Index(None, "vendor", "serial"),
     Index(None, "model", "id"),
     Index(None, "site", "id"),
@@ -82,6 +83,7 @@ device_state = Table(
     Column("counters", Text),  # JSON: the highest values seen of facts that never go back; null: none
     Column("certificate_issuer", Text),
     Column("certificate_serial", Text),
+    Column("reporter", Text, index=True),  # the gateway through which it spoke last; null: it spoke itself
     Index(None, "tier", "device_id"),
 )
 

@@ -62,6 +62,7 @@ def _model(page: Page, name: str, node: YamlNode) -> Model:
         device_class=text(node, "class") or "",
         version_scheme=scheme,
         versions=versions,
+        keyless=text(node, "key") == "none" or None,
     )
 
 

@@ -41,6 +41,7 @@ class Gathered:
     key_reuse: int
     counters: Mapping[str, int]
     now: datetime
+    gateway: DeviceId | None = None  # that brought it
 
     @property
     def phase(self) -> Phase:
@@ -58,6 +59,7 @@ class Gathered:
             key_reuse=self.key_reuse,
             counters=self.counters,
             now=self.now,
+            gateway=self.gateway,
         )
 
 
@@ -105,6 +107,7 @@ class Appraised(Gathered):
             request_digest=request_digest,
             reply=reply,
             counters=self.counters,
+            reporter=self.gateway,
         )
 
 
@@ -187,7 +190,13 @@ class Appraiser:
             ca=self._ca_facts,
             now=now,
         )
-        said = Said(claimant=claimant, issued_at=nonce.issued_at, request=asked, reported=request.reported)
+        said = Said(
+            claimant=claimant,
+            issued_at=nonce.issued_at,
+            request=asked,
+            reported=request.reported,
+            gateway=request.gateway,
+        )
         return Gathered(
             claimant=claimant,
             request=asked,
@@ -196,6 +205,7 @@ class Appraiser:
             key_reuse=key_reuse,
             counters=counters,
             now=now,
+            gateway=request.gateway,
         )
 
     def plausible(

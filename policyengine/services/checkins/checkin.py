@@ -27,6 +27,7 @@ from policyengine.services.checkins.replies import Rest, compose, jittered, nonc
 from policyengine.services.checkins.unmatched import Noticed
 from policyengine.services.errors import ConflictError, RefusedError, ServiceError, UnavailableError
 from policyengine.services.identification.claimants import UnannouncedError
+from policyengine.services.identification.gateways import demand_entrusted, unknown_device
 from policyengine.services.identification.identity import check_bounds
 from policyengine.services.nonces import (
     RANDOM_SIZE,
@@ -110,7 +111,8 @@ class CheckIns:
     async def _attempt(self, request: CheckInRequest, nonce: Nonce) -> CheckInReply:
         bound = await self._with.reads.view_at_check_in(nonce.tag) if nonce.is_bound else None
         if nonce.is_bound and bound is None:
-            raise RefusedError("no such device", code="identity.unknown-device", check="identity.unknown-device")
+            raise unknown_device()
+        _demand_brought_well(request, nonce, bound)
         repeated = self._repeated(request, nonce, bound)
         if repeated is not None:
             return repeated
@@ -234,6 +236,15 @@ class CheckIns:
         now = self._with.clock.now()
         salt = self._with.entropy.draw(SALT_SIZE)
         await self._with.writer.submit(security_event(refusal, device_id=claimed, now=now, salt=salt))
+
+
+def _demand_brought_well(request: CheckInRequest, nonce: Nonce, bound: DeviceView | None) -> None:
+    """Raise RefusedError if a gateway brought this that may not speak for the device, or does not say for which."""
+    if request.gateway is None:
+        return
+    if not nonce.is_bound:
+        raise RefusedError("ask for the nonce with the device's id", code="gateway.nonce", check="gateway.nonce")
+    demand_entrusted(request.gateway, bound)
 
 
 def _demand_newest(nonce: Nonce, view: DeviceView) -> None:

@@ -18,9 +18,11 @@ from policyengine.attestation.formats import Freshness, Verified
 from policyengine.decision.ingest import read_groups
 from policyengine.model.endorsements import ReferenceValues
 from policyengine.model.facts import Facts, Provenance, Source
+from policyengine.model.ids import DeviceId
 from policyengine.model.policy import Bundle
 from policyengine.model.schema import FactSchema
 from policyengine.services.identification.claimants import Claimant
+from policyengine.services.identification.gateways import GATEWAY_KIND
 from policyengine.services.records import Device, DeviceView
 from policyengine.services.supply.shelf import REPORTED, SUPPLIED, SupplyShelf
 
@@ -57,6 +59,16 @@ class Said:
     issued_at: datetime
     request: ProvenRequest | None
     reported: Mapping[str, object] | None
+    gateway: DeviceId | None = None  # that brought it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a gateway says of a device that has no key, and when it was so."""
+
+    gateway: DeviceId
+    said: Mapping[str, object]
+    observed_at: datetime
 
 
 def gather(said: Said, context: Context, *, schema: FactSchema) -> Facts:
@@ -88,6 +100,34 @@ def gather_again(last: Facts, context: Context) -> Facts:
             _drop(values, origins, group)
     until = _add_supplied(values, origins, context)
     return Facts(device_id=last.device_id, values=values, provenance=origins, until=until)
+
+
+def without_reports(facts: Facts, *, by: frozenset[DeviceId]) -> Facts:
+    """Return `facts` without what the gateways in `by` reported: what was said by one nobody believes is unknown."""
+    gone = {path for path, kept in facts.provenance.items() if kept.reporter in by} if by else set[str]()
+    if not gone:
+        return facts
+    values = {group: content for group, content in facts.values.items() if group not in gone}
+    origins = {path: kept for path, kept in facts.provenance.items() if path not in gone}
+    return replace(facts, values=values, provenance=origins)
+
+
+def gather_reported(report: Report, context: Context, *, schema: FactSchema) -> Facts:
+    """Return the facts of a device without a key, of which a gateway reports; nothing of it is more than `reported`.
+
+    Raises FactError.
+    """
+    now = context.now
+    values = read_groups(report.said, schema=schema)
+    reported = Provenance(
+        source=Source.REPORTED, observed_at=report.observed_at, received_at=now, reporter=report.gateway
+    )
+    origins = dict.fromkeys(values, reported)
+    values["identity"] = {"kind": GATEWAY_KIND, "verified": False}
+    origins["identity"] = _ours(Source.OBSERVED, now)
+    _add_known(values, origins, context)
+    until = _add_supplied(values, origins, context)
+    return Facts(device_id=context.view.device.id, values=values, provenance=origins, until=until)
 
 
 def gather_identified(claimant: Claimant, context: Context, request: ProvenRequest) -> Facts:
@@ -158,7 +198,7 @@ def _spoken(said: Said, now: datetime) -> tuple[Values, Origins]:
         for group in verified.facts.keys() - {"identity"}:
             values[group] = verified.facts[group]
             origins[group] = listed if group in verified.complete else some
-    reported = Provenance(source=Source.REPORTED, observed_at=now, received_at=now)
+    reported = Provenance(source=Source.REPORTED, observed_at=now, received_at=now, reporter=said.gateway)
     for group, content in (said.reported or {}).items():
         if group in REPORTABLE and group not in values:
             values[group] = content
@@ -198,10 +238,7 @@ def _add_known(values: Values, origins: Origins, context: Context) -> None:
     origins["device"] = _ours(Source.DECLARED, now)
     if context.identity_kind in _SOURCES:
         origins |= dict.fromkeys(_CERTIFIED_IDENTITY, certified)
-    values["fleet"] = {
-        "key_reuse_count": context.key_reuse,
-        "identity_duplicates": context.view.identity_duplicates,
-    }
+    values["fleet"] = _fleet_facts(context)
     origins["fleet"] = observed
     values["ops"] = {"last_seen": context.last_seen}
     origins["ops"] = observed
@@ -215,6 +252,13 @@ def _add_known(values: Values, origins: Origins, context: Context) -> None:
             "status": record.status.value,
         }
         origins["cert"] = certified
+
+
+def _fleet_facts(context: Context) -> Values:
+    duplicates: Values = {"identity_duplicates": context.view.identity_duplicates}
+    if context.identity_kind == GATEWAY_KIND:
+        return duplicates  # where there is no key, nobody can be counted who has it
+    return {"key_reuse_count": context.key_reuse, **duplicates}
 
 
 def _ours(source: Source, now: datetime) -> Provenance:

@@ -169,7 +169,11 @@ def _digest_of_verdicts(decision: Decision, facts: Facts) -> bytes:
 
     A certificate request comes and goes with each renewal and says nothing new.
     """
-    sources = [f"{path} {kept.source._value_}" for path, kept in facts.provenance.items() if path[:3] != "csr"]
+    sources = [
+        f"{path} {kept.source._value_}" if kept.reporter is None else f"{path} {kept.source._value_} {kept.reporter}"
+        for path, kept in facts.provenance.items()
+        if path[:3] != "csr"
+    ]
     lines = [found.line for found in decision.findings]
     return hashlib.sha256("\n\n".join([*lines, *sorted(sources)]).encode()).digest()
 
@@ -258,6 +262,7 @@ class Standing:
     request_digest: bytes | None
     reply: bytes | None
     counters: Mapping[str, int] = field(default_factory=dict)
+    reporter: DeviceId | None = None
 
 
 def standing_of(state: DeviceState) -> Standing:
@@ -275,6 +280,7 @@ def standing_of(state: DeviceState) -> Standing:
         request_digest=None,
         reply=None,
         counters=state.counters,
+        reporter=state.reporter,
     )
 
 
@@ -309,7 +315,13 @@ def state_after(judged: Judged, standing: Standing, *, generation: int) -> Devic
         request_digest=standing.request_digest,
         reply=standing.reply,
         counters=standing.counters,
+        reporter=standing.reporter,
     )
+
+
+def has_fallen(before: DeviceState | None, tier: Tier) -> bool:
+    """Tell whether a device is worth less than before: what it reported of others must be looked at again."""
+    return before is not None and tier > before.tier
 
 
 def has_changed(judged: Judged, before: DeviceState | None, *, tier: Tier) -> bool:

@@ -7,7 +7,7 @@ import hashlib
 from policyengine.services.certification.issuing import status_after
 from policyengine.services.changes import Act, Enrolment, RecordDecision, SpentNonce
 from policyengine.services.checkins.appraisal import Appraised
-from policyengine.services.checkins.judging import has_changed, record_of
+from policyengine.services.checkins.judging import has_changed, has_fallen, record_of
 from policyengine.services.checkins.unmatched import Noticed
 from policyengine.services.nonces import Nonce
 from policyengine.services.records import CertificateRecord, DeviceState
@@ -40,6 +40,7 @@ def change_of(
         certificate=certificate,
         status=status_after(view, found.profile, state.tier, now=found.now),
         recheck_peers=found.claimant.enrols and found.key_reuse > 1,
+        doubts_reports=has_fallen(view.state, state.tier),
         act=act,
         unmatched=noticed.news(
             found.claimant.verified,

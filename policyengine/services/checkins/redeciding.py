@@ -12,20 +12,22 @@ from policyengine.model.decision import Tier
 from policyengine.services.certification.issuing import status_after
 from policyengine.services.changes import SALT_SIZE, Act, RecordDecision
 from policyengine.services.checkins.appraisal import phase_after
-from policyengine.services.checkins.gathering import Context, gather_again, with_request
+from policyengine.services.checkins.gathering import Context, gather_again, with_request, without_reports
 from policyengine.services.checkins.judging import (
     Judged,
     Memory,
     Standing,
     effective_tier,
     has_changed,
+    has_fallen,
     judge,
     record_of,
     standing_of,
     state_after,
 )
+from policyengine.services.identification.gateways import Gateways
 from policyengine.services.policies import ActivePolicies, PolicyShelf
-from policyengine.services.ports import CheckInReads, Entropy
+from policyengine.services.ports import Entropy
 from policyengine.services.records import CertificateRecord, DeviceState, DeviceView
 from policyengine.services.supply.shelf import SupplyShelf
 
@@ -56,7 +58,7 @@ class Redecider:
 
     def __init__(
         self,
-        reads: CheckInReads,
+        gateways: Gateways,
         entropy: Entropy,
         shelf: PolicyShelf,
         memory: Memory,
@@ -64,7 +66,7 @@ class Redecider:
         *,
         supplies: SupplyShelf,
     ) -> None:
-        self._reads = reads
+        self._gateways = gateways
         self._entropy = entropy
         self._shelf = shelf
         self._memory = memory
@@ -85,7 +87,8 @@ class Redecider:
         """Return the decision on what the device said last, what is known now, and the certificate it asks for."""
         active = self._shelf.active(at_least=state.generation)
         last = self._memory.facts(state.facts_shared, state.facts_own, policies=self._shelf.by_digest(state.bundle))
-        known = gather_again(last, self._context(view, state, active, now))
+        believed = without_reports(last, by=self._gateways.doubted(view.device, last))
+        known = gather_again(believed, self._context(view, state, active, now))
         facts = known if request is None else with_request(known, request, now=now)
         prior = self._memory.prior(state.prior)
         judged = judge(active.policies, facts, prior=prior, now=now, phase=phase_after(state))
@@ -114,6 +117,7 @@ class Redecider:
             certificate=certificate,
             status=status_after(decided.view, decided.profile, after.tier, now=decided.now),
             act=act,
+            doubts_reports=has_fallen(state, after.tier),
         )
 
     def _context(self, view: DeviceView, state: DeviceState, active: ActivePolicies, now: datetime) -> Context:

@@ -28,7 +28,7 @@ from policyengine.services.checkins.redeciding import Redecider
 from policyengine.services.errors import ConflictError, InvalidRequestError, MissingError, RefusedError
 from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import Clock, Store
-from policyengine.services.records import HELD_BY_TIER, CertificateStatus, GateCertificate, GateView, Lifecycle
+from policyengine.services.records import GateView, Lifecycle
 
 MAX_SESSION = timedelta(hours=1)  # a session that outlives it asks again; also where a broker cannot be told
 
@@ -188,15 +188,11 @@ def _certificate_refused(view: GateView, shown: bytes | None, now: datetime) -> 
         return None if shown is None else ("gate.foreign", "the certificate is not one of ours")
     if shown is not None and found.content != shown:
         return "gate.foreign", "the certificate is not one of ours"
-    if found.status is CertificateStatus.REVOKED or _held_by_person(found):
+    if found.is_stopped:
         return "gate.certificate", f"the certificate is {found.status.in_words}"
     if shown is not None and not found.not_before <= now < found.not_after:
         return "gate.expired", "the certificate is not valid now"
     return None
-
-
-def _held_by_person(found: GateCertificate) -> bool:
-    return found.status is CertificateStatus.HOLD and found.status_reason != HELD_BY_TIER
 
 
 def _until(view: GateView, now: datetime) -> datetime:

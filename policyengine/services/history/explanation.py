@@ -133,4 +133,6 @@ def _lines(reason: Mapping[str, Any]) -> list[str]:
     if reason["remediation"]:
         lines.append(f"  remedy: {reason['remediation']}")
     digests = {seen["evidence_digest"] for seen in reason["facts"].values() if "evidence_digest" in seen}
+    reporters = {seen["reporter"] for seen in reason["facts"].values() if "reporter" in seen}
+    lines += [f"  by the word of gateway {reporter}" for reporter in sorted(reporters)]
     return lines + [f"  evidence: {digest}" for digest in sorted(digests)]

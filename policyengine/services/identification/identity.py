@@ -39,6 +39,7 @@ from policyengine.services.identification.claimants import (
 from policyengine.services.identification.dice_identity import by_dice
 from policyengine.services.identification.endorsed_identity import by_endorsed_key, shown_key
 from policyengine.services.identification.enrolment_tokens import demand_bound, demand_key, device_of_token
+from policyengine.services.identification.gateways import GATEWAY_KIND
 from policyengine.services.identification.idevid_identity import (
     by_iak,
     by_idevid,
@@ -137,6 +138,8 @@ def by_pinned_key(question: Question, view: DeviceView) -> Claimant:
     if state is None:  # INVARIANT: callers checked
         raise refused("device has no key", "identity.unproven")
     demand_in_service(view)
+    if state.identity_kind == GATEWAY_KIND:
+        raise refused("the device has no key: its gateways report of it", "identity.keyless")
     spki, kind = state.key_spki, state.identity_kind
     verified = tuple(_verified(question, item, view, spki, kind=kind) for item in question.request.evidence)
     return Claimant(

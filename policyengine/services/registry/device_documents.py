@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from policyengine.model.ids import DeviceId, InvalidNameError, device_id
 from policyengine.model.strict_json import MAX_BYTES, read_json
@@ -16,12 +17,14 @@ _OPTIONAL = ("class", "hw_version", "site", "zone", "criticality")
 MAX_TEXT = 256
 MAX_FILE = 256 * 1024 * 1024  # bytes; a million devices with labels have some 200 MB as JSON
 LABEL = "label:"  # a column `label:NAME` holds the label NAME
+GATEWAYS = "gateways"  # ids; in a table with spaces between
 
 
 def read_devices(content: bytes, *, max_bytes: int = MAX_BYTES) -> tuple[NewDevice, ...]:
     """Return the devices in a JSON list, or in `{"devices": [...]}`.
 
-    Raises InvalidJsonError, InvalidNameError, InvalidRequestError with the place (`devices[3].model`).
+    A key with null says that the device has none; a key that is not there says nothing. Raises InvalidJsonError,
+    InvalidNameError, InvalidRequestError with the place (`devices[3].model`).
     """
     document = read_json(content, max_bytes=max_bytes)
     if isinstance(document, dict) and document.keys() == {"devices"}:
@@ -34,7 +37,8 @@ def read_devices(content: bytes, *, max_bytes: int = MAX_BYTES) -> tuple[NewDevi
 def read_device_table(content: bytes) -> tuple[NewDevice, ...]:
     """Return the devices in a CSV table (RFC 4180) whose first line names the columns, as the keys in JSON.
 
-    An empty cell says nothing. Raises InvalidNameError, InvalidRequestError with the place (`line 3, column model`).
+    An empty cell says that the device has none; a column that is not there says nothing. Raises InvalidNameError,
+    InvalidRequestError with the place (`line 3, column model`).
     """
     try:
         text = content.decode("utf-8-sig") if len(content) <= MAX_FILE else None
@@ -53,10 +57,10 @@ def read_device_table(content: bytes) -> tuple[NewDevice, ...]:
 
 
 def _header(names: list[str]) -> list[str]:
-    known = {*_REQUIRED, *_OPTIONAL}
+    known = {*_REQUIRED, *_OPTIONAL, GATEWAYS}
     for name in names:
         if name not in known and not (name.startswith(LABEL) and len(name) > len(LABEL)):
-            listed = ", ".join((*_REQUIRED, *_OPTIONAL, f"{LABEL}NAME"))
+            listed = ", ".join((*_REQUIRED, *_OPTIONAL, GATEWAYS, f"{LABEL}NAME"))
             raise _invalid(f"line 1, column {name[:64]}", f"is not known here; known, separated by commas: {listed}")
     twice = [name for at, name in enumerate(names) if name in names[:at]]
     if twice:
@@ -72,17 +76,28 @@ def _row(header: list[str], row: list[str], line: int) -> NewDevice:
         raise _invalid(f"line {line}", f"has {len(row)} cells, not {len(header)}")
     cells = {name: cell for name, cell in zip(header, row, strict=True) if cell}
     labels = {name.removeprefix(LABEL): cell for name, cell in cells.items() if name.startswith(LABEL)}
-    plain = {name: cell for name, cell in cells.items() if not name.startswith(LABEL)}
-    return device_in({**plain, "labels": labels}, f"line {line}", separator=", column ")
+    plain: dict[str, object] = {name: cell for name, cell in cells.items() if not name.startswith(LABEL)}
+    if GATEWAYS in plain:
+        plain[GATEWAYS] = cells[GATEWAYS].split()
+    device = device_in({**plain, "labels": labels}, f"line {line}", separator=", column ")
+    named = (name.removeprefix(LABEL) for name in header if name.startswith(LABEL))
+    gone = frozenset(name for name in named if name not in labels)
+    return replace(device, omitted=_omitted(header) - {"labels"}, labels_gone=gone)
+
+
+def _omitted(said: Iterable[str]) -> frozenset[str]:
+    """Return the attributes of a device about which the keys `said` say nothing."""
+    names = {**{name: name for name in (*_OPTIONAL, GATEWAYS, "labels")}, "class": "device_class"}
+    return frozenset(attribute for key, attribute in names.items() if key not in said)
 
 
 def device_in(entry: object, path: str, *, separator: str = ".") -> NewDevice:
     """Return the device that `entry` says, at `path` of its document; raises InvalidRequestError with the place."""
     if not isinstance(entry, dict):
         raise _invalid(path, "is not an object")
-    unknown = sorted(entry.keys() - {*_REQUIRED, *_OPTIONAL, "labels"})
+    unknown = sorted(entry.keys() - {*_REQUIRED, *_OPTIONAL, GATEWAYS, "labels"})
     if unknown:
-        known_keys = ", ".join((*_REQUIRED, *_OPTIONAL, "labels"))
+        known_keys = ", ".join((*_REQUIRED, *_OPTIONAL, GATEWAYS, "labels"))
         raise _invalid(f"{path}{separator}{unknown[0][:64]}", f"is not known here; known: {known_keys}")
     known = {
         name: _text(entry, name, f"{path}{separator}")
@@ -103,7 +118,17 @@ def device_in(entry: object, path: str, *, separator: str = ".") -> NewDevice:
         zone=known.get("zone"),
         labels=_labels(entry.get("labels", {}), path),
         criticality=known.get("criticality"),
+        gateways=_gateways(entry.get(GATEWAYS), f"{path}{separator}{GATEWAYS}"),
+        omitted=_omitted(entry),
     )
+
+
+def _gateways(value: object, path: str) -> tuple[DeviceId, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise _invalid(path, "is not a list of device ids")
+    return tuple(_id(name, path) for name in value)
 
 
 def _id(text: str, path: str) -> DeviceId:

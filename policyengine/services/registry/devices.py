@@ -41,6 +41,7 @@ from policyengine.services.records import (
     TimelineEntry,
     Verdict,
 )
+from policyengine.services.registry.entrusting import demand_gateways
 from policyengine.services.scope import filtered, missing, visible_view
 
 MAX_IMPORT = 10_000  # devices in one request: one transaction of about a second
@@ -59,7 +60,11 @@ class DeviceDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDevice:
-    """A device to announce."""
+    """A device to announce.
+
+    Of a registered one a list says nothing about what it leaves out (`omitted`, names of attributes), and with
+    `labels_gone` nothing about labels that it does not name: they stay.
+    """
 
     id: DeviceId
     vendor: str
@@ -71,6 +76,9 @@ class NewDevice:
     zone: str | None = None
     labels: Mapping[str, str]
     criticality: str | None = None
+    gateways: tuple[DeviceId, ...] = ()
+    omitted: frozenset[str] = frozenset()
+    labels_gone: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +174,8 @@ class Devices:
         """Return how many devices were added as expected; known identical ones are left as they are.
 
         Raises ConflictError when an id is held by another serial, InvalidRequestError for a model that the policies in
-        force do not have, or have from another vendor, ForbiddenError for a model that the actor may not see.
+        force do not have, or have from another vendor, or for a gateway that there is not, ForbiddenError for a model
+        that the actor may not see.
         """
         demand(actor, Right.OPERATE)
         now = self._clock.now()
@@ -175,6 +184,7 @@ class Devices:
             raise InvalidRequestError(f"devices are not 1 to {MAX_IMPORT}", code="request.devices", field="devices")
         self._demand_known_models(announced)
         _demand_visible_models(actor, announced)
+        demand_gateways(self._store, actor, announced)
         added = sum(self._store.view(device.id) is None for device in announced)
         act = self._act(actor, "device.import", announced[0].id, now, count=len(announced))
         self._store.apply(ImportDevices(devices=announced, act=act))
@@ -325,6 +335,7 @@ def expected_device(device: NewDevice, now: datetime) -> Device:
         zone=device.zone,
         labels=dict(device.labels),
         criticality=device.criticality,
+        gateways=tuple(sorted(set(device.gateways))),
         lifecycle=Lifecycle.EXPECTED,
         created_at=now,
         updated_at=now,

@@ -1,7 +1,8 @@
 """Bringing the registry in line with a list of devices, however long: first the difference, then its parts in turn.
 
 A list may be sent again: what is registered as it says is left alone. What identifies a device (vendor, model, serial)
-is never changed by a list; what operators say of it (site, zone, labels and the like) is, and it is then decided again.
+is never changed by a list; what operators say of it (site, zone, labels, gateways and the like) is, and it is then
+decided again. What a list leaves out, it says nothing about.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import Clock, Entropy, Store
 from policyengine.services.records import Device
 from policyengine.services.registry.devices import NewDevice, expected_device
+from policyengine.services.registry.entrusting import demand_gateways
 
 MAX_DEVICES = 1_000_000  # in one list; a fleet's worth, and what memory holds while it is compared
 CHUNK = 5_000  # devices in one transaction: half a second, in which check-ins wait
@@ -26,7 +28,7 @@ CHUNK = 5_000  # devices in one transaction: half a second, in which check-ins w
 T = TypeVar("T")
 
 _IDENTITY = ("vendor", "model", "serial")
-_OPERATORS_SAY = ("device_class", "hw_version", "site", "zone", "labels", "criticality")
+_OPERATORS_SAY = ("device_class", "hw_version", "site", "zone", "labels", "criticality", "gateways")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +68,8 @@ class Registration:
     def compare(self, actor: Principal, devices: Sequence[NewDevice]) -> RegistryDiff:
         """Return how `devices` differ from the registry.
 
-        Raises InvalidRequestError for a device named twice or a model that the policies in force do not have,
-        ForbiddenError for a model that the actor may not see.
+        Raises InvalidRequestError for a device named twice, a model that the policies in force do not have, or a
+        gateway that there is not, ForbiddenError for a model that the actor may not see.
         """
         demand(actor, Right.OPERATE)
         if not 1 <= len(devices) <= MAX_DEVICES:
@@ -75,6 +77,7 @@ class Registration:
         _demand_once(devices)
         self._demand_models(actor, devices)
         now = self._clock.now()
+        demand_gateways(self._store, actor, [expected_device(device, now) for device in devices])
         new: list[Device] = []
         changed: list[Changed] = []
         conflicts: list[Changed] = []
@@ -149,7 +152,10 @@ def _sort(
     if held is None:
         new.append(wanted)
         return
-    said = {name: getattr(wanted, name) for name in _OPERATORS_SAY}
+    said = {name: getattr(wanted, name) for name in _OPERATORS_SAY if name not in device.omitted}
+    if device.labels_gone is not None:
+        kept = {name: value for name, value in held.labels.items() if name not in device.labels_gone}
+        said["labels"] = {**kept, **wanted.labels}
     identity = {name: getattr(wanted, name) for name in _IDENTITY}
     pair = Changed(before=held, after=replace(held, **identity, **said, updated_at=now))
     if identity.items() - {name: getattr(held, name) for name in _IDENTITY}.items():

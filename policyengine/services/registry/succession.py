@@ -15,6 +15,7 @@ from policyengine.model.ids import DeviceId
 from policyengine.services.actors import Principal, Right, demand
 from policyengine.services.changes import SALT_SIZE, Act, RekeyDevice, ReplaceDevice, StatusChange, TransferDevice
 from policyengine.services.errors import ConflictError, InvalidRequestError
+from policyengine.services.identification.gateways import GATEWAY_KIND
 from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import MAX_PAGE, Clock, Entropy, PageRequest, Store
 from policyengine.services.reasons import stated
@@ -56,7 +57,7 @@ class Succession:
         self._store.apply(TransferDevice(before=before, after=after, act=act))
 
     def replace(self, actor: Principal, old_id: DeviceId, new_id: DeviceId, *, reason: str) -> None:
-        """Retire a device and let another, registered one take its site, zone, labels and criticality.
+        """Retire a device and let another, registered one take its site, zone, labels, criticality and gateways.
 
         The certificates of the old one are revoked (`cessationOfOperation`). Raises MissingError, ConflictError (one is
         retired or pending, or they are of different models), InvalidRequestError (both are the same).
@@ -73,7 +74,7 @@ class Succession:
                 code="device.model",
             )
         now, said = self._clock.now(), stated(reason)
-        inherited = {name: getattr(old.device, name) for name in ("site", "zone", "labels", "criticality")}
+        inherited = {name: getattr(old.device, name) for name in ("site", "zone", "labels", "criticality", "gateways")}
         self._store.apply(
             ReplaceDevice(
                 before=(old.device, new.device),
@@ -98,6 +99,8 @@ class Succession:
         if view.state is None or view.device.lifecycle is not Lifecycle.OPERATIONAL:
             message = f"the device is {view.device.lifecycle.value}: it has no key to end"
             raise ConflictError(message, code="device.lifecycle")
+        if view.state.identity_kind == GATEWAY_KIND:
+            raise ConflictError("the device has no key to end: its gateways report of it", code="identity.keyless")
         wanted = self._free_serial(view.device, serial)
         now = self._clock.now()
         detail = {"key": view.state.key_thumbprint, "serial": wanted, "reason": stated(reason)}

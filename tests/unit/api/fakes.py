@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -45,10 +45,12 @@ from policyengine.services.fleet_scope import FleetScope
 from policyengine.services.gates.feed import Moves
 from policyengine.services.gates.gate import Answer, Question
 from policyengine.services.gates.posture import Posture
+from policyengine.services.gateways.reports import Recorded, Refused, Said
 from policyengine.services.health import Health, HealthCheck
 from policyengine.services.history.audit import Audit, Explanation
 from policyengine.services.identification.activation import ActivationRequest, Activations, WrappedSecret
 from policyengine.services.identification.est_identity import Credentials
+from policyengine.services.identification.gateways import unknown_device
 from policyengine.services.past_state import PastState
 from policyengine.services.ports import DeviceFilter, PageRequest
 from policyengine.services.publication.publish import Bundles
@@ -379,6 +381,45 @@ class FakeCheckIns(CheckIns):
         return CheckInReply(
             body=b'{"tier":"full"}', device_id=DEVICE.id, decision_id=DIGEST, tier=Tier.FULL, repeated=False
         )
+
+
+class FakeRelaying:
+    """Writes down who brought what."""
+
+    def __init__(self) -> None:
+        self.brought: list[tuple[bytes, CheckInRequest]] = []
+
+    async def relay(self, certificate: bytes, request: CheckInRequest) -> CheckInReply:
+        self.brought.append((certificate, request))
+        return CheckInReply(
+            body=b'{"tier":"full"}', device_id=DEVICE.id, decision_id=DIGEST, tier=Tier.FULL, repeated=False
+        )
+
+
+class FakeGatewayReports:
+    """Records what is said of `gw-0001` and refuses the rest."""
+
+    def __init__(self) -> None:
+        self.said: list[Said] = []
+
+    async def report(self, certificate: bytes, said: Sequence[Said]) -> tuple[Recorded | Refused, ...]:
+        self.said += said
+        return tuple(
+            Recorded(device_id=each.device_id, decision_id=DIGEST, body=b'{"tier":"full"}')
+            if each.device_id == DEVICE.id
+            else Refused(device_id=each.device_id, refusal=unknown_device())
+            for each in said
+        )
+
+
+class FakeEntrusting:
+    """Writes down what it is asked for."""
+
+    def __init__(self) -> None:
+        self.acts: list[tuple[object, ...]] = []
+
+    def entrust(self, actor: Principal, device_id: DeviceId, gateways: Sequence[DeviceId], *, reason: str) -> None:
+        self.acts.append((device_id, tuple(gateways), reason))
 
 
 class FakeChallenges(Challenges):
@@ -802,6 +843,9 @@ def services() -> Services:
         challenges=FakeChallenges(),
         activations=FakeActivations(),
         checkins=FakeCheckIns(),
+        relaying=FakeRelaying(),
+        gateway_reports=FakeGatewayReports(),
+        entrusting=FakeEntrusting(),
         devices=FakeDevices(),
         registration=None,
         bundles=FakeBundles(),

@@ -50,7 +50,7 @@ def guarded(app: FastAPI) -> Iterator[tuple[str, str, Permission]]:
         if permission not in OPEN:
             path = re.sub(r"\{decision\}|\{name\}(?=/activate)", fakes.DIGEST, route.path)
             path = re.sub(r"\{name\}", "gw-0001", path).replace("{serial}", "1f").replace("{token}", "t1")
-            path += "?for=network" if "gate" in path else ""
+            path += "?for=network" if "gate" in path.split("/") else ""
             yield from (
                 (method, path, permission) for method in sorted((route.methods or set()) - {"HEAD"})
             )  # GET without its body
@@ -68,6 +68,7 @@ VALID = {
     "confirm": {"proposal": fakes.PROPOSAL.id},
     "withdraw": {"proposal": fakes.PROPOSAL.id, "reason": "explained"},
     "replace": {"by": "gw-0002", "reason": "broken"},
+    "gateways": {"gateways": ["gw-0002"], "reason": "behind it"},
     "activate": {"expected_generation": 7},
 }
 
