@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
@@ -80,17 +83,13 @@ def test_a_database_from_before_histories_gets_them_from_its_log_and_its_rows(tm
 
 
 def _forget_histories(url: str) -> None:
+    """Bring the database back to before migration 0012, and with it what came later."""
+    config = Config()
+    config.set_main_option("script_location", str(files("policyengine.adapters.sql") / "migrations"))
     engines = open_engines(url)
     with engines.write.begin() as connection:
-        for statement in (
-            "DROP INDEX ix_device_state_reporter",  # what came after histories goes with them
-            "ALTER TABLE device_state DROP COLUMN reporter",
-            "ALTER TABLE device DROP COLUMN gateways",
-            "DROP TABLE device_history",
-            "DROP TABLE certificate_status",
-            "UPDATE alembic_version SET version_num = '0011'",
-        ):
-            connection.execute(text(statement))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0011")
     engines.dispose()
 
 
