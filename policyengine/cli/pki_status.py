@@ -107,17 +107,17 @@ def proposals(output: Annotated[Output, typer.Option(help="How to print.")] = Ou
 
 
 @app.command()
-def hold(serial: Serial, reason: Why, data: Data = None) -> None:
+def hold(serial: Serial, reason: Why, token_file: TokenFile = None, data: Data = None) -> None:
     """Put a certificate on hold, which can be undone."""
-    with opened_by_person(data) as (installation, actor):
+    with opened_by_person(data, token_file) as (installation, actor):
         installation.services.certificates.hold(actor, _plain(serial), reason=reason)
     typer.echo(f"{_plain(serial)} is on hold")
 
 
 @app.command()
-def release(serial: Serial, reason: Why, data: Data = None) -> None:
+def release(serial: Serial, reason: Why, token_file: TokenFile = None, data: Data = None) -> None:
     """Take a certificate from a person's hold."""
-    with opened_by_person(data) as (installation, actor):
+    with opened_by_person(data, token_file) as (installation, actor):
         installation.services.certificates.release(actor, _plain(serial), reason=reason)
         status = installation.services.certificates.show(actor, _plain(serial)).status
     typer.echo(f"{_plain(serial)} is {status.in_words}")

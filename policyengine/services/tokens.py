@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from policyengine.errors import quoted
 from policyengine.model.base64url import base64url
 from policyengine.model.ids import PartyName
 from policyengine.services.actors import PersonRole, Principal, Right, demand
@@ -53,7 +55,8 @@ class Tokens:
     ) -> NewToken:
         """Return a new token; a vendor's must have `models`, an admin's none: it could make itself another without.
 
-        Raises ForbiddenError, InvalidRequestError.
+        Raises ForbiddenError, InvalidRequestError, ConflictError where a live token has that name and another party, or
+        a name that looks the same.
         """
         demand(actor, Right.ADMINISTER)
         if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
@@ -64,6 +67,7 @@ class Tokens:
             raise InvalidRequestError("a vendor's token must name the models it may see", field="models")
         if role is PersonRole.ADMIN and models is not None:
             raise InvalidRequestError("an admin's token is for the whole fleet", field="models")
+        self._demand_one_party(name, party)
         holder = Principal(name=name, role=role, party=party, models=models)
         return self._keep(holder, lifetime, created_by=actor.name, by=(actor.name, "token.create"))
 
@@ -79,6 +83,22 @@ class Tokens:
             if record.created_by.startswith(VOUCHED):
                 act = self._act(_principal(record), "token.logout", record.id, now)
                 self._store.apply(RevokeApiToken(id=record.id, at=now, act=act))
+
+    def _demand_one_party(self, name: str, party: PartyName | None) -> None:
+        """Raise ConflictError unless all live tokens of whoever is called `name` are for `party`: two would be both.
+
+        What takes two parties compares names, so one person is one name, and that name speaks for one party.
+        """
+        now = self._clock.now()
+        live = (each for each in self._store.api_tokens() if each.revoked_at is None and now < each.expires_at)
+        for each in live:
+            if folded_name(each.name) != folded_name(name):
+                continue
+            if each.name != name:
+                raise ConflictError(f"the name looks like {quoted(each.name)}, who has a token", code="token.name")
+            if each.party is not None and party is not None and each.party != party:
+                message = f"{quoted(name)} speaks for party {quoted(each.party)}: revoke token {each.id} first"
+                raise ConflictError(message, code="token.party")
 
     def _keep(self, holder: Principal, lifetime: timedelta, *, created_by: str, by: tuple[str, str]) -> NewToken:
         token_id, secret = self._entropy.draw(8).hex(), base64url(self._entropy.draw(32))
@@ -144,6 +164,11 @@ class Tokens:
         return Act(
             actor=actor.name, at=now, action=action, subject=token_id, detail={}, salt=self._entropy.draw(SALT_SIZE)
         )
+
+
+def folded_name(name: str) -> str:
+    """Return what two names have in common that a reader takes for one: case, spaces and look-alike forms aside."""
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 _NOBODY = bytes(32)

@@ -19,6 +19,7 @@ from policyengine.services.errors import ConflictError, ForbiddenError, MissingE
 from policyengine.services.ports import Clock, Entropy, Store
 from policyengine.services.reasons import stated
 from policyengine.services.records import CertificateRecord, CertificateStatus, RevocationProposal
+from policyengine.services.tokens import folded_name
 
 _ID_BYTES = 8
 
@@ -90,7 +91,7 @@ class Revocations:
         party = _party(actor, terms)
         if party == found.proposed_party:
             raise ForbiddenError(f"party `{party}` proposed it: another must confirm", code="revocation.same-party")
-        if actor.name == found.proposed_by:
+        if folded_name(actor.name) == folded_name(found.proposed_by):
             raise ForbiddenError(f"`{actor.name}` proposed it: another must confirm", code="revocation.same-actor")
         detail = {"proposed_by": found.proposed_by, "proposed_party": found.proposed_party, "party": party}
         change = _change(record, CertificateStatus.REVOKED, found.reason, now)

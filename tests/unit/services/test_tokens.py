@@ -7,9 +7,16 @@ from datetime import timedelta
 
 import pytest
 
+from policyengine.model.ids import PartyName
 from policyengine.services.actors import SYSTEM, PersonRole, Principal
 from policyengine.services.changes import Change, CreateApiToken, RevokeApiToken, TouchApiToken
-from policyengine.services.errors import ForbiddenError, InvalidRequestError, MissingError, UnauthenticatedError
+from policyengine.services.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidRequestError,
+    MissingError,
+    UnauthenticatedError,
+)
 from policyengine.services.records import ApiToken
 from policyengine.services.tokens import Tokens
 from tests.support.site import FakeClock, FakeEntropy
@@ -120,3 +127,33 @@ def test_only_an_admin_makes_tokens(tokens: Tokens) -> None:
 def test_token_that_does_not_exist_cannot_be_revoked(tokens: Tokens) -> None:
     with pytest.raises(MissingError):
         tokens.revoke(SYSTEM, "0" * 16)
+
+
+def of_party(tokens: Tokens, name: str, party: str) -> str:
+    made = tokens.create(SYSTEM, name=name, role=PersonRole.SECURITY, lifetime=DAY, party=PartyName(party))
+    return made.record.id
+
+
+def test_one_name_speaks_for_one_party(tokens: Tokens) -> None:
+    """Else one person would be both parties of a revocation."""
+    of_party(tokens, "Ada", "it")
+    with pytest.raises(ConflictError) as refused:
+        of_party(tokens, "Ada", "operations")
+    assert refused.value.code == "token.party"
+
+
+@pytest.mark.parametrize("alike", ["ada", "A da", "\uff21da", "Ada "])
+def test_name_that_looks_like_anothers_is_refused(tokens: Tokens, alike: str) -> None:
+    of_party(tokens, "Ada", "it")
+    with pytest.raises(ConflictError) as refused:
+        of_party(tokens, alike, "operations")
+    assert refused.value.code == "token.name"
+
+
+def test_a_token_is_followed_by_another_of_the_same_party(tokens: Tokens) -> None:
+    assert of_party(tokens, "Ada", "it") != of_party(tokens, "Ada", "it")
+
+
+def test_who_changes_sides_gives_the_token_up_first(tokens: Tokens) -> None:
+    tokens.revoke(SYSTEM, of_party(tokens, "Ada", "it"))
+    assert of_party(tokens, "Ada", "operations")
