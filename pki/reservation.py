@@ -8,10 +8,12 @@ the composition root hands the registrar to the ledger alone. Whoever cannot com
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki.errors import IssuanceError
 
@@ -85,3 +87,8 @@ def pem_of(certificate: bytes) -> str:
     text = base64.b64encode(certificate).decode()
     lines = (text[start : start + 64] for start in range(0, len(text), 64))
     return "\n".join(("-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""))
+
+
+def pem_text(certificates: Iterable[x509.Certificate]) -> str:
+    """Return certificates as PEM, one after the other."""
+    return "".join(pem_of(each.public_bytes(Encoding.DER)) for each in certificates)

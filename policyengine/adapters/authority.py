@@ -121,9 +121,10 @@ class StoredAuthority:
         if self.rollover.state is not RolloverState.SWITCHED:
             own = certificates_in(self.directory / self.rollover.current / "issuing.pem")
             return (*own, self.root)
-        crossed = certificate_in(tls_issuer(self.rollover, self.directory))
+        own = certificates_in(self.directory / self.rollover.current / "issuing.pem")
+        crossed = certificates_in(tls_issuer(self.rollover, self.directory))
         former = certificate_in(self.directory / str(self.rollover.other) / "root.pem")
-        return tuple(dict.fromkeys((self.issuing, self.root, crossed, former)))
+        return tuple(dict.fromkeys((*own, self.root, *crossed, former)))
 
     @property
     def tls_chain(self) -> Path:

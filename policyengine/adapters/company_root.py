@@ -10,19 +10,17 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki.authority import Authority, issuer_of
 from pki.ca_request import ca_request, demand_fit
 from pki.certificates import load_certificate, split_certificates
 from pki.chain import ANY_LEAF, validate_path
 from pki.hierarchy import CEREMONY, Founding
-from pki.reservation import Registrar, pem_of
+from pki.reservation import Registrar, pem_text
 from policyengine.adapters.authority import (
     AuthorityExistsError,
     AuthorityMissingError,
@@ -92,8 +90,8 @@ def accept_certificate(
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".ceremony-") as outer:
         work = Path(shutil.copytree(pending, Path(outer) / "ca"))
         (work / PLAN).unlink()
-        (work / "issuing.pem").write_text(_pem([issuing, *above[:-1]]))
-        (work / "root.pem").write_text(_pem(above[-1:]))
+        (work / "issuing.pem").write_text(pem_text([issuing, *above[:-1]]))
+        (work / "root.pem").write_text(pem_text(above[-1:]))
         registrar = Registrar()
         ledger = CeremonyLog(work / "ceremony.jsonl", registrar, now=now)
         authority = Authority(issuer=issuer_of(issuing), signer=signer, registrar=registrar)
@@ -116,7 +114,3 @@ def _names(pending: Path) -> FleetNames:
     except FileNotFoundError as cause:
         raise AuthorityMissingError(f"`{pending}` is missing: make a request with --csr-out first") from cause
     return FleetNames(fleet=plan["fleet"], domains=tuple(plan["domains"]), hosts=tuple(plan["hosts"]))
-
-
-def _pem(certificates: Sequence[x509.Certificate]) -> str:
-    return "".join(pem_of(each.public_bytes(Encoding.DER)) for each in certificates)

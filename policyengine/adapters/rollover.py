@@ -13,8 +13,6 @@ an issuing CA. The folder of a successor appears whole or not at all, and each s
 
 from __future__ import annotations
 
-import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,7 +21,7 @@ from pathlib import Path
 from cryptography import x509
 
 from pki.authority import Authority, issuer_of
-from pki.hierarchy import Founding, bounds_of, certify_issuing, certify_root, cross_check
+from pki.hierarchy import Founding, certify_issuing, certify_root, cross_check
 from pki.keys import KeyType
 from pki.ports import Signer
 from pki.reservation import Registrar
@@ -39,19 +37,16 @@ from policyengine.adapters.authority import (
 )
 from policyengine.adapters.ceremony import CeremonyLog
 from policyengine.adapters.hsm import read_place
-from policyengine.adapters.keyfile import generate, open_signer, sync_directory, write_key
+from policyengine.adapters.keyfile import generate, open_signer, write_key
 from policyengine.adapters.rollover_state import (
     FIRST,
     Rollover,
-    RolloverError,
     RolloverState,
     read_rollover,
     write_rollover,
 )
+from policyengine.adapters.successors import ROTATION, following, name_of, next_number, put_in_place
 
-ROTATION = "ceremony:rotate"
-_GENERATION = re.compile(r" G[1-9][0-9]{0,3}")
-_ISSUING = " issuing CA"
 Entropy = Callable[[int], bytes]
 
 
@@ -90,7 +85,7 @@ class Rotation:
         self._old_root = certificate_in(self._old / "root.pem")
         signer = open_signer(root.file, passphrase=root.passphrase)
         self._above = Authority(issuer=issuer_of(self._old_root), signer=signer, registrar=self._registrar)
-        self._number = 1 + max((int(path.name[1:]) for path in directory.glob("g[0-9]*")), default=1)
+        self._number = next_number(directory)
 
     def issuing(self, domains: tuple[str, ...] = ()) -> Rollover:
         """Make a new issuing CA below the present root, bound to the names of the old one and to `domains`.
@@ -135,7 +130,7 @@ class Rotation:
         """Return the old issuing CA as the new root certifies it: same name, same key."""
         issuing = certificate_in(self._old / "issuing.pem")
         signer = issuing_signer(self._old, passphrase=self._passphrase)
-        founding = replace(self._founding(()), fleet_name=_name_of(issuing))
+        founding = replace(self._founding(()), fleet_name=name_of(issuing))
         return self._certified(above, signer, founding, root)
 
     def _certified(self, above: Authority, signer: Signer, founding: Founding, root: x509.Certificate) -> str:
@@ -145,41 +140,10 @@ class Rotation:
 
     def _founding(self, more: tuple[str, ...]) -> Founding:
         issuing = certificate_in(self._old / "issuing.pem")
-        domains, networks = bounds_of(issuing)
-        fleet = _GENERATION.sub("", _name_of(issuing))
-        return Founding(
-            fleet_name=f"{fleet} G{self._number}",
-            domains=tuple(dict.fromkeys([*domains, *more])),
-            addresses=networks,
-            now=self._now,
-            by=ROTATION,
-        )
+        return following(issuing, name_of(issuing), number=self._number, domains=more, now=self._now)
 
     def _made(self, make: Callable[[Path], None]) -> Rollover:
-        """Let `make` fill a folder, put it in place whole, and write the state down."""
-        name = f"g{self._number}"
-        with tempfile.TemporaryDirectory(dir=self._directory, prefix=".ceremony-") as outer:
-            work = Path(outer) / name
-            work.mkdir(mode=0o700)
-            make(work)
-            work.rename(self._directory / name)
-            sync_directory(self._directory)
-        following = self._rollover.after(
-            RolloverState.PREPARED, at=self._now, current=self._rollover.current, other=name
-        )
-        write_rollover(self._directory, replace(following, version=self._rollover.version))  # nobody is told yet
-        return following
-
-
-def _name_of(issuing: x509.Certificate) -> str:
-    """Return the fleet's name, as the subject of an issuing CA of ours says it; raises RolloverError."""
-    names = issuing.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    name = str(names[0].value) if len(names) == 1 and len(list(issuing.subject)) == 1 else ""
-    if not name.endswith(_ISSUING):
-        raise RolloverError(
-            "the issuing CA was named by another authority, which has to certify its successor", code="rotate.subject"
-        )
-    return name.removesuffix(_ISSUING)
+        return put_in_place(self._directory, self._rollover, self._number, now=self._now, make=make)
 
 
 def publish(directory: Path, *, now: datetime) -> Rollover:

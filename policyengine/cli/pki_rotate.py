@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from policyengine.adapters.rollover_state import Rollover, RolloverState
     from policyengine.settings import Settings
 
-app = command_group("Let a new CA follow the one that issues: prepare, publish, switch, retire.")
+app = command_group("Let a new CA follow the one that issues: prepare (or request, install), publish, switch, retire.")
 
 Why = Annotated[str, typer.Option(help="Why; stands in the audit log.")]
 RESTART = "start the server again: it reads this at its start"
@@ -63,6 +63,65 @@ def prepare(
     typer.echo(f"successor in {folder}; next: pki rotate publish")
     key = folder / "root.key" if replace is Scope.ROOT else root_key
     typer.echo(f"move {key} to a safe: nothing opens it until the next rotation")
+
+
+@app.command()
+def request(
+    csr_out: Annotated[Path, typer.Option(help="File for the request that the company's CA certifies, PEM.")],
+    fleet: Annotated[str | None, typer.Option(help="The fleet's name; default: as the old CA's subject says.")] = None,
+    domain: Annotated[list[str] | None, typer.Option(help="A domain beside those of the old CA. Repeatable.")] = None,
+    reason: Why = "planned",
+    data: Data = None,
+) -> None:
+    """Make a successor's key and its request, where a company's root certifies the issuing CA."""
+    from policyengine.adapters.clock import SystemClock
+    from policyengine.adapters.company_rollover import request_successor
+    from policyengine.adapters.entropy import SystemEntropy
+    from policyengine.adapters.rollover_state import RolloverState
+    from policyengine.wiring import authority_directory, passphrase_of
+
+    settings = settings_at(data)
+    _demand(settings, RolloverState.STEADY)
+    made = request_successor(
+        authority_directory(settings),
+        passphrase=passphrase_of(settings),
+        fleet=fleet,
+        domains=tuple(domain or ()),
+        now=SystemClock().now(),
+        entropy=SystemEntropy().draw,
+    )
+    csr_out.write_text(made, encoding="ascii")
+    _record(settings, "request", _rollover(settings).version, reason)
+    typer.echo(f"request in {csr_out}; next: pki rotate install --certificate FILE, with what the company sends back")
+
+
+@app.command()
+def install(
+    certificate: Annotated[Path, typer.Option(help="PEM: the new CA, the company's CAs above it, its root last.")],
+    cross: Annotated[
+        Path | None, typer.Option(help="PEM: the new CA as the present root certifies it, where the root is another.")
+    ] = None,
+    reason: Why = "planned",
+    data: Data = None,
+) -> None:
+    """Prepare the rollover to what the company certified; nobody is told yet."""
+    from policyengine.adapters.clock import SystemClock
+    from policyengine.adapters.company_rollover import install_successor
+    from policyengine.adapters.entropy import SystemEntropy
+    from policyengine.wiring import authority_directory, passphrase_of
+
+    settings = settings_at(data)
+    directory = authority_directory(settings)
+    made = install_successor(
+        directory,
+        certificate.read_bytes(),
+        cross=None if cross is None else cross.read_bytes(),
+        passphrase=passphrase_of(settings),
+        now=SystemClock().now(),
+        entropy=SystemEntropy().draw,
+    )
+    _record(settings, "prepare", made.version, f"certified by the company: {reason}")
+    typer.echo(f"successor in {directory / str(made.other)}; next: pki rotate publish")
 
 
 @app.command()
@@ -129,13 +188,18 @@ def retire(
 
 @app.command()
 def abandon(reason: Why, data: Data = None) -> None:
-    """Give a successor up that has not issued yet."""
+    """Give a successor up that has not issued yet, or a request whose certificate does not come."""
     from policyengine.adapters.clock import SystemClock
+    from policyengine.adapters.company_rollover import withdraw_request
     from policyengine.adapters.rollover import abandon
     from policyengine.adapters.rollover_state import RolloverState
     from policyengine.wiring import authority_directory
 
     settings = settings_at(data)
+    if _rollover(settings).state is RolloverState.STEADY and withdraw_request(authority_directory(settings)):
+        _record(settings, "abandon", _rollover(settings).version, reason)
+        typer.echo("the request is withdrawn, and its key is gone")
+        return
     _demand(settings, RolloverState.PREPARED, RolloverState.PUBLISHED)
     _record(settings, "abandon", _rollover(settings).version + 1, reason)
     done = abandon(authority_directory(settings), now=SystemClock().now())

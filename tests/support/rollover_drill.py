@@ -75,8 +75,7 @@ class Drill:
         self.starts = 100
         self.clock = FakeClock(time=datetime.now(UTC).replace(microsecond=0))  # OpenSSL looks at the real one
         self.entropy = FakeEntropy(seed=29).draw
-        create_authority(self.directory, passphrase=PASSPHRASE, names=NAMES, now=self.clock.now(), entropy=self.entropy)
-        (self.directory / "root.key").rename(folder / "root.key")
+        self._found()
         self.site = self._opened()
         activate(self.site)
         healthy = self.site.of("healthy")
@@ -84,6 +83,18 @@ class Drill:
         root = load_certificate(split_certificates((self.directory / "root.pem").read_bytes())[0])
         self.fleet = [Member(device=device, roots=(root,)) for device in healthy]
         self.report = Report(devices=len(healthy))
+
+    def _found(self) -> None:
+        """Found the authority, and put its root's key where a person would."""
+        create_authority(self.directory, passphrase=PASSPHRASE, names=NAMES, now=self.clock.now(), entropy=self.entropy)
+        (self.directory / "root.key").rename(self.folder / "root.key")
+
+    def _prepare(self) -> None:
+        """Make the successor, below a new root."""
+        root = rollover.RootKey(file=self.folder / "root.key", passphrase=PASSPHRASE)
+        rollover.Rotation(
+            self.directory, passphrase=PASSPHRASE, root=root, now=self.clock.now(), entropy=self.entropy
+        ).root()
 
     def _opened(self) -> Site:
         renew_services(self.directory, passphrase=PASSPHRASE, names=NAMES, now=self.clock.now(), entropy=self.entropy)
@@ -183,10 +194,7 @@ class Drill:
         self.say(f"{len(self.fleet):,} devices made and announced")
         await self.enrol()
         await self.visit(self.fleet)
-        root = rollover.RootKey(file=self.folder / "root.key", passphrase=PASSPHRASE)
-        rollover.Rotation(
-            self.directory, passphrase=PASSPHRASE, root=root, now=self.clock.now(), entropy=self.entropy
-        ).root()
+        self._prepare()
         rollover.publish(self.directory, now=self.clock.now())
         self.say(f"a new root is published; {len(self.away):,} devices are away from now on")
         self.restart()
