@@ -83,6 +83,9 @@ _SUBJECTS: Mapping[str, Subject] = {
     "decision.missing": Subject("the device was not decided on, or that decision is not kept", "docs/storage.md"),
     "demo": Subject("the demo cannot show what it should", "docs/demo.md"),
     "der": Subject("the bytes are not the DER that was expected at this place"),
+    "device.gateways": Subject(
+        "the gateways that may report of a device are those already, or cannot be", "docs/device.md"
+    ),
     "device.lifecycle": Subject("the device is not in a state for that"),
     "device.missing": Subject("there is no such device, or none that this asker may see"),
     "device.model": Subject("a device can only take over from one of its own model"),
@@ -133,6 +136,9 @@ _SUBJECTS: Mapping[str, Subject] = {
     "proof.missing": Subject("no leaf of the log holds that decision by itself", _LOG),
     "prior": Subject("a previous decision cannot be read"),
     "profile": Subject("a certificate profile says what no certificate can honour", f"{_PKI}#profiles"),
+    "records": Subject(
+        "that period is not to be archived or pruned now, or not by that file", f"{_OPERATOR}#make-room"
+    ),
     "reference.invalid": Subject("a document is not of kind ReferenceValues", "docs/endorsements.md"),
     "renewal.key": Subject("the request is for another key than the certificate's", f"{_PKI}#issue-and-renew-by-hand"),
     "renewal.nonce": Subject("the nonce is not for the device of the certificate", "docs/device.md"),
