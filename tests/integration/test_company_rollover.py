@@ -18,7 +18,7 @@ from tests.integration.company import Company
 from tests.support.rollover_drill import NAMES, Drill
 from tests.support.site import PASSPHRASE
 
-FLEET = 20  # devices of every scenario; a handful of healthy ones is away
+FLEET = 40  # with devices of every scenario; the healthy ones make the drill
 
 
 class CompanyDrill(Drill):
