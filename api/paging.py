@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, TypeVar
 from urllib.parse import urlencode
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from api.auth import Catalogue
 from api.errors import PreconditionError
 from api.selection import names
+from policyengine.model.base64url import base64url
 from policyengine.model.times import format_timestamp, parse_timestamp
 from policyengine.services.errors import InvalidRequestError
 from policyengine.services.fleet_scope import WHOLE_FLEET, FleetScope, parse_scope
@@ -49,6 +50,35 @@ class Pager:
             target = f"{self._request.url.path}?{urlencode([*query, ('cursor', page.next)])}"
             self._response.headers["Link"] = f'<{target}>; rel="next"'
         return [shape(item) for item in page.items]
+
+
+class WholePager(Pager):
+    """The page of a list that is short, and read whole: as much as a page can have, unless a client asks for less."""
+
+    def __init__(
+        self,
+        request: Request,
+        response: Response,
+        cursor: Annotated[
+            str | None, Query(max_length=MAX_CURSOR, description="from `Link` of the page before")
+        ] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = MAX_PAGE,
+    ) -> None:
+        super().__init__(request, response, cursor, limit)
+
+    def part(self, items: Sequence[T], key: Callable[[T], str], shape: Callable[[T], Shape]) -> list[Shape]:
+        """Return the items of the page, of which each has a `key` of its own; raises InvalidRequestError (cursor)."""
+        keys = [base64url(key(item).encode()) for item in items]
+        start = 0 if self.wanted.cursor is None else _after(self.wanted.cursor, keys)
+        end = start + self.wanted.limit
+        return self.answer(Page(items=tuple(items[start:end]), next=keys[end - 1] if end < len(keys) else None), shape)
+
+
+def _after(cursor: str, keys: Sequence[str]) -> int:
+    """Return the place after the item that a cursor names; one that has left the list since names none."""
+    if cursor not in keys:
+        raise InvalidRequestError("cursor names nothing in this list", code="request.cursor", path="cursor")
+    return keys.index(cursor) + 1
 
 
 def _as_of(
@@ -90,6 +120,7 @@ def _scope(
 
 
 Paging = Annotated[Pager, Depends()]
+WholePaging = Annotated[WholePager, Depends()]
 Scope = Annotated[FleetScope, Depends(_scope)]
 AsOf = Annotated[datetime | None, Depends(_as_of)]
 DecidedAsOf = Annotated[datetime | None, Depends(_decided_as_of)]

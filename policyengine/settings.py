@@ -112,6 +112,7 @@ class Settings:
     rate_per_second: int = RATE_PER_SECOND  # of one API token; 0: no limit
     keep_alive_seconds: int = KEEP_ALIVE_SECONDS
     drain_seconds: int = DRAIN_SECONDS
+    archive_after_days: int = 0  # older decisions are due to be archived, says `doctor`; 0: none ever is
     log_level: str = "info"
     layout: DataLayout = field(init=False)
 
@@ -230,5 +231,6 @@ _READERS: dict[str, Callable[[str], object]] = {
     "rate_per_second": _between(0, 1_000_000),
     "keep_alive_seconds": _between(1, 3600),
     "drain_seconds": _between(0, 3600),
+    "archive_after_days": _between(0, 36_500),
     "log_level": _level,
 }

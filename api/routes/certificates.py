@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from api.auth import Catalogue, Certifier, Concurrer, Reader, Revoker
 from api.idempotency import Once
-from api.paging import AsOf, Paging
+from api.paging import AsOf, Paging, WholePaging
 from api.requests import ConfirmationIn, ReasonIn, RevocationIn, WithdrawalIn
 from api.shapes import CertificateOut, ProposalOut, certificate_out
 from api.strict import StrictRoute
@@ -39,9 +39,9 @@ def list_certificates(
 
 
 @router.get("/revocations")
-def list_proposals(viewer: Reader, services: Catalogue) -> list[ProposalOut]:
+def list_proposals(viewer: Reader, services: Catalogue, page: WholePaging) -> list[ProposalOut]:
     """Return what one party proposes to revoke and another has not confirmed yet, latest first."""
-    return [ProposalOut.model_validate(each) for each in services.revocations.list(viewer)]
+    return page.part(services.revocations.list(viewer), lambda each: each.id, ProposalOut.model_validate)
 
 
 @router.get("/{serial}")

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query
 
 from api.auth import Catalogue, Reader
 from api.compliance_shapes import ComplianceOut, ControlOut, DeviceStanceOut, compliance_out, control_row
-from api.paging import AsOf, Paging, Scope
+from api.paging import AsOf, Paging, Scope, WholePaging
 from api.strict import StrictRoute
 from policyengine.model.times import parse_timestamp
 from policyengine.services.compliance.report import Period
@@ -42,11 +42,11 @@ During = Annotated[Period | None, Depends(_period)]
 
 @router.get("/controls")
 def list_controls(
-    viewer: Reader, services: Catalogue, scope: Scope, as_of: AsOf, framework: Framework = None
+    viewer: Reader, services: Catalogue, scope: Scope, as_of: AsOf, page: WholePaging, framework: Framework = None
 ) -> list[ControlOut]:
     """Return the controls, the rules that speak to each, and how many devices each result has."""
     report = services.compliance.report(viewer, scope, framework=framework, as_of=as_of)
-    return [control_row(standing) for standing in report.controls]
+    return page.part(report.controls, lambda standing: standing.id, control_row)
 
 
 @router.get("/compliance")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from api.auth import Catalogue, Reader
-from api.paging import AsOf
+from api.paging import AsOf, WholePaging
 from api.policy_shapes import PolicyOut, policy_out
 from api.strict import StrictRoute
 from policyengine.language.bundle import decode
@@ -15,7 +15,9 @@ router = APIRouter(prefix="/v1/policies", tags=["policies"], route_class=StrictR
 
 
 @router.get("")
-def list_policies(_viewer: Reader, services: Catalogue, as_of: AsOf, response: Response) -> list[PolicyOut]:
+def list_policies(
+    _viewer: Reader, services: Catalogue, as_of: AsOf, page: WholePaging, response: Response
+) -> list[PolicyOut]:
     """Return the policies of the bundle in force; `X-Policy-Bundle` names it."""
     active = services.bundles.active(as_of=as_of)
     if active is None:
@@ -23,4 +25,5 @@ def list_policies(_viewer: Reader, services: Catalogue, as_of: AsOf, response: R
     _, content = services.bundles.show(active.digest)
     bundle = decode(content)
     response.headers["X-Policy-Bundle"] = active.digest
-    return [policy_out(policy, bundle.bindings) for _, policy in sorted(bundle.policies.items())]
+    policies = [policy for _, policy in sorted(bundle.policies.items())]
+    return page.part(policies, lambda policy: policy.name, lambda policy: policy_out(policy, bundle.bindings))

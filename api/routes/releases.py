@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from api.auth import Catalogue, Proposer, Reader
-from api.paging import AsOf
+from api.paging import AsOf, WholePaging
 from api.releases_shapes import (
     CandidateOut,
     ReleaseIn,
@@ -27,15 +27,19 @@ Model = Annotated[str, Path(max_length=64)]
 
 
 @router.get("/releases")
-def list_releases(viewer: Reader, services: Catalogue, model: Model, as_of: AsOf) -> list[ReleaseOut]:
+def list_releases(
+    viewer: Reader, services: Catalogue, model: Model, as_of: AsOf, page: WholePaging
+) -> list[ReleaseOut]:
     """Return the releases that the bundle in force endorses for a model, and who signed them."""
-    return [release_out(each) for each in services.releases.endorsed(viewer, model, as_of=as_of)]
+    found = services.releases.endorsed(viewer, model, as_of=as_of)
+    return page.part(found, lambda release: release.version, release_out)
 
 
 @router.get("/unmatched")
-def list_unmatched(viewer: Reader, services: Catalogue, model: Model) -> list[UnmatchedOut]:
+def list_unmatched(viewer: Reader, services: Catalogue, model: Model, page: WholePaging) -> list[UnmatchedOut]:
     """Return what devices of a model measured and no release knows, the latest seen first."""
-    return [unmatched_out(each) for each in services.releases.unmatched(viewer, model)]
+    found = services.releases.unmatched(viewer, model)
+    return page.part(found, lambda each: f"{each.measured.component} {each.measured.digest}", unmatched_out)
 
 
 @router.post("/releases")

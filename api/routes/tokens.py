@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Response
 
 from api.auth import Admin, Catalogue, Inspector
 from api.idempotency import Once
+from api.paging import WholePaging
 from api.requests import TokenIn
 from api.shapes import NewTokenOut, TokenOut
 from api.strict import StrictRoute
@@ -18,9 +19,9 @@ router = APIRouter(prefix="/v1/tokens", tags=["tokens"], route_class=StrictRoute
 
 
 @router.get("")
-def list_tokens(viewer: Inspector, services: Catalogue) -> list[TokenOut]:
+def list_tokens(viewer: Inspector, services: Catalogue, page: WholePaging) -> list[TokenOut]:
     """Return all tokens without their secrets, newest first."""
-    return [TokenOut.model_validate(token) for token in services.tokens.list(viewer)]
+    return page.part(services.tokens.list(viewer), lambda token: token.id, TokenOut.model_validate)
 
 
 @router.post("", status_code=201, response_model=NewTokenOut)

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from api.auth import Auditor, Catalogue, Operator
 from api.idempotency import Once
+from api.paging import WholePaging
 from api.strict import StrictRoute
 from api.webhook_shapes import DeadLetterOut, WebhookOut
 
@@ -19,15 +20,16 @@ Index = Annotated[int, Path(ge=0, le=2**63 - 1)]
 
 
 @router.get("")
-def list_webhooks(viewer: Auditor, services: Catalogue) -> list[WebhookOut]:
+def list_webhooks(viewer: Auditor, services: Catalogue, page: WholePaging) -> list[WebhookOut]:
     """Return how far each webhook is."""
-    return [WebhookOut.model_validate(each) for each in services.webhooks.list(viewer)]
+    return page.part(services.webhooks.list(viewer), lambda each: each.name, WebhookOut.model_validate)
 
 
 @router.get("/{name}/dead-letters")
-def list_dead_letters(viewer: Auditor, services: Catalogue, name: Name) -> list[DeadLetterOut]:
+def list_dead_letters(viewer: Auditor, services: Catalogue, name: Name, page: WholePaging) -> list[DeadLetterOut]:
     """Return what a webhook was not told, in the log's order."""
-    return [DeadLetterOut.model_validate(each) for each in services.webhooks.dead_letters(viewer, name)]
+    found = services.webhooks.dead_letters(viewer, name)
+    return page.part(found, lambda each: str(each.index), DeadLetterOut.model_validate)
 
 
 @router.post("/{name}/dead-letters/{index}/retry", status_code=202, response_model=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from policyengine.adapters.sql.examining import (
     examine_schema,
 )
 from policyengine.errors import PolicyEngineError
+from policyengine.services.exports.retention import due_findings
 from policyengine.services.findings import Finding, error, warning
 from policyengine.services.policies import PolicyShelf
 from policyengine.services.supply.feeds import stale_feeds
@@ -82,6 +84,7 @@ def _stored(settings: Settings, now: datetime) -> Iterator[Finding]:
         with reading(address) as store:
             yield from examine_clock(address, now=now)
             yield from _feeds(settings, store, now)
+            yield from _due(settings, store, now)
             yield from _history(settings, store)
     except PolicyEngineError as cause:
         yield error(cause.code, cause.message, RESTORE)
@@ -94,6 +97,11 @@ def _feeds(settings: Settings, store: SqlStore, now: datetime) -> Iterator[Findi
         yield error(cause.code, cause.message, "put POLICYENGINE_FEEDS_FILE right: docs/supplies.md")
     else:
         yield from stale_feeds(store, terms, now)
+
+
+def _due(settings: Settings, store: SqlStore, now: datetime) -> Iterator[Finding]:
+    if settings.archive_after_days:
+        yield from due_findings(store, after=timedelta(days=settings.archive_after_days), now=now)
 
 
 def _history(settings: Settings, store: SqlStore) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from policyengine.adapters.evidence_archive import ArchiveFile, file_digest
 from policyengine.model.ids import DeviceId
 from policyengine.services.actors import SYSTEM, PersonRole, Principal
 from policyengine.services.errors import ConflictError, ForbiddenError, InvalidRequestError
-from policyengine.services.exports.retention import Segment
+from policyengine.services.exports.retention import Segment, due_findings
 from policyengine.services.ports import DeviceFilter, PageRequest
 from policyengine.services.registry.devices import DeviceDetail
 from tests.support import postgres
@@ -184,3 +184,12 @@ def test_an_export_of_what_was_pruned_is_refused_and_one_from_then_on_verifies(k
 def test_devices_are_listed_as_ever(kept: Kept) -> None:
     page = kept.site.services.devices.list_at(AUDITOR, DeviceFilter(), ALL, kept.cut)
     assert {device.id for device, state in page.items if state is not None} == set(kept.devices)
+
+
+def test_the_doctor_names_what_is_due_and_nothing_else(kept: Kept) -> None:
+    now = kept.site.clock.now()
+    due = {
+        days: [finding.code for finding in due_findings(kept.site.store, after=timedelta(days=days), now=now + later)]
+        for days, later in ((7, timedelta(0)), (30, timedelta(days=31)))
+    }
+    assert due == {7: [], 30: ["records.due", "records.unpruned"]}

@@ -6,9 +6,9 @@ holds was taken out of the database, are acts in the log, and the log itself sta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from policyengine.errors import quoted
@@ -18,6 +18,7 @@ from policyengine.services.changes import SALT_SIZE, Act, PruneDecisions, Record
 from policyengine.services.errors import ConflictError, InvalidRequestError, MissingError
 from policyengine.services.exports.period import ExportRequest, Scope, demand_period
 from policyengine.services.exports.ports import ExportStore
+from policyengine.services.findings import Finding, warning
 from policyengine.services.ports import Clock, Entropy
 from policyengine.services.records import AuditEvent
 
@@ -112,6 +113,22 @@ class Retention:
     def _act(self, actor: Principal, action: str, detail: Mapping[str, object]) -> Act:
         salt = self._entropy.draw(SALT_SIZE)
         return Act(actor=actor.name, at=self._clock.now(), action=action, subject=SUBJECT, detail=detail, salt=salt)
+
+
+def due_findings(store: ExportStore, *, after: timedelta, now: datetime) -> Iterator[Finding]:
+    """Yield that decisions are older than `after` and in no segment, and each segment that was not pruned."""
+    acts = store.acts_on(SUBJECT)
+    segments = [_segment(act) for act in acts if act.action == ARCHIVED]
+    start = segments[-1].end if segments else store.first_decision_at()
+    if start is not None and start < now - after:
+        message = f"decisions since {format_timestamp(start)} are in no segment, and due after {after.days} days"
+        before = format_timestamp((now - after).replace(hour=0, minute=0, second=0, microsecond=0))
+        yield warning("records.due", message, f"run `policyengine db archive --before {before} --to FOLDER`")
+    pruned = {str(act.detail["file"]) for act in acts if act.action == PRUNED}
+    for segment in segments:
+        if segment.digest not in pruned and segment.end < now - after:
+            message = f"the segment until {format_timestamp(segment.end)} is archived and still in the database"
+            yield warning("records.unpruned", message, "run `policyengine db prune FILE` with the segment")
 
 
 def kept_since(acts: PastActs) -> datetime | None:

@@ -198,7 +198,7 @@ class FakeTokens(Tokens):
         return NewToken(secret=f"pe_secret_{self.created}", record=replace(TOKEN, name=name, role=role.value))
 
     def list(self, viewer: Principal) -> tuple[ApiToken, ...]:
-        return (TOKEN,)
+        return (TOKEN, replace(TOKEN, id="t2"), replace(TOKEN, id="t3"))
 
     def revoke(self, actor: Principal, token_id: str) -> None:
         return

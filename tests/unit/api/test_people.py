@@ -43,7 +43,7 @@ def test_a_query_member_out_of_bounds_is_a_problem(client: fakes.Client, query: 
         ("/v1/tokens?as_of=2026-01-01T00:00:00Z", "as_of"),
         ("/v1/security-events?as_of=2026-01-01T00:00:00Z", "as_of"),
         ("/v1/controls?frameworks=etsi", "frameworks"),
-        ("/v1/policies?limit=1", "limit"),
+        ("/v1/bundles/active?limit=1", "limit"),
     ],
 )
 def test_a_query_member_that_nobody_reads_is_refused(client: fakes.Client, path: str, member: str) -> None:

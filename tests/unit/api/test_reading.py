@@ -91,3 +91,21 @@ def test_a_moment_whose_decisions_were_archived_is_refused(client: fakes.Client,
 
 def test_what_is_kept_for_good_is_answered_for_archived_moments_too(client: fakes.Client) -> None:
     assert client.get("/v1/compliance?as_of=2026-03-31T23:59:59Z", role="auditor").status_code == 200
+
+
+def test_a_list_that_comes_whole_has_pages_too(client: fakes.Client) -> None:
+    """RFC 8288: whoever asks for two at a time sees each once, and is told where the list ends."""
+    whole = client.get("/v1/tokens", role="admin")
+    first = client.get("/v1/tokens?limit=2", role="admin")
+    last = client.get(first.links["next"]["url"], role="admin")
+    assert (len(whole.json()), "next" in whole.links, "next" in last.links) == (3, False, False)
+    assert first.json() + last.json() == whole.json()
+
+
+WHOLE = "controls tokens certificates/revocations models/gw-200/releases models/gw-200/unmatched webhooks"
+
+
+@pytest.mark.parametrize("read", WHOLE.split())
+def test_a_cursor_that_names_nothing_in_a_list_is_refused(client: fakes.Client, read: str) -> None:
+    answer = client.get(f"/v1/{read}?cursor=bm90aGluZw", role="admin")
+    assert (answer.status_code, answer.json()["code"], answer.json()["path"]) == (400, "request.cursor", "cursor")
