@@ -45,7 +45,7 @@ def verify(
         list[Path] | None, typer.Option(help="Secrets shared with the device, raw bytes, for MACs. Repeatable.")
     ] = None,
     endorsements: Annotated[
-        list[Path] | None, typer.Option(help="ReferenceValues documents, JSON or YAML. Repeatable.")
+        list[Path] | None, typer.Option(help="ReferenceValues documents, JSON or YAML, not CoRIMs. Repeatable.")
     ] = None,
     now: Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339 time to judge at; default now.")] = None,
     output: Annotated[Output, typer.Option(help="JSON or a table.")] = Output.JSON,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from policyengine.cli.columns import columns
-from policyengine.cli.options import Data, Output, moment_at, settings_at
+from policyengine.cli.options import Data, Output, command_group, moment_at, settings_at
 from policyengine.errors import PolicyEngineError
 
 if TYPE_CHECKING:
@@ -20,12 +20,7 @@ if TYPE_CHECKING:
 
     from policyengine.services.supply.feeds import FeedInUse
 
-app = typer.Typer(
-    help="Pack, import and list feeds of vulnerabilities.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-)
+app = command_group("Pack, import and list feeds of vulnerabilities.")
 
 As = Annotated[Output, typer.Option(help="A table or JSON.")]
 

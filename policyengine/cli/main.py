@@ -82,10 +82,10 @@ COMMANDS: dict[str, Entry] = {
         module="evidence", attribute="app", summary="Verify and inspect attestation evidence.", panel=_ASK
     ),
     "audit": Entry(
-        module="audit", attribute="app", summary="Check a server's log and receipts without trusting it.", panel=_ASK
+        module="audit", attribute="app", summary="Export evidence, and check exports, logs and receipts.", panel=_ASK
     ),
     "pki": Entry(
-        module="pki", attribute="app", summary="Verify certificate paths, inspect and create keys.", panel=_ASK
+        module="pki", attribute="app", summary="Found the CA, issue and revoke certificates, judge paths.", panel=_ASK
     ),
     "serve": Entry(
         module="serve", attribute="serve", summary="Serve devices, people and auditors over TLS.", panel=_RUN

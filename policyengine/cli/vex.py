@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from policyengine.cli.columns import columns
-from policyengine.cli.options import Data, Output, settings_at
+from policyengine.cli.options import Data, Output, command_group, settings_at
 
 if TYPE_CHECKING:
     from policyengine.services.supply.vex import FiledVex
 
-app = typer.Typer(
-    help="File and list VEX statements.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
-)
+app = command_group("File and list VEX statements.")
 
 Model = Annotated[str, typer.Option(help="The model of fleet.yaml.")]
 Release = Annotated[str, typer.Option(metavar="VERSION", help="The release that it is about.")]

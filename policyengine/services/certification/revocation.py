@@ -15,7 +15,8 @@ from pki.crl_encoding import EntryReason, ListPlan, encode_entry
 from pki.crl_issuing import ListAuthority
 from pki.ocsp_request import CertId, OcspRequest, OcspRequestError, parse_ocsp_request
 from pki.ocsp_response import Answered, OcspSigner, Refusal, Status
-from pki.publication import SHARDS, serials_of
+from pki.publication import SHARDS, Publication, serials_of
+from pki.revocation import Reason
 from policyengine.services.errors import MissingError
 from policyengine.services.moments import micros
 from policyengine.services.ports import Clock
@@ -34,14 +35,7 @@ MAX_KEPT_ANSWERS = 65_536  # 700 bytes each; a larger fleet signs again
 EVERYTHING = ("0", "g")  # bounds of all serials in hex
 NO_SHARD = "there is no such list: shards are `00` to `3f`, where the server has a POLICYENGINE_PKI_URL"
 
-_REASONS = {
-    "unspecified": EntryReason.UNSPECIFIED,
-    "keyCompromise": EntryReason.KEY_COMPROMISE,
-    "affiliationChanged": EntryReason.AFFILIATION_CHANGED,
-    "superseded": EntryReason.SUPERSEDED,
-    "cessationOfOperation": EntryReason.CESSATION_OF_OPERATION,
-    "privilegeWithdrawn": EntryReason.PRIVILEGE_WITHDRAWN,
-}
+_REASONS = {reason.value: EntryReason[reason.name] for reason in Reason}
 
 
 def entry_reason(status: CertificateStatus, reason: str | None) -> EntryReason:
@@ -77,20 +71,21 @@ class RevocationLists:
 
     def shard(self, issuer: str, shard: int) -> Published:
         """Return one shard's complete list. Raises MissingError for another issuer, or where nothing is published."""
-        authority = self._of(issuer)
-        where = authority.issuer.publication
-        if where is None or not 0 <= shard < SHARDS:
-            raise MissingError(NO_SHARD, code="pki.list")
+        authority, where = self._sharded(issuer, shard)
         url, delta = where.shard_url(shard), where.delta_url(shard)
         return self._current(authority, f"shard {shard}", serials_of(shard), url=url, freshest=delta)
 
     def delta(self, issuer: str, shard: int) -> Published:
         """Return what changed in a shard during the last day. Raises MissingError as `shard` does."""
+        authority, where = self._sharded(issuer, shard)
+        return self._changes(authority, f"delta {shard}", serials_of(shard), url=where.shard_url(shard))
+
+    def _sharded(self, issuer: str, shard: int) -> tuple[ListAuthority, Publication]:
         authority = self._of(issuer)
         where = authority.issuer.publication
         if where is None or not 0 <= shard < SHARDS:
             raise MissingError(NO_SHARD, code="pki.list")
-        return self._changes(authority, f"delta {shard}", serials_of(shard), url=where.shard_url(shard))
+        return authority, where
 
     def _of(self, issuer: str) -> ListAuthority:
         if issuer not in self._lists:

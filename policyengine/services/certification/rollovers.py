@@ -42,7 +42,7 @@ class Rollovers:
         count = 0
         while serials := self._store.serials_in_use(issuer, self._clock.now(), REVOKED_AT_ONCE):
             for serial in serials:
-                certificates.revoke(actor, serial, reason=Reason("superseded"))
+                certificates.revoke(actor, serial, reason=Reason.SUPERSEDED)
             count += len(serials)
         return count
 
