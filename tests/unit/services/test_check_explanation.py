@@ -65,10 +65,6 @@ def test_every_code_that_a_check_in_is_refused_with_is_explained() -> None:
     assert codes <= refusal_codes.MEANINGS.keys()
 
 
-# Changes that were written beside each other bring subjects of their own: so many may wait for the next one to explain.
-MOST_NEW_SUBJECTS = 4
-
-
 def codes_of(source: str) -> Iterator[str]:
     """Yield what a module gives as `code`: of a class of errors, and where one is raised or reported."""
     for node in ast.walk(ast.parse(source)):
@@ -90,7 +86,7 @@ def test_every_code_that_the_command_the_api_and_findings_give_is_explained() ->
     codes = {code for source in sources for code in codes_of(source.read_text())}
     assert {"fault.internal", "export.leaf", "fact.absent", "http.throttled"} <= codes | OTHERS.keys()
     left = sorted(code for code in codes if code not in DIAGNOSTICS and explain_code(code) is None)
-    assert len({code.partition(".")[0] for code in left}) <= MOST_NEW_SUBJECTS, left
+    assert left == []
 
 
 def test_every_reason_of_a_finding_is_explained() -> None:
