@@ -156,13 +156,14 @@ def test_port_of_a_server_of_several_workers_is_not_shared_with_a_second_start(
 
 def test_worker_that_cannot_start_ends_the_server(tmp_path: Path) -> None:
     """A start is whole or not at all: no port answers for half of the workers."""
+    (data := tmp_path / "nothing").mkdir()
     script = f"""
 from pathlib import Path
 from socket import create_server
 from policyengine.cli.main import carry_out
 from policyengine.cli.workers import supervise
 from policyengine.settings import Settings
-settings = Settings(data=Path({str(tmp_path / "nothing")!r}), workers=1)
+settings = Settings(data=Path({str(data)!r}), workers=1)
 carry_out(lambda: supervise(settings, [create_server(("127.0.0.1", 0))], ready=lambda: print("ready")))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
