@@ -22,6 +22,7 @@ from policyengine.model.challenge import bound_nonce
 from policyengine.model.endorsements import ReferenceValues
 from policyengine.services.actors import SYSTEM
 from policyengine.services.errors import ConflictError, RefusedError
+from policyengine.simulation import tpm, tpm_log
 from tests.integration.endorsed_site import (
     GATEWAY,
     IMPLEMENTATION,
@@ -44,7 +45,7 @@ from tests.integration.endorsed_site import (
 )
 from tests.integration.real_site import BUNDLE_TYPE, expect, running
 from tests.integration.tpm_site import plain
-from tests.parity.presented import RELEASED, TAMPERED, Presented
+from tests.parity.presented import RELEASED, TAMPERED, TPM_TYPE, Presented, measured_boot
 from tests.parity.site import (
     MODEL,
     OPERATIONAL,
@@ -57,6 +58,7 @@ from tests.parity.site import (
     spki_of,
 )
 from tests.support.site import START, Site
+from tests.unit.attestation import tpm_device
 
 KEYS = batch(
     triple(SENSOR.instance, SENSOR.key, class_id=IMPLEMENTATION),
@@ -244,6 +246,28 @@ def test_a_quote_by_a_key_that_no_document_says_is_in_a_tpm_is_refused(database:
     """TPM 2.0 Part 1, Restricted Signing Keys: a key in software signs a forged quote as well."""
     site = endorsed_site(database, compiled(batch(triple(GATEWAY.instance, GATEWAY.key))), GATEWAY)
     assert refusal(site, GATEWAY) == "binding.ak-unproven"
+    site.store.close()
+
+
+def wrapped_quote(device: Presented, challenge: bytes) -> tuple[str, bytes]:
+    """Return a quote that the software of `device` made of released firmware with its own key, in a CMW."""
+    values = {"sha256": tpm_log.pcrs(measured_boot(RELEASED))}
+    forging = replace(tpm_device.AK, private=device.key)  # type: ignore[attr-defined]
+    forged = tpm.make_tpm_evidence(tpm.tpm_evidence(forging, nonce=challenge, values=values))
+    return "application/cmw+cbor", cbor2.dumps([TPM_TYPE, forged])
+
+
+def test_a_quote_in_a_wrapper_is_held_to_what_a_bare_one_is(database: str) -> None:
+    """RFC 9999: a wrapper has its own media type, so what is in it shows only once it is judged."""
+    site = endorsed_site(database, compiled(KEYS, endorses=CLASS), SENSOR)
+    nonce = site.services.challenges.issue(None).nonce
+    with pytest.raises(RefusedError) as first:
+        send(site, body_of(nonce, SENSOR.evidence(nonce, RELEASED), wrapped_quote(SENSOR, nonce)))
+    enrol(site, SENSOR)
+    nonce = site.services.challenges.issue(SENSOR.id).nonce
+    with pytest.raises(RefusedError) as later:
+        send(site, body_of(nonce, wrapped_quote(SENSOR, nonce)))
+    assert [each.value.fields["check"] for each in (first, later)] == ["binding.ak-unproven"] * 2
     site.store.close()
 
 

@@ -49,6 +49,7 @@ from policyengine.services.identification.idevid_identity import (
 from policyengine.services.identification.signing_keys import (
     appraised_by_key,
     is_of_other_device,
+    no_quote,
     quoted_by_iak,
     same_key,
     stated_by_tpm,
@@ -186,4 +187,4 @@ def _verified(question: Question, item: EvidenceItem, view: DeviceView, spki: by
         raise disbelieved(question, found)
     if is_of_other_device(found, spki):
         raise held_by_other_key(view)
-    return stated_by_tpm(found) if kind == AK_KIND else found
+    return stated_by_tpm(found) if kind == AK_KIND else no_quote(found)

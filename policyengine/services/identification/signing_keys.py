@@ -32,6 +32,7 @@ from policyengine.services.records import DeviceView
 from policyengine.services.requests import EvidenceItem
 
 AK_UNPROVEN = "binding.ak-unproven"
+_UNPROVEN = "a quote counts only by a key that is known to be in a TPM: activated, listed by its vendor, or certified"
 # What fails, and nothing else, when evidence is sound but another key's.
 KEY_CHECKS = frozenset({"cose.signature", "cose.key-type", "jose.signature", "jose.key-type", "tpm.ak-trusted"})
 
@@ -43,7 +44,7 @@ def same_key(question: Question, item: EvidenceItem, view: DeviceView, spki: byt
     """
     if is_tpm(item):
         return quoted_by_iak(question, item, view)
-    return by_same_key(question, item, view, spki)
+    return no_quote(by_same_key(question, item, view, spki))
 
 
 def by_same_key(question: Question, item: EvidenceItem, view: DeviceView, spki: bytes) -> Verified:
@@ -71,16 +72,23 @@ def stated_by_tpm(found: Verified) -> Verified:
     return found
 
 
+def no_quote(found: Verified) -> Verified:
+    """Return believed evidence by a key that nobody saw in a TPM, or raise RefusedError (`binding.ak-unproven`).
+
+    Its media type does not tell: a wrapper (CMW) has one of its own, whatever is in it.
+    """
+    if found.key_binding is not None and found.key_binding.proof == AK_PROOF:
+        raise refused(_UNPROVEN, AK_UNPROVEN)
+    return found
+
+
 def quoted_by_iak(question: Question, item: EvidenceItem, view: DeviceView) -> Verified:
     """Return a quote by an AK that the maker of this very device certified, or raise.
 
     Raises RefusedError: `binding.ak-unproven` without a certificate, `binding.iak-device` for another device's.
     """
     if not read_evidence(item.value).ak_chain:
-        raise refused(
-            "a quote counts only by a key that is known to be in a TPM: activated, listed by its vendor, or certified",
-            AK_UNPROVEN,
-        )
+        raise refused(_UNPROVEN, AK_UNPROVEN)
     anchors = TrustAnchors(certificates=makers(question.policies))
     found = appraised(question, item, anchors=anchors, endorsements=reference_values(question, view))
     if found.key_binding is None:
