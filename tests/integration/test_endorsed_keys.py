@@ -33,6 +33,7 @@ from tests.integration.endorsed_site import (
     STRANGER,
     WEB,
     Certified,
+    Gateway,
     Layered,
     Module,
     Sensor,
@@ -276,6 +277,17 @@ def test_a_token_that_a_listed_attestation_key_signed_is_refused(database: str) 
     device = Module("edge-eat", "AC-7", GATEWAY.key)
     site = endorsed_site(database, compiled(quotes=batch(triple(device.instance, device.key))), device)
     assert refusal(site, device) == "binding.ak-evidence"
+    site.store.close()
+
+
+def test_a_key_that_one_of_two_documents_says_is_a_tpms_signs_no_token(database: str) -> None:
+    """Whichever comes first: what may be a TPM's key is held to what such keys may sign, and its quotes count."""
+    device = Module("edge-eat", "AC-7", GATEWAY.key)
+    listed, again = (batch(triple(device.instance, device.key), tag_id=each) for each in ("acme.keys", "acme.aks"))
+    site = endorsed_site(database, compiled(listed, quotes=again), device)
+    assert refusal(site, device) == "binding.ak-evidence"
+    quoting = Gateway(device.id, device.instance.hex())
+    assert "certificate" in enrol(site, quoting)
     site.store.close()
 
 

@@ -92,7 +92,7 @@ def by_endorsed_key(question: Question, shown: ShownKey, bound: DeviceView | Non
     anchors = TrustAnchors(keys=tuple(_loaded(each.key.spki) for each in keys[:MAX_KEYS]), certificates=certificates)
     found, key = _signed(question, shown.item, anchors)
     endorsed = next(each for each in keys if each.key.thumbprint == thumbprint(key))
-    _demand_use(found, endorsed.key)
+    _demand_use(found, {each.key.use for each in keys if each.key.thumbprint == endorsed.key.thumbprint})
     _demand_class(found, endorsed.key)
     view, token_hash = _registered(question, endorsed, bound, reads)
     if view.device.model not in endorsed.models:
@@ -195,16 +195,16 @@ def _device_key(binding: KeyBinding) -> EvidenceKey:
     return key
 
 
-def _demand_use(found: Verified, key: AttestKey) -> None:
+def _demand_use(found: Verified, uses: set[KeyUse]) -> None:
     """Raise RefusedError for a quote by a key that is not listed as one in a TPM, or anything else by one that is.
 
     Any key can sign bytes that look like a quote, and any program on a device can have a TPM's attestation key sign a
-    token: see signing_keys.py. Which of the two a key is, its document says.
+    token: see signing_keys.py. Which of the two a key is, its document says; of several, one that says it is a TPM's.
     """
     is_quote = found.key_binding is not None and found.key_binding.proof == AK_PROOF
-    if is_quote and key.use is not KeyUse.QUOTE:
+    if is_quote and KeyUse.QUOTE not in uses:
         raise refused("the key is not listed as one of a TPM (`signs: quotes`), so it quotes nothing", AK_UNPROVEN)
-    if key.use is KeyUse.QUOTE:
+    if KeyUse.QUOTE in uses:
         stated_by_tpm(found)
 
 
