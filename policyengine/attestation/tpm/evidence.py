@@ -92,7 +92,7 @@ _ATTEST = b"\x66attest\x58"  # with a length of one byte
 _SIGNED = 1 + len(_ATTEST) + 1
 _SIGNATURE = b"\x69signature\x58\x48"
 _SIGNATURE_SIZE = 0x48
-_SHORTEST, _LONGEST = _SIGNED, 4096  # two kibibytes with a chain; what is longer has a log, and is not kept
+_SHORTEST, _LONGEST = _SIGNED, 2560  # two kibibytes with a chain; of a short log as long some 20 KiB are kept
 
 
 def read_evidence(data: bytes) -> TpmEvidence:
