@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from policyengine.cli import device_gateways
-from policyengine.cli.columns import amount, columns
+from policyengine.cli.columns import amount
 from policyengine.cli.options import Data, Output, command_group, settings_at
+from policyengine.cli.rows import print_rows
 
 if TYPE_CHECKING:
     from policyengine.model.decision import Tier
@@ -64,11 +65,7 @@ def list_devices(
             cursor = page.next
             if cursor is None:
                 break
-    if output is Output.JSON:
-        typer.echo(json.dumps(rows))
-        return
-    shown = ("id", "model", "site", "zone", "lifecycle", "tier", "last_seen")
-    typer.echo(columns(shown, ([str(row[name] or "-") for name in shown] for row in rows)))
+    print_rows(rows, ("id", "model", "site", "zone", "lifecycle", "tier", "last_seen"), output)
 
 
 @app.command()

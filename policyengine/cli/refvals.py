@@ -5,7 +5,6 @@ Only files are changed. They count when they are merged, signed off by their own
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -14,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from policyengine.cli.columns import columns
 from policyengine.cli.options import Data, Output, command_group, moment_at
 from policyengine.cli.refvals_keys import list_keys
+from policyengine.cli.rows import print_rows
 from policyengine.errors import PolicyEngineError, quoted
 
 if TYPE_CHECKING:
@@ -68,11 +67,7 @@ def list_releases(
         if model in {None, name}
         for release in values.releases
     ]
-    if output is Output.JSON:
-        typer.echo(json.dumps(rows))
-        return
-    shown = ("model", "version", "svn", "components", "signer", "corim_id", "until")
-    typer.echo(columns(shown, ([str("-" if row[name] is None else row[name]) for name in shown] for row in rows)))
+    print_rows(rows, ("model", "version", "svn", "components", "signer", "corim_id", "until"), output)
 
 
 def _row(model: str, release: Any) -> dict[str, object]:
@@ -329,8 +324,4 @@ def unmatched(
         }
         for each in found
     ]
-    if output is Output.JSON:
-        typer.echo(json.dumps(rows))
-        return
-    shown = ("component", "devices", "example", "first_seen", "last_seen", "digest")
-    typer.echo(columns(shown, ([str(row[name]) for name in shown] for row in rows)))
+    print_rows(rows, ("component", "devices", "example", "first_seen", "last_seen", "digest"), output)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policyengine.cli.columns import columns
 from policyengine.cli.options import Output
+from policyengine.cli.rows import print_rows
 
 if TYPE_CHECKING:
     from policyengine.model.endorsements import AttestKey
@@ -34,10 +33,7 @@ def list_keys(
         if model in {None, name}
         for key in values.attest_keys or ()
     ]
-    if output is Output.JSON:
-        typer.echo(json.dumps(rows))
-        return
-    typer.echo(columns(SHOWN, ([str("-" if row[name] is None else row[name]) for name in SHOWN] for row in rows)))
+    print_rows(rows, SHOWN, output)
 
 
 def _row(model: str, key: AttestKey) -> dict[str, object]:

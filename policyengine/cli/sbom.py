@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policyengine.cli.columns import columns
 from policyengine.cli.options import Data, Output, command_group, settings_at
+from policyengine.cli.rows import print_rows
 
 if TYPE_CHECKING:
     from policyengine.services.supply.sboms import FiledSbom
@@ -84,13 +84,4 @@ def _print(found: list[FiledSbom], output: Output) -> None:
         }
         for each in found
     ]
-    if output is Output.JSON:
-        typer.echo(json.dumps(rows))
-    else:
-        typer.echo(columns(_SHOWN, ([_cell(row[name]) for name in _SHOWN] for row in rows)))
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
+    print_rows(rows, _SHOWN, output)

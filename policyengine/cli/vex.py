@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policyengine.cli.columns import columns
 from policyengine.cli.options import Data, Output, command_group, settings_at
+from policyengine.cli.rows import print_rows
 
 if TYPE_CHECKING:
     from policyengine.services.supply.vex import FiledVex
@@ -64,7 +63,4 @@ def _print(found: list[FiledVex], output: Output) -> None:
         for each in found
         for statement in each.vex.statements
     ]
-    if output is Output.JSON:
-        typer.echo(json.dumps(rows))
-    else:
-        typer.echo(columns(_SHOWN, ([row[name] or "-" for name in _SHOWN] for row in rows)))
+    print_rows(rows, _SHOWN, output)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
 
-from policyengine.cli.columns import columns
 from policyengine.cli.options import Data, Output, command_group, settings_at
+from policyengine.cli.rows import print_rows
 
 app = command_group("Show webhooks and send dead letters again.")
 
@@ -36,7 +34,7 @@ def list_webhooks(output: As = Output.TABLE, data: Data = None) -> None:
         }
         for each in found
     ]
-    _print(rows, ("name", "next", "behind", "attempts", "dead_letters", "error"), output)
+    print_rows(rows, ("name", "next", "behind", "attempts", "dead_letters", "error"), output)
 
 
 @app.command()
@@ -58,7 +56,7 @@ def dead(webhook: Name, output: As = Output.TABLE, data: Data = None) -> None:
         }
         for each in found
     ]
-    _print(rows, ("index", "type", "device", "attempts", "asked", "error"), output)
+    print_rows(rows, ("index", "type", "device", "attempts", "asked", "error"), output)
 
 
 @app.command()
@@ -71,16 +69,3 @@ def retry(
 
     with opened(settings_at(data)) as installation:
         installation.services.webhooks.retry(SYSTEM, webhook, index)
-
-
-def _print(rows: Sequence[Mapping[str, object]], heading: Sequence[str], output: Output) -> None:
-    if output is Output.JSON:
-        typer.echo(json.dumps(rows, indent=1))
-        return
-    typer.echo(columns(heading, ([_cell(row[name]) for name in heading] for row in rows)))
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "-" if value is None else str(value)
