@@ -27,17 +27,15 @@ T = TypeVar("T")
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
+Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR, description="from `Link` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+
+
 class Pager:
     """The page a client asks for, and the way its items go back."""
 
     def __init__(
-        self,
-        request: Request,
-        response: Response,
-        cursor: Annotated[
-            str | None, Query(max_length=MAX_CURSOR, description="from `Link` of the page before")
-        ] = None,
-        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
+        self, request: Request, response: Response, cursor: Cursor = None, limit: Limit = DEFAULT_PAGE
     ) -> None:
         self.wanted = PageRequest(cursor=cursor, limit=limit)
         self._request = request
@@ -55,15 +53,7 @@ class Pager:
 class WholePager(Pager):
     """The page of a list that is short, and read whole: as much as a page can have, unless a client asks for less."""
 
-    def __init__(
-        self,
-        request: Request,
-        response: Response,
-        cursor: Annotated[
-            str | None, Query(max_length=MAX_CURSOR, description="from `Link` of the page before")
-        ] = None,
-        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = MAX_PAGE,
-    ) -> None:
+    def __init__(self, request: Request, response: Response, cursor: Cursor = None, limit: Limit = MAX_PAGE) -> None:
         super().__init__(request, response, cursor, limit)
 
     def part(self, items: Sequence[T], key: Callable[[T], str], shape: Callable[[T], Shape]) -> list[Shape]:
