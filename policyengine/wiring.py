@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -148,12 +148,8 @@ def joined(settings: Settings) -> Iterator[Installation]:
 
     Raises NoInstallationError where there is none, UnavailableError when the database is not this version's.
     """
-    demand_installation(settings)
-    installation = _joined(settings, read_passphrase(_passphrase_file(settings)))
-    try:
+    with _left(settings, _joined) as installation:
         yield installation
-    finally:
-        installation.close()
 
 
 @contextmanager
@@ -162,8 +158,14 @@ def opened(settings: Settings) -> Iterator[Installation]:
 
     Raises NoInstallationError where there is none, UnavailableError when the database is not this version's.
     """
+    with _left(settings, _open) as installation:
+        yield installation
+
+
+@contextmanager
+def _left(settings: Settings, assemble: Callable[[Settings, bytes], Installation]) -> Iterator[Installation]:
     demand_installation(settings)
-    installation = _open(settings, read_passphrase(_passphrase_file(settings)))
+    installation = assemble(settings, read_passphrase(_passphrase_file(settings)))
     try:
         yield installation
     finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
@@ -29,16 +29,25 @@ log = logging.getLogger("policyengine.sweep")
 
 
 @contextmanager
-def sweeping(sweep: Sweep) -> Iterator[None]:
-    """Run the sweep once a second for the length of the block; a batch under way is finished first."""
+def _beside(loops: Mapping[str, Callable[[threading.Event], None]]) -> Iterator[None]:
+    """Run each of `loops` on a thread of that name for the length of the block; the event it is given ends it."""
     stop = threading.Event()
-    thread = threading.Thread(target=_loop, args=(sweep, stop), name="sweep", daemon=True)
-    thread.start()
+    threads = [threading.Thread(target=loop, args=(stop,), name=name, daemon=True) for name, loop in loops.items()]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
         stop.set()
-        thread.join(timeout=STOP_SECONDS)
+        for thread in threads:
+            thread.join(timeout=STOP_SECONDS)
+
+
+@contextmanager
+def sweeping(sweep: Sweep) -> Iterator[None]:
+    """Run the sweep once a second for the length of the block; a batch under way is finished first."""
+    with _beside({"sweep": partial(_loop, sweep)}):
+        yield
 
 
 def _loop(sweep: Sweep, stop: threading.Event) -> None:
@@ -66,14 +75,8 @@ def counting(metrics: Metrics, shared: SharedCounts) -> Iterator[None]:
     left = shared.left()
     if left is not None:
         metrics.go_on_from(Counts.read(left))
-    stop = threading.Event()
-    thread = threading.Thread(target=_share, args=(metrics, shared, stop), name="counting", daemon=True)
-    thread.start()
-    try:
+    with _beside({"counting": partial(_share, metrics, shared)}):
         yield
-    finally:
-        stop.set()
-        thread.join(timeout=STOP_SECONDS)
 
 
 def _share(metrics: Metrics, shared: SharedCounts, stop: threading.Event) -> None:
@@ -89,19 +92,8 @@ def _share(metrics: Metrics, shared: SharedCounts, stop: threading.Event) -> Non
 @contextmanager
 def telling(webhooks: Webhooks) -> Iterator[None]:
     """Tell each webhook what changed for the length of the block, each on a thread of its own."""
-    stop = threading.Event()
-    threads = [
-        threading.Thread(target=_tell, args=(webhooks, each, stop), name=f"webhook-{each.name}", daemon=True)
-        for each in webhooks.configured
-    ]
-    for thread in threads:
-        thread.start()
-    try:
+    with _beside({f"webhook-{each.name}": partial(_tell, webhooks, each) for each in webhooks.configured}):
         yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(timeout=STOP_SECONDS)
 
 
 def _tell(webhooks: Webhooks, webhook: Webhook, stop: threading.Event) -> None:
