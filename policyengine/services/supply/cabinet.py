@@ -42,6 +42,40 @@ class Draft:
     releases: tuple[tuple[str, str], ...]
 
 
+def of_release(
+    kind: Filing,
+    actor: Principal,
+    now: datetime,
+    *,
+    about: tuple[str, str],
+    original: Document,
+    content: Document,
+    name: str = "",
+    detail: Mapping[str, object],
+) -> Draft:
+    """Return the draft of one document about a model's release: what was sent, and what was read out of it."""
+    model, release = about
+    filed = Filed(
+        kind=kind,
+        model=model,
+        release=release,
+        name=name,
+        original=original.digest,
+        content=content.digest,
+        by=actor.name,
+        party=actor.party,
+        filed_at=now,
+    )
+    return Draft(
+        filed=(filed,),
+        documents=(original, content),
+        action=f"{kind.value}.file",
+        subject=f"{model}/{release}",
+        detail={kind.value: original.digest, **detail},
+        releases=(about,),
+    )
+
+
 class Cabinet:
     """Reads and files documents; devices of the models that a draft is about are decided again."""
 

@@ -17,7 +17,7 @@ from policyengine.services.filed import Filed, Filing
 from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import Store
 from policyengine.services.scope import missing
-from policyengine.services.supply.cabinet import Cabinet, Draft
+from policyengine.services.supply.cabinet import Cabinet, Draft, of_release
 from policyengine.services.supply.entitled import demand_own, demand_visible
 from policyengine.supply.errors import SupplyError
 from policyengine.supply.inventory import Inventory, inventory_bytes, inventory_of
@@ -50,30 +50,18 @@ class Sboms:
         inventory = _read(content)
         _demand_of(inventory, release)
         parts = inventory_bytes(inventory)
-        original, listed = digest_of(content), digest_of(parts)
+        original = Document(digest=digest_of(content), kind="sbom", body=content)
+        listed = Document(digest=digest_of(parts), kind="inventory", body=parts)
 
         def draft(now: datetime) -> Draft:
-            sbom = Filed(
-                kind=Filing.SBOM,
-                model=model,
-                release=release,
-                name="",
+            return of_release(
+                Filing.SBOM,
+                actor,
+                now,
+                about=(model, release),
                 original=original,
                 content=listed,
-                by=actor.name,
-                party=actor.party,
-                filed_at=now,
-            )
-            return Draft(
-                filed=(sbom,),
-                documents=(
-                    Document(digest=original, kind="sbom", body=content),
-                    Document(digest=listed, kind="inventory", body=parts),
-                ),
-                action="sbom.file",
-                subject=f"{model}/{release}",
-                detail={"sbom": original, "format": inventory.format, "components": len(inventory.components)},
-                releases=((model, release),),
+                detail={"format": inventory.format, "components": len(inventory.components)},
             )
 
         return FiledSbom(filed=self._cabinet.file(actor, draft).filed[0], inventory=inventory)

@@ -16,7 +16,7 @@ from policyengine.services.filed import Filed, Filing
 from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import Store
 from policyengine.services.scope import missing
-from policyengine.services.supply.cabinet import Cabinet, Draft
+from policyengine.services.supply.cabinet import Cabinet, Draft, of_release
 from policyengine.services.supply.entitled import demand_own, demand_visible
 from policyengine.supply.errors import SupplyError
 from policyengine.supply.inventory import Inventory, inventory_of
@@ -54,32 +54,21 @@ class Statements:
         except SupplyError as cause:
             raise InvalidRequestError(cause.message, code=cause.code, path=cause.path) from cause
         said = statements_bytes(vex)
-        original, kept = digest_of(content), digest_of(said)
+        original = Document(digest=digest_of(content), kind="vex", body=content)
+        kept = Document(digest=digest_of(said), kind="statements", body=said)
 
         def draft(now: datetime) -> Draft:
             _demand_about(vex, self._inventory(model, release))
             self._demand_room(model, release, vex.document)
-            filed = Filed(
-                kind=Filing.VEX,
-                model=model,
-                release=release,
+            return of_release(
+                Filing.VEX,
+                actor,
+                now,
+                about=(model, release),
                 name=vex.document,
                 original=original,
                 content=kept,
-                by=actor.name,
-                party=actor.party,
-                filed_at=now,
-            )
-            return Draft(
-                filed=(filed,),
-                documents=(
-                    Document(digest=original, kind="vex", body=content),
-                    Document(digest=kept, kind="statements", body=said),
-                ),
-                action="vex.file",
-                subject=f"{model}/{release}",
-                detail={"vex": original, "document": vex.document, "statements": len(vex.statements)},
-                releases=((model, release),),
+                detail={"document": vex.document, "statements": len(vex.statements)},
             )
 
         return FiledVex(filed=self._cabinet.file(actor, draft).filed[0], vex=vex)
