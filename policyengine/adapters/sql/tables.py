@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from policyengine.adapters.sql.history_tables import certificate_status, device_history
+from policyengine.adapters.sql.history_tables import certificate_status, device_history, registry_columns
 from policyengine.adapters.sql.naming import metadata
 
 __all__ = ["certificate_status", "device_history", "metadata"]  # made elsewhere, named from here as all tables are
@@ -31,18 +31,7 @@ device = Table(
     Column("tag", LargeBinary, nullable=False, unique=True),  # the 16 bytes by which a nonce names it
     Column("vendor", Text, nullable=False),
     Column("model", Text, nullable=False),
-    Column("serial", Text, nullable=False),
-    Column("device_class", Text),
-    Column("hw_version", Text),
-    Column("site", Text),
-    Column("zone", Text),
-    Column("labels", Text, nullable=False),
-    Column("criticality", Text),
-    Column("lifecycle", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("updated_at", BigInteger, nullable=False),
-    Column("enrolled_at", BigInteger),
-    Column("gateways", Text),  # ids with spaces between: who may speak for it; null: nobody
+    *registry_columns(),
     Index(None, "vendor", "serial"),
     Index(None, "model", "id"),
     Index(None, "site", "id"),
