@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +28,9 @@ MAX_RECORD = 4 * 1024 * 1024  # bytes of one OSV record; the largest known have 
 MAX_SOURCE = 512 * 1024 * 1024  # bytes of a source that is unpacked; EPSS has some 10 MB
 
 _ZIP = b"PK"
+_ENCRYPTED = 0x1  # APPNOTE 4.4.4, general purpose bit 0
+# What zipfile, gzip and their decompressors raise for bytes that they do not read.
+_UNREADABLE = (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError, zlib.error, lzma.LZMAError)
 _READ = Members("feeds")
 _CVE = re.compile(r"CVE-\d{4}-\d{4,}", re.ASCII)
 _SCORED = re.compile(r"score_date:([0-9T:+-]+)", re.ASCII)
@@ -76,14 +81,29 @@ def _records(content: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if not content.startswith(_ZIP):
         yield "record", _document(content, "record")
         return
+    with _opened(content) as archive:
+        for entry in archive.infolist():
+            if entry.filename.endswith(".json"):
+                yield entry.filename, _document(_unpacked(archive, entry), entry.filename)
+
+
+def _opened(content: bytes) -> zipfile.ZipFile:
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            for entry in archive.infolist():
-                if entry.filename.endswith(".json"):
-                    with archive.open(entry) as opened:
-                        yield entry.filename, _document(opened.read(MAX_RECORD + 1), entry.filename)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as cause:  # the last two: encrypted, or a method
+        return zipfile.ZipFile(io.BytesIO(content))
+    except _UNREADABLE as cause:
         raise SupplyError(f"the zip cannot be read: {cause}", code="feeds.source") from cause
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """Return an entry, or as much of it as shows that it is too large; raises SupplyError with its name."""
+    if entry.flag_bits & _ENCRYPTED:
+        raise SupplyError("the entry is encrypted", code="feeds.source", path=quoted(entry.filename))
+    try:
+        with archive.open(entry) as opened:
+            return opened.read(MAX_RECORD + 1)
+    except _UNREADABLE as cause:
+        message = f"the entry cannot be unpacked: {str(cause) or 'it ends early'}"
+        raise SupplyError(message, code="feeds.source", path=quoted(entry.filename)) from cause
 
 
 def _document(content: bytes, name: str) -> Mapping[str, Any]:
@@ -248,7 +268,7 @@ def _plain(content: bytes) -> bytes:
     try:
         with gzip.open(io.BytesIO(content)) as opened:
             plain = opened.read(MAX_SOURCE + 1)
-    except (OSError, EOFError) as cause:
+    except _UNREADABLE as cause:
         raise SupplyError("the gzip cannot be read", code="feeds.source") from cause
     if len(plain) > MAX_SOURCE:
         raise SupplyError(f"unpacked it has more than {MAX_SOURCE} bytes", code="feeds.source")

@@ -93,9 +93,9 @@ def record(events: list[dict[str, str]], kind: str = "SEMVER", **affected: objec
     ).encode()
 
 
-def zipped(*records: bytes) -> bytes:
+def zipped(*records: bytes, method: int = zipfile.ZIP_STORED) -> bytes:
     held = io.BytesIO()
-    with zipfile.ZipFile(held, "w") as archive:
+    with zipfile.ZipFile(held, "w", method) as archive:
         for at, each in enumerate(records):
             archive.writestr(f"{at}.json", each)
     return held.getvalue()
@@ -173,6 +173,53 @@ def test_a_record_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(SupplyError) as refused:
         osv_feed(iter([zipped(record(SINCE_1))]))
     assert refused.value.code == "feeds.source"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_with_a_flipped_byte_is_read_or_refused_and_nothing_else(method: int) -> None:
+    """Among them: encrypted, unknown methods, broken streams, ends that are missing."""
+    whole = zipped(record(SINCE_1), method=method)
+    refused = 0
+    for at in range(len(whole)):
+        for flip in (0x01, 0x80, 0xFF):
+            damaged = whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :]
+            try:
+                osv_feed(iter([damaged]))
+            except SupplyError as refusal:
+                assert refusal.code == "feeds.source"
+                refused += 1
+    assert refused > len(whole)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_whose_entry_ends_early_is_refused(method: int) -> None:
+    whole = zipped(record(SINCE_1), method=method)
+    start = 30 + len("0.json")
+    with pytest.raises(SupplyError) as refused:
+        osv_feed(iter([whole[:start] + bytes(len(whole) - start - 98) + whole[-98:]]))
+    assert refused.value.code == "feeds.source"
+
+
+def test_scores_with_a_flipped_byte_are_read_or_refused_and_nothing_else() -> None:
+    whole = gzip.compress(b"#model_version:v1,score_date:2026-11-26T00:00:00+0000\ncve,epss,percentile\n", mtime=0)
+    refused = 0
+    for at in range(len(whole)):
+        try:
+            epss_feed(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :], names=None)
+        except SupplyError as refusal:
+            assert refusal.code == "feeds.source"
+            refused += 1
+    assert refused > len(whole) / 2
+
+
+def test_an_encrypted_entry_is_named() -> None:
+    whole = bytearray(zipped(record(SINCE_1)))
+    directory = whole.index(b"PK\x01\x02")
+    whole[6] |= 1
+    whole[directory + 8] |= 1
+    with pytest.raises(SupplyError, match="encrypted") as refused:
+        osv_feed(iter([bytes(whole)]))
+    assert refused.value.path == "`0.json`"
 
 
 def test_kev_is_of_the_day_it_was_released() -> None:
