@@ -23,6 +23,7 @@ NAMES = (
     "est_http",
     "ocsp_http",
     "rollover",
+    "devices",
     "compliance",
     "audit_replay",
     "gate",

@@ -5,22 +5,16 @@ python -m benchmarks.compliance [--devices 1000000] [--url postgresql+psycopg://
 
 from __future__ import annotations
 
-import argparse
 import random
-import statistics
-import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from sqlalchemy import Connection, func, insert, select
 
+from benchmarks.filled import filled, options_of, told
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.compliance_reads import SqlComplianceReads
-from policyengine.adapters.sql.engine import open_engines
-from policyengine.adapters.sql.migration import upgrade
 from policyengine.adapters.sql.tallies import NOW, UNIT, bucket_of, start_of
 from policyengine.services.compliance.stance import framework_of
 from policyengine.services.fleet_scope import WHOLE_FLEET, FleetScope
@@ -130,40 +124,12 @@ def by_intervals(connection: Connection) -> int:
     return len(connection.execute(clause).all())
 
 
-def timed(question: Callable[[], object]) -> float:
-    """Return the median of five times, in seconds."""
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        question()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
 def main() -> int:
     """Fill a database, ask, and return 1 when an answer of one framework took longer than SECONDS."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--devices", type=int, default=1_000_000)
-    parser.add_argument("--url", help="an empty database; default: SQLite in a temporary folder")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        url = options.url or f"sqlite:///{Path(folder) / 'fleet.db'}"
-        upgrade(url)
-        engines = open_engines(url)
-        start = time.perf_counter()
-        with engines.write.begin() as connection:
-            fill(connection, options.devices)
-        if url.startswith("postgresql"):
-            with engines.write.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-                connection.exec_driver_sql("ANALYZE")
-        print(f"{options.devices:,} devices written in {time.perf_counter() - start:.0f} s")
+    with filled(options_of(__doc__), fill) as engines:
         slow = ask(SqlComplianceReads(engines.read))
         with engines.read.connect() as connection:
-            start = time.perf_counter()
-            by_intervals(connection)
-            seconds = time.perf_counter() - start
-        print(f"{'counting the intervals, one framework, now':56}{seconds * 1000:9.0f} ms")
-        engines.dispose()
+            told({"counting the intervals, one framework, now": lambda: by_intervals(connection)}, times=1)
     return 1 if slow else 0
 
 
@@ -181,10 +147,7 @@ def ask(reads: SqlComplianceReads) -> list[str]:
             WHOLE_FLEET, control="etsi:3", result="fail", at=None, page=page
         ),
     }
-    times = {text: timed(question) for text, question in questions.items()}
-    for text, seconds in times.items():
-        print(f"{text:56}{seconds * 1000:9.0f} ms")
-    return [text for text, seconds in times.items() if text.startswith("one framework") and seconds > SECONDS]
+    return [text for text, seconds in told(questions).items() if text.startswith("one framework") and seconds > SECONDS]
 
 
 if __name__ == "__main__":

@@ -5,13 +5,8 @@ python -m benchmarks.devices [--devices 1000000] [--url postgresql+psycopg://...
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import tempfile
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from sqlalchemy import (
     ColumnElement,
@@ -29,11 +24,10 @@ from sqlalchemy import (
     select,
 )
 
+from benchmarks.filled import filled, options_of, told
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.audit_reads import SqlAuditReads
 from policyengine.adapters.sql.codec import packed
-from policyengine.adapters.sql.engine import open_engines
-from policyengine.adapters.sql.migration import upgrade
 from policyengine.adapters.sql.paging import cursor_of
 from policyengine.adapters.sql.past_reads import SqlPastReads
 from policyengine.model.decision import Tier
@@ -130,43 +124,14 @@ def ask(now: SqlAuditReads, past: SqlPastReads, devices: int) -> list[str]:
         "a page deep in, a hundred days ago": lambda: past.devices_at(everything, deep, then),
         "of two models, a hundred days ago": lambda: past.devices_at(filters["of two models"], page, then),
     }
-    slow = []
-    for text, question in questions.items():
-        seconds = timed(question)
-        print(f"{text:56}{seconds * 1000:9.1f} ms")
-        slow += [text] if seconds > SECONDS else []
-    return slow
-
-
-def timed(question: Callable[[], object]) -> float:
-    """Return the median of five times, in seconds."""
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        question()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+    return [text for text, seconds in told(questions).items() if seconds > SECONDS]
 
 
 def main() -> int:
     """Fill a database, ask, and return 1 when an answer took longer than SECONDS."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--devices", type=int, default=1_000_000)
-    parser.add_argument("--url", help="an empty database; default: SQLite in a temporary folder")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        url = options.url or f"sqlite:///{Path(folder) / 'fleet.db'}"
-        upgrade(url)
-        engines = open_engines(url)
-        start = time.perf_counter()
-        with engines.write.begin() as connection:
-            fill(connection, options.devices)
-        if url.startswith("postgresql"):
-            with engines.write.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-                connection.exec_driver_sql("ANALYZE")
-        print(f"{options.devices:,} devices written in {time.perf_counter() - start:.0f} s")
+    options = options_of(__doc__)
+    with filled(options, fill) as engines:
         slow = ask(SqlAuditReads(engines.read), SqlPastReads(engines.read), options.devices)
-        engines.dispose()
     return 1 if slow else 0
 
 

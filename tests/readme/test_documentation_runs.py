@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import NAMES as BENCHMARKS
 from policyengine.adapters.starter import starter_files
 from policyengine.language.compiler import compile_tree
 
@@ -90,6 +91,11 @@ def test_the_readme_shows_the_result_within_two_screens() -> None:
 def test_every_link_to_a_file_of_ours_leads_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_table_of_benchmarks_names_all_that_run() -> None:
+    table = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8").partition("## Seen")[0]
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", table, re.MULTILINE)) == set(BENCHMARKS)
 
 
 def yaml_blocks(page: Path) -> list[str]:
