@@ -19,7 +19,6 @@ from policyengine.model.times import format_timestamp
 from policyengine.services.actors import SYSTEM, PersonRole
 from policyengine.services.registry.devices import NewDevice
 from policyengine.simulation.device import SimulatedDevice
-from tests.support import postgres
 from tests.support.site import Site, put_in_force, ready_site
 from tests.unit.api import fakes
 
@@ -131,15 +130,9 @@ def _play(site: Site) -> Past:
     return past
 
 
-@pytest.fixture(
-    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql"))]
-)
-def past(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('as-of') / 'store.db'}"
-    else:
-        url = postgres.new_database(request.getfixturevalue("postgres_server"))
-    site = ready_site(url)
+@pytest.fixture(scope="module")
+def past(module_database: str) -> Iterator[Past]:
+    site = ready_site(module_database)
     try:
         yield _play(site)
     finally:

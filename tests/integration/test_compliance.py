@@ -19,7 +19,6 @@ from policyengine.services.fleet_scope import WHOLE_FLEET, FleetScope
 from policyengine.services.ports import PageRequest
 from policyengine.services.publication.waivers import WaiverFilter, WaiverState
 from policyengine.simulation.device import SimulatedDevice
-from tests.support import postgres
 from tests.support.site import Site, put_in_force, ready_site
 
 AUDITOR = Principal(name="Ada", role=PersonRole.AUDITOR)
@@ -109,15 +108,9 @@ def _check_in(site: Site, device: SimulatedDevice) -> None:
     asyncio.run(site.check_in(device, nonce))
 
 
-@pytest.fixture(
-    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql"))]
-)
-def history(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('compliance') / 'store.db'}"
-    else:
-        url = postgres.new_database(request.getfixturevalue("postgres_server"))
-    site = ready_site(url)
+@pytest.fixture(scope="module")
+def history(module_database: str) -> Iterator[History]:
+    site = ready_site(module_database)
     try:
         yield play(site)
     finally:

@@ -13,22 +13,15 @@ from policyengine.services.exposure.components import ComponentQuery
 from policyengine.services.exposure.search import Exposed
 from policyengine.services.fleet_scope import WHOLE_FLEET
 from policyengine.services.ports import PageRequest
-from tests.support import postgres
 from tests.support.site import Site, ready_site
 
 AUDITOR = Principal(name="Ada", role=PersonRole.AUDITOR)
 ENROLLED = ("healthy", "debug", "tampered")
 
 
-@pytest.fixture(
-    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql"))]
-)
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('exposure') / 'store.db'}"
-    else:
-        url = postgres.new_database(request.getfixturevalue("postgres_server"))
-    made = ready_site(url)
+@pytest.fixture(scope="module")
+def site(module_database: str) -> Iterator[Site]:
+    made = ready_site(module_database)
     try:
         for scenario in ENROLLED:
             asyncio.run(made.enrol(made.of(scenario)[0]))

@@ -24,21 +24,15 @@ from policyengine.services.gates.gate import Answer, Question
 from policyengine.services.ports import PageRequest
 from policyengine.services.records import CertificateRecord
 from policyengine.simulation.device import SimulatedDevice
-from tests.support import postgres
 from tests.support.site import Site, plain, put_in_force, ready_site
 
 GATE = Principal(name="edge", role=PersonRole.GATE)
 
 
-@pytest.fixture(
-    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql"))]
-)
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+@pytest.fixture(scope="module")
+def site(module_database: str) -> Iterator[Site]:
     """One site for all tests of an engine, whose clock only goes on; each test takes devices of its own."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('gate') / 'store.db'}"
-    if request.param == "postgresql":
-        url = postgres.new_database(request.getfixturevalue("postgres_server"))
-    made = ready_site(url, count=90)
+    made = ready_site(module_database, count=90)
     yield made
     made.store.close()
 

@@ -18,19 +18,13 @@ from policyengine.services.gateways.reports import MAX_REPORTS, Equipment, Gatew
 from policyengine.services.ports import PageRequest
 from policyengine.simulation import device as simulated
 from tests.integration.gateway_site import AUTO_UPDATE, PASSWORD, WELL, Gateway, GatewaySite, gateway_site
-from tests.support import postgres
 from tests.support.site import next_nonce, request
 
 
-@pytest.fixture(
-    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql"))]
-)
-def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewaySite]:
+@pytest.fixture(scope="module")
+def place(module_database: str) -> Iterator[GatewaySite]:
     """One site for all tests of an engine, whose clock only goes on; each test takes devices of its own."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('gateways') / 'store.db'}"
-    if request.param == "postgresql":
-        url = postgres.new_database(request.getfixturevalue("postgres_server"))
-    made = gateway_site(url)
+    made = gateway_site(module_database)
     yield made
     made.site.store.close()
 

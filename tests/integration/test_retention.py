@@ -17,7 +17,6 @@ from policyengine.services.errors import ConflictError, ForbiddenError, InvalidR
 from policyengine.services.exports.retention import Segment, due_findings
 from policyengine.services.ports import DeviceFilter, PageRequest
 from policyengine.services.registry.devices import DeviceDetail
-from tests.support import postgres
 from tests.support.exports import exported, verified
 from tests.support.site import Site, ready_site
 
@@ -110,18 +109,11 @@ def play(site: Site, folder: Path) -> Kept:
     )
 
 
-@pytest.fixture(
-    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql"))]
-)
-def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
-    folder = tmp_path_factory.mktemp("retention")
-    if request.param == "sqlite":
-        url = f"sqlite:///{folder / 'store.db'}"
-    else:
-        url = postgres.new_database(request.getfixturevalue("postgres_server"))
-    site = ready_site(url)
+@pytest.fixture(scope="module")
+def kept(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    site = ready_site(module_database)
     try:
-        yield play(site, folder)
+        yield play(site, tmp_path_factory.mktemp("retention"))
     finally:
         site.store.close()
 

@@ -26,7 +26,6 @@ from policyengine.simulation import device as simulated
 from policyengine.simulation.device import SimulatedDevice
 from policyengine.supply.pack import pack_content, signed_pack
 from policyengine.supply.sources import osv_feed
-from tests.support import postgres
 from tests.support.site import Site, next_nonce, ready_site, request
 
 PURL = "pkg:generic/busybox@1.37.0"
@@ -34,15 +33,9 @@ KEY = Ed25519PrivateKey.from_private_bytes(b"f" * 32)
 CVE = "CVE-2026-0042"
 
 
-@pytest.fixture(
-    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql"))]
-)
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('supplies') / 'store.db'}"
-    else:
-        url = postgres.new_database(request.getfixturevalue("postgres_server"))
-    made = ready_site(url, feeds=FeedTerms(publishers={"security-team": KEY.public_key()}))
+@pytest.fixture(scope="module")
+def site(module_database: str) -> Iterator[Site]:
+    made = ready_site(module_database, feeds=FeedTerms(publishers={"security-team": KEY.public_key()}))
     for scenario in ("healthy", "tampered"):
         asyncio.run(made.enrol(made.of(scenario)[0]))
     made.clock.forward(timedelta(minutes=1))

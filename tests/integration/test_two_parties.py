@@ -16,7 +16,6 @@ from policyengine.services.actors import SYSTEM, PersonRole, Principal
 from policyengine.services.ports import PageRequest
 from policyengine.services.records import CertificateRecord, CertificateStatus, RevocationProposal
 from policyengine.simulation.device import SimulatedDevice
-from tests.support import postgres
 from tests.support.site import Site, put_in_force, ready_site
 
 PROPOSER = Principal(name="Sven", role=PersonRole.SECURITY, party=PartyName("it"))
@@ -73,14 +72,9 @@ def opened(url: str) -> Iterator[Shared]:
     site.store.close()
 
 
-@pytest.fixture(
-    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql"))]
-)
-def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
-    if request.param == "sqlite":
-        yield from opened(f"sqlite:///{tmp_path_factory.mktemp('store') / 'store.db'}")
-    else:
-        yield from opened(postgres.new_database(request.getfixturevalue("postgres_server")))
+@pytest.fixture(scope="module")
+def shared(module_database: str) -> Iterator[Shared]:
+    yield from opened(module_database)
 
 
 @pytest.fixture
