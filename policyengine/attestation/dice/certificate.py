@@ -30,7 +30,7 @@ from policyengine.attestation.errors import MalformedEvidenceError
 
 MAX_BYTES = 8 * 1024  # the largest published DICE certificate, with ten descriptors, has 4 KiB
 MAX_EXTENSIONS = 32
-KEPT = 4096  # certificates; the chains of a thousand devices at about 5 KiB each
+KEPT = 4096  # certificates; the chains of a thousand devices, at 5 KiB each as published and some 30 KiB at worst
 
 KEY_USAGE, SUBJECT_ALTERNATIVE_NAME, BASIC_CONSTRAINTS = "2.5.29.15", "2.5.29.17", "2.5.29.19"
 SUBJECT_KEY_ID, AUTHORITY_KEY_ID = "2.5.29.14", "2.5.29.35"

@@ -15,6 +15,7 @@ from policyengine.model.canonical import MAX_INTEGER
 
 MAX_MEASURED = 32  # environments that one certificate may report; TCG's own examples have two
 MAX_FWIDS = 32  # digests of one environment
+MAX_DIGESTS = 128  # of one certificate: two for each of a platform's 24 registers and plenty beside; each is kept
 MAX_TEXT_OCTETS = 256  # of a vendor, model or version; longer ones are no names
 
 TCB_INFO = "2.23.133.5.4.1"
@@ -103,7 +104,9 @@ def read_multi_tcb_info(content: bytes) -> tuple[Layer, ...]:
     parts = der.children(der.whole(content, der.SEQUENCE).content)
     if not 1 <= len(parts) <= MAX_MEASURED:
         raise DerError(f"MultiTcbInfo does not hold 1 to {MAX_MEASURED} TcbInfos")
-    return tuple(_tcb_info(part) for part in parts)
+    layers = tuple(_tcb_info(part) for part in parts)
+    _demand_few(sum(len(layer.fwids) for layer in layers))
+    return layers
 
 
 def read_ueid(content: bytes) -> bytes:
@@ -123,7 +126,8 @@ def _tcb_info(element: der.Element) -> Layer:
     mask = _flags(fields, 0x8A)
     stated = frozenset() if flags is None else frozenset(_FLAGS.values()) if mask is None else mask
     fwids = _fwids(fields[0xA6]) if 0xA6 in fields else ()
-    registers = _registers(fields[0xAB]) if 0xAB in fields else ()
+    registers = tuple(_registers(fields[0xAB])) if 0xAB in fields else ()
+    _demand_few(len(fwids) + len(registers))
     return Layer(
         kind="tcb-info",
         fwids=(*fwids, *registers),
@@ -137,6 +141,11 @@ def _tcb_info(element: der.Element) -> Layer:
         flags=(flags or frozenset()) & stated,
         stated=stated,
     )
+
+
+def _demand_few(digests: int) -> None:
+    if digests > MAX_DIGESTS:
+        raise DerError(f"there are more than {MAX_DIGESTS} digests")
 
 
 # IMPLICIT tags of DiceTcbInfo: vendor 0, model 1, version 2, svn 3, layer 4, index 5, fwids 6, flags 7, vendorInfo 8,

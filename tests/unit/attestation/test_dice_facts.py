@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from pki import der
 from policyengine.attestation.anchors import TrustAnchors, thumbprint
+from policyengine.attestation.dice import layers
 from policyengine.attestation.dice.appraisal import MEDIA_TYPE
 from policyengine.attestation.formats import Freshness, Verified
 from policyengine.attestation.verifier import verify
@@ -147,6 +148,27 @@ def test_the_vendors_authority_never_names_a_device() -> None:
     plan = dice.LayerPlan(name="id", key=device_id.key, ca=True, extensions=((dice.TCB_INFO, True, info),))
     made = dice.DiceDevice(plans=(root, plan, alias))
     assert identity(judged(made)) == thumbprint(device_id.key.public_key())
+
+
+@pytest.mark.parametrize(("infos", "refused"), [(4, False), (5, True)])
+def test_a_certificate_states_no_more_digests_than_are_kept(infos: int, *, refused: bool) -> None:
+    """Each within its own limits: 32 digests of an environment, 32 environments."""
+    info = dice.tcb_info(digests=[bytes([at] * 32) for at in range(32)])
+    content = der.sequence(*[info] * infos)
+    if refused:
+        with pytest.raises(der.DerError, match="more than 128 digests"):
+            layers.read_multi_tcb_info(content)
+    else:
+        assert sum(len(layer.fwids) for layer in layers.read_multi_tcb_info(content)) == layers.MAX_DIGESTS
+
+
+def test_integrity_registers_count_as_digests() -> None:
+    fwid = der.sequence(der.oid(dice.SHA256), der.octet_string(bytes(32)))
+    registers = [
+        der.sequence(der.context_primitive(1, bytes((number,))), der.context(2, fwid * 32)) for number in range(5)
+    ]
+    with pytest.raises(der.DerError, match="more than 128 digests"):
+        layers.read_tcb_info(der.sequence(der.context(11, b"".join(registers))))
 
 
 def test_the_pinned_device_key_is_anchor_enough() -> None:
