@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types contracts unit fmt bench fuzz mutants-evidence parity mutants-cel system-packages clean
+.PHONY: demo test lint types contracts unit fmt bench fuzz explore mutants-evidence parity mutants-cel system-packages clean
 
 demo: $(VENV)/.installed
 	$(BIN)/policyengine demo
@@ -34,6 +34,10 @@ bench: $(VENV)/.installed-dev
 # Mutated evidence against every decoder; longer with `make fuzz EXAMPLES=100000`, one door with `DOOR=tpm`.
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.fuzz $(or $(EXAMPLES),2000) $(DOOR)
+
+# The random tests again, from new seeds: what they find they print with the seed that repeats it.
+explore: $(VENV)/.installed-dev
+	POLICYENGINE_SEED=random $(BIN)/pytest -q tests/property tests/integration/test_version_oracles.py
 
 # For every check of evidence: what a build without it would believe.
 mutants-evidence: $(VENV)/.installed-dev

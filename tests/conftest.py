@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.seed import is_fixed
+
 # How long an example takes says something about the machine and its other work, not about the product.
-settings.register_profile("any machine", deadline=None)
+# A run repeats the one before, unless it was asked to explore (`make explore`).
+settings.register_profile("any machine", deadline=None, derandomize=is_fixed())
 settings.load_profile("any machine")
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from policyengine.decision import optionals, values
 from policyengine.decision.arithmetic import int64
 from policyengine.decision.errors import ERRORS, CelError, no_overload, reason_of
-from policyengine.decision.values import key_value
+from policyengine.decision.values import ordered
 from policyengine.model.version import within
 
 Complete = Mapping[str, bool]
@@ -61,7 +61,7 @@ def items(value: object) -> Iterable[object]:
     if isinstance(value, tuple):
         return value
     if isinstance(value, dict):
-        return [key_value(key) for key in value]
+        return [key for key, _ in ordered(value)]
     raise no_overload("comprehension", value)
 
 
@@ -70,7 +70,7 @@ def pairs(value: object) -> Iterable[tuple[object, object]]:
     if isinstance(value, tuple):
         return enumerate(value)
     if isinstance(value, dict):
-        return [(key_value(key), held) for key, held in value.items()]
+        return ordered(value)
     raise no_overload("comprehension", value)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from policyengine.decision.errors import CelError, no_overload
 from policyengine.decision.nanos import NanoDuration, NanoTime
@@ -167,6 +168,20 @@ def map_key(value: object) -> object:
 def key_value(key: object) -> object:
     """Return the CEL value of the Python key `key`."""
     return key.value if isinstance(key, BoolKey) else key
+
+
+def ordered(entries: Mapping[object, object]) -> list[tuple[object, object]]:
+    """Return the keys and values of a map in the order of its keys: truth values, numbers, texts.
+
+    CEL leaves the order open. Facts that were stored come back in another order than they came in, and a decision made
+    again must be the same.
+    """
+    return sorted(((key_value(key), held) for key, held in entries.items()), key=_place)
+
+
+def _place(entry: tuple[object, object]) -> tuple[int, Any]:
+    key = entry[0]
+    return (2, key) if isinstance(key, str) else (0, key) if isinstance(key, bool) else (1, key)
 
 
 def contains(element: object, collection: object) -> bool:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from random import Random, SystemRandom
+from random import Random
 
 import pytest
 
 from policyengine.model.version import Key, VersionError, deb_key, rpm_key
+from tests.support.seed import seed
 
 PAIRS = 400  # dpkg is a process for each comparison
 
@@ -22,10 +22,6 @@ _DPKG = """while read one other; do
   else echo "none"
   fi
 done"""
-
-
-def _seed() -> int:
-    return int(os.environ.get("POLICYENGINE_SEED", SystemRandom().randrange(2**32)))
 
 
 def _text(random: Random, signs: str, most: int, least: int = 0) -> str:
@@ -73,20 +69,20 @@ def _ordered(pairs: list[tuple[str, str]], key: Callable[[str], Key], said: list
 @pytest.mark.skipif(shutil.which("dpkg") is None, reason="dpkg is not installed; it comes with Debian")
 def test_dpkg_orders_debian_versions_as_we_do() -> None:
     """Debian Policy section 5.6.12; what dpkg cannot read, we refuse as well."""
-    pairs = _pairs(Random(seed := _seed()), _deb)
+    pairs = _pairs(Random(drawn := seed()), _deb)
     asked = "".join(f"{one} {other}\n" for one, other in pairs)
     said = subprocess.run(["sh", "-c", _DPKG], input=asked, capture_output=True, text=True, check=True).stdout.split()
     wrong = _ordered(pairs, deb_key, said)
-    assert not wrong, f"seed {seed}: {wrong[:3]}"
+    assert not wrong, f"seed {drawn}: {wrong[:3]}"
 
 
 @pytest.mark.skipif(shutil.which("rpm") is None, reason="rpm is not installed; see tests/system-packages.txt")
 def test_rpm_orders_rpm_versions_as_we_do(tmp_path: Path) -> None:
     """rpmvercmp with `~` before and `^` behind everything (RPM's documentation, "Dependencies")."""
-    pairs = _pairs(Random(seed := _seed()), _rpm)
+    pairs = _pairs(Random(drawn := seed()), _rpm)
     script = tmp_path / "compare.lua"
     script.write_text("".join(f'io.write(rpm.vercmp("{one}", "{other}"), " ")\n' for one, other in pairs))
     macro = f'%{{lua: dofile("{script}")}}'
     said = subprocess.run(["rpm", "--eval", macro], capture_output=True, text=True, check=True).stdout.split()
     wrong = _ordered(pairs, rpm_key, [{"-1": "<", "0": "=", "1": ">"}[each] for each in said])
-    assert not wrong, f"seed {seed}: {wrong[:3]}"
+    assert not wrong, f"seed {drawn}: {wrong[:3]}"

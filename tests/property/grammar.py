@@ -292,6 +292,7 @@ class Grammar:
             lambda d: f"{draw('list(int)', d)}[{draw('int', d)}]",
             lambda d: f"{draw('list(int)', d)}.{self._pick('distinct', 'sort', 'reverse')}()[{self._pick('0', '1')}]",
             lambda d: f"int({draw(self._pick('double', 'uint', 'string', 'timestamp'), d)})",
+            lambda _: "int(org.score)",  # the fact is a fraction below zero at times
             lambda d: f"{draw('string', d)}.{self._pick('indexOf', 'lastIndexOf')}({draw('string', d)})",
             lambda d: (
                 f"{draw('string', d)}.{self._pick('indexOf', 'lastIndexOf')}({draw('string', d)}, {draw('int', d)})"
@@ -411,7 +412,8 @@ class Grammar:
             lambda d: f"{draw('string', d)}.split({self._pick(*map(quoted, (',', 'a')))})",
             lambda d: self._ours(f'{draw("string", d)}.split("")'),  # cel-cpp finds one part in an empty text
             lambda d: f"{draw('string', d)}.split({quoted('a')}, {self._pick('-1', '0', '1', '2')})",
-            lambda d: f"{self._collection(d)}.transformList{self._two('string', d)}",
+            lambda d: f"{draw('list(string)', d)}.transformList{self._two('string', d)}",
+            lambda d: self._ours(f"{draw('map', d)}.transformList{self._two('string', d)}"),  # cel-cpp: in any order
             lambda d: f'regex.extractAll({draw("string", d)}, "{self._pick("a", "[ab]+", "é")}")',
         ]
 

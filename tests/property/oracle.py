@@ -325,12 +325,17 @@ def _element_of_optional(optional: Value, key: Value) -> Value:
     return NOTHING if value is None else some(value)
 
 
+KEY_ORDER = {"bool": 0, "int": 1, "uint": 1, "string": 2}
+
+
 def _rounds(node: Comprehension, seen: Seen) -> list[dict[str, Callable[[], Seen]]]:
     held = _plain(seen)
     if held.kind not in COLLECTIONS:
         raise UnknownError
     rows: list[tuple[Any, ...]] = (
-        [(number(at), item) for at, item in enumerate(held.held)] if held.kind == "list" else list(held.held)
+        [(number(at), item) for at, item in enumerate(held.held)]
+        if held.kind == "list"
+        else sorted(held.held, key=lambda pair: (KEY_ORDER[pair[0].kind], pair[0].held))
     )
     if len(node.variables) == 1:
         rows = [row[1:] if held.kind == "list" else row[:1] for row in rows]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from random import Random, SystemRandom
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from policyengine.model.expression import Node
 from policyengine.model.version import key_function
 from tests.property.oracle import Oracle
 from tests.property.random_rules import NOW, Rules, facts
+from tests.support.seed import seed
 
 SEMVER = key_function("semver")
 COMPLETE_GROUPS = ("boot", "net", "software", "device")
@@ -57,14 +57,14 @@ def disagreements(random: Random, rules: int, devices: int) -> tuple[int, list[s
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 2**32))
-def test_a_random_condition_means_what_the_interpreter_says(seed: int) -> None:
-    _, differing = disagreements(Random(seed), rules=1, devices=4)
+def test_a_random_condition_means_what_the_interpreter_says(drawn: int) -> None:
+    _, differing = disagreements(Random(drawn), rules=1, devices=4)
     assert differing == []
 
 
 @pytest.mark.parametrize("round_", range(8))
 def test_many_conditions_on_many_devices_agree(round_: int) -> None:
-    seed = int(os.environ.get("POLICYENGINE_SEED", SystemRandom().randrange(2**32))) + round_
-    compared, differing = disagreements(Random(seed), rules=250, devices=10)
+    drawn = seed() + round_
+    compared, differing = disagreements(Random(drawn), rules=250, devices=10)
     assert compared == 2500
-    assert not differing, f"seed {seed}: {len(differing)} of {compared} differ, first: {differing[0]}"
+    assert not differing, f"seed {drawn}: {len(differing)} of {compared} differ, first: {differing[0]}"

@@ -9,9 +9,10 @@ from random import Random
 import pytest
 
 from tests.property.path_mutations import STATISTICS, WRITTEN_REASONS, only_ours
+from tests.support.seed import seed
 
 CHAINS = int(os.environ.get("POLICYENGINE_CHAINS", "2000"))  # 100000 take a quarter of an hour
-SEED = int(os.environ.get("POLICYENGINE_SEED", "5280"))
+SEED = seed()
 
 
 def test_openssl_refuses_no_mutated_chain_that_we_accept_without_a_written_reason() -> None:

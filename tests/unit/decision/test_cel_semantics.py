@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 
 import pytest
 
 from policyengine.decision.errors import ERRORS, reason_of
 from policyengine.decision.functions import FUNCTIONS
-from policyengine.decision.values import NONE, Optional, TypeName, Uint
+from policyengine.decision.runtime import items, pairs
+from policyengine.decision.values import NONE, Optional, TypeName, Uint, map_key
 
 NAN = math.nan
 MOMENT = datetime(2009, 2, 13, 23, 31, 30, tzinfo=UTC)
@@ -126,3 +128,11 @@ def test_a_function_fails_with_its_reason(function: str, arguments: tuple[object
 
 def test_a_pattern_that_would_backtrack_for_ever_is_linear() -> None:
     assert FUNCTIONS["matches"]("a" * 50_000 + "b", "^(a+)+$") is False
+
+
+def test_a_map_gives_its_entries_by_key_in_whatever_order_it_was_made() -> None:
+    """CEL leaves the order open; a decision made again from stored facts has to be the same."""
+    made = [("b", 1), (10, 2), (9, 3), (map_key(True), 4), ("a", 5)]
+    by_key = [(True, 4), (9, 3), (10, 2), ("a", 5), ("b", 1)]
+    assert [list(pairs(dict(entries))) for entries in permutations(made)] == [by_key] * 120
+    assert list(items(dict(made))) == [key for key, _ in by_key]
