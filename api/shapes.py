@@ -128,6 +128,23 @@ class CertificateOut(Shape):
     pem: Pem = Field(validation_alias="certificate")
 
 
+class ServiceCertificateOut(Shape):
+    """A certificate that our CA gave to a server or responder of ours; `issued_by` is whoever had it made."""
+
+    serial: str
+    issuer: str
+    profile: str
+    subject: str
+    issued_by: str
+    key_thumbprint: str
+    not_before: Moment
+    not_after: Moment
+    sha256: str
+    status: Word
+    status_reason: str | None
+    status_at: Moment
+
+
 class ProposalOut(Shape):
     """What one party proposes to revoke; another one must confirm it before it ends."""
 

@@ -41,6 +41,7 @@ from policyengine.adapters.keyfile import (
 )
 from policyengine.adapters.log_files import CheckpointFile, found_log, open_log_key
 from policyengine.adapters.oidc_keys import OidcKeys
+from policyengine.adapters.own_services import certified
 from policyengine.adapters.rollover import issuers_ever
 from policyengine.adapters.rollover_state import RolloverState, read_rollover
 from policyengine.adapters.sql.ledger import SqlLedger
@@ -137,6 +138,7 @@ def build(settings: Settings) -> Installation:
     _found(settings, passphrase)
     upgrade(settings.storage_url)
     installation = _joined(settings, passphrase)
+    installation.services.service_certificates.keep(certified(authority_directory(settings)))
     settings.layout.ca_bundle.write_bytes(installation.services.ca_bundle)
     _grant_first_admin(settings, installation.services)
     return installation
@@ -292,7 +294,9 @@ def _found(settings: Settings, passphrase: bytes) -> None:
     directory, now, draw = authority_directory(settings), SystemClock().now(), SystemEntropy().draw
     names = fleet_names(settings)
     if directory.exists():
-        renew_services(directory, passphrase=passphrase, names=names, now=now, entropy=draw)
+        renew_services(
+            directory, passphrase=passphrase, names=names, now=now, entropy=draw, publish_at=settings.pki_url
+        )
     else:
         create_authority(directory, passphrase=passphrase, names=names, now=now, entropy=draw)
     found_log(settings.layout.keys, name=settings.log_origin, passphrase=passphrase, entropy=draw)

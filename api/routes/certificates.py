@@ -11,7 +11,7 @@ from api.auth import Catalogue, Certifier, Concurrer, Reader, Revoker
 from api.idempotency import Once
 from api.paging import AsOf, Paging, WholePaging
 from api.requests import ConfirmationIn, ReasonIn, RevocationIn, WithdrawalIn
-from api.shapes import CertificateOut, ProposalOut, certificate_out
+from api.shapes import CertificateOut, ProposalOut, ServiceCertificateOut, certificate_out
 from api.strict import StrictRoute
 from policyengine.model.ids import device_id
 from policyengine.services.records import CertificateStatus
@@ -42,6 +42,13 @@ def list_certificates(
 def list_proposals(viewer: Reader, services: Catalogue, page: WholePaging) -> list[ProposalOut]:
     """Return what one party proposes to revoke and another has not confirmed yet, latest first."""
     return page.part(services.revocations.list(viewer), lambda each: each.id, ProposalOut.model_validate)
+
+
+@router.get("/services")
+def list_service_certificates(viewer: Reader, services: Catalogue, page: WholePaging) -> list[ServiceCertificateOut]:
+    """Return the certificates of our own servers and responders, newest first; they are revoked like a device's."""
+    found = services.service_certificates.list(viewer)
+    return page.part(found, lambda each: f"{each.issuer} {each.serial}", ServiceCertificateOut.model_validate)
 
 
 @router.get("/{serial}")

@@ -38,6 +38,7 @@ from pki.tbs import SERIAL_ENTROPY
 from policyengine.adapters.ceremony import CeremonyLog
 from policyengine.adapters.hsm import HsmSigner, Token, TokenPlace, open_hsm_signer, write_place
 from policyengine.adapters.keyfile import generate, open_key, open_signer, sync_directory, write_key
+from policyengine.adapters.new_keys import finish_new_key
 from policyengine.adapters.rollover_state import Rollover, RolloverState, read_rollover
 from policyengine.errors import PolicyEngineError
 
@@ -317,7 +318,13 @@ def certificates_in(path: Path) -> tuple[x509.Certificate, ...]:
 
 
 def renew_services(
-    directory: Path, *, passphrase: bytes, names: FleetNames, now: datetime, entropy: Entropy
+    directory: Path,
+    *,
+    passphrase: bytes,
+    names: FleetNames,
+    now: datetime,
+    entropy: Entropy,
+    publish_at: str | None = None,
 ) -> tuple[str, ...]:
     """Return which of `results`, `ocsp` and `tls` had passed half of its life and was certified again; call at start.
 
@@ -325,7 +332,8 @@ def renew_services(
     Only the issuing CA's key is opened. Raises what `open_authority` and issuing raise.
     """
     registrar = Registrar()
-    stored = open_authority(directory, passphrase=passphrase, registrar=registrar)
+    finish_new_key(directory / "tls", passphrase=passphrase)
+    stored = open_authority(directory, passphrase=passphrase, registrar=registrar, publish_at=publish_at)
     ledger = CeremonyLog(directory / "ceremony.jsonl", registrar, now=now)
     services = Services(authority=stored.authority, ledger=ledger, now=now, entropy=entropy, by=RENEWAL)
     renewed = []

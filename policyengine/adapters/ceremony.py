@@ -65,9 +65,7 @@ class CeremonyLog:
 
     def lines(self) -> list[dict[str, str]]:
         """Return every step so far."""
-        if not self._path.exists():
-            return []
-        return [json.loads(line) for line in self._path.read_text(encoding="utf-8").splitlines()]
+        return ceremony_steps(self._path)
 
     def _append(self, **step: str) -> None:
         line = json.dumps({"at": self._now.isoformat(), **step}, sort_keys=True) + "\n"
@@ -75,3 +73,10 @@ class CeremonyLog:
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
+
+
+def ceremony_steps(path: Path) -> list[dict[str, str]]:
+    """Return every step that the log at `path` holds; none where there is no log."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -83,6 +83,7 @@ def renew(
         Own | None, typer.Option(help="Instead of DEVICE: this server's own, for its names of today.")
     ] = None,
     out: Out = None,
+    new_key: Annotated[bool, typer.Option("--new-key", help="With --own: for a new key, which is made.")] = False,
     reason: Why = "by hand",
     token_file: TokenFile = None,
     data: Data = None,
@@ -90,6 +91,8 @@ def renew(
     """Renew a device's certificate by a request that its present key signed, if its policies allow it; or our own."""
     if (device is None) == (own is None) or (device is None) != (csr is None):
         raise typer.BadParameter("say DEVICE and --csr FILE, or --own tls")
+    if new_key and own is None:
+        raise typer.BadParameter("--new-key is for --own: a device makes its key itself")
     from policyengine.model.ids import device_id
 
     if device is not None and csr is not None:
@@ -98,7 +101,7 @@ def renew(
             _answer(asyncio.run(wanted), installation.services, out)
         return
     with _own_services(data, (), "certificate.renew-tls", reason) as services:
-        file = services.renew_tls()
+        file = services.rekey_tls() if new_key else services.renew_tls()
     typer.echo(f"made anew: {file}; start the server again: it reads this at its start")
 
 
@@ -147,21 +150,24 @@ def _own_services(data: Path | None, hosts: tuple[str, ...], action: str, reason
     """Yield our CA for our own services, after the act stands in the audit log; `hosts` none: the server's own."""
     from dataclasses import replace
 
-    from policyengine.adapters.own_services import OwnServices
+    from policyengine.adapters.own_services import OwnServices, certified
     from policyengine.wiring import authority_directory, fleet_names
 
     settings = settings_at(data)
     names = fleet_names(settings)
     with opened_by_person(data) as (installation, actor):
         installation.services.rollovers.record_own(actor, action, hosts=hosts or names.hosts, reason=reason)
+        directory = authority_directory(settings)
         yield OwnServices(
-            directory=authority_directory(settings),
+            directory=directory,
             passphrase=installation.passphrase,
             names=replace(names, hosts=hosts or names.hosts),
             now=installation.clock.now(),
             entropy=installation.entropy.draw,
             by=actor.name,
+            publish_at=settings.pki_url,
         )
+        installation.services.service_certificates.keep(certified(directory))
 
 
 def _request(file: Path) -> bytes:

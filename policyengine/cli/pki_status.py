@@ -1,4 +1,4 @@
-"""`policyengine pki revoke | confirm | withdraw | proposals | hold | release | crl`, on the server's machine."""
+"""`policyengine pki revoke | confirm | withdraw | proposals | services | hold | release | crl`, beside the server."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 app = command_group()
 
 Serial = Annotated[str, typer.Argument(metavar="SERIAL", help="Serial number, hex, as `pki inspect` prints it.")]
+MaybeSerial = Annotated[str | None, typer.Argument(metavar="SERIAL", help="Serial number, hex; or --certificate.")]
 Proposal = Annotated[str, typer.Argument(metavar="PROPOSAL", help="As `pki revoke` and `pki proposals` print it.")]
 TokenFile = Annotated[
     Path | None, typer.Option(help="File with an API token (mode 0600): act as its holder and for its party.")
@@ -41,7 +42,10 @@ class Cause(Enum):
 
 @app.command()
 def revoke(
-    serial: Serial,
+    serial: MaybeSerial = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="Instead of SERIAL: one that our CA signed and no register knows, PEM or DER.")
+    ] = None,
     reason: Annotated[Cause, typer.Option(help="CRLReason.")] = Cause.UNSPECIFIED,
     token_file: TokenFile = None,
     data: Data = None,
@@ -49,14 +53,39 @@ def revoke(
     """Revoke a certificate for good, or propose it where its profile asks for two parties."""
     from pki.revocation import Reason
 
+    wanted = Reason(reason.value)
+    if (serial is None) == (certificate is None):
+        raise typer.BadParameter("say the SERIAL of a certificate, or --certificate FILE")
     with opened_by_person(data, token_file) as (installation, actor):
-        wanted = Reason(reason.value)
-        proposal = installation.services.revocations.revoke(actor, _plain(serial), reason=wanted)
-    if proposal is None:
-        typer.echo(f"{_plain(serial)} is revoked: {reason.value}")
-        return
-    typer.echo(f"{_plain(serial)} waits for the second party until {proposal.expires_at:%Y-%m-%dT%H:%M:%SZ}:")
-    typer.echo(f"policyengine pki confirm {_plain(serial)} {proposal.id} --token-file FILE")
+        if certificate is not None:
+            own = installation.services.service_certificates
+            _say_revoked(installation, own.revoke_shown(actor, _shown(certificate), reason=wanted), reason)
+            return
+        number = _plain(serial or "")
+        proposal = installation.services.revocations.revoke(actor, number, reason=wanted)
+        if proposal is None:
+            _say_revoked(installation, number, reason)
+            return
+    typer.echo(f"{number} waits for the second party until {proposal.expires_at:%Y-%m-%dT%H:%M:%SZ}:")
+    typer.echo(f"policyengine pki confirm {number} {proposal.id} --token-file FILE")
+
+
+def _say_revoked(installation: Installation, serial: str, reason: Cause) -> None:
+    from policyengine.adapters.authority import certificate_in
+
+    typer.echo(f"{serial} is revoked: {reason.value}")
+    if f"{certificate_in(installation.tls_chain).serial_number:x}" == serial:
+        typer.echo("it is this server's own: `pki renew --own tls --new-key`, then start the server again")
+
+
+def _shown(file: Path) -> bytes:
+    from pki.certificates import split_certificates
+
+    try:
+        content = file.read_bytes()
+    except OSError as cause:
+        raise typer.BadParameter(f"`{file}` cannot be read: {(cause.strerror or str(cause)).lower()}") from cause
+    return split_certificates(content)[0]
 
 
 @app.command()
@@ -104,6 +133,34 @@ def proposals(output: Annotated[Output, typer.Option(help="How to print.")] = Ou
         typer.echo(f"{row['serial']:34} {row['proposal']} {row['device_id']:16} {row['reason']:20} {who}")
     if not rows:
         typer.echo("nothing waits for a second party")
+
+
+@app.command()
+def services(output: Annotated[Output, typer.Option(help="How to print.")] = Output.TABLE, data: Data = None) -> None:
+    """List the certificates of our own servers and responders, newest first."""
+    from policyengine.cli.rows import print_rows
+    from policyengine.model.times import format_timestamp
+
+    with opened_by_person(data) as (installation, actor):
+        found = installation.services.service_certificates.list(actor)
+    rows = [
+        {
+            "serial": each.serial,
+            "issuer": each.issuer,
+            "profile": each.profile,
+            "subject": each.subject,
+            "issued_by": each.issued_by,
+            "key_thumbprint": each.key_thumbprint,
+            "not_before": format_timestamp(each.not_before),
+            "not_after": format_timestamp(each.not_after),
+            "sha256": each.sha256,
+            "status": each.status.value,
+            "status_reason": each.status_reason,
+            "status_at": format_timestamp(each.status_at),
+        }
+        for each in found
+    ]
+    print_rows(rows, ("serial", "profile", "subject", "not_after", "status", "status_reason", "issued_by"), output)
 
 
 @app.command()

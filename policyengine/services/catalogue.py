@@ -21,6 +21,7 @@ from policyengine.services.access.workloads import NOBODYS_KEYS, KeySource, Work
 from policyengine.services.certificate_ledger import CertificateLedger
 from policyengine.services.certification.certificates import Certificates
 from policyengine.services.certification.issuing import Issuance
+from policyengine.services.certification.own_certificates import ServiceCertificates
 from policyengine.services.certification.proposals import Revocations
 from policyengine.services.certification.revocation import Answering, OcspResponder, RevocationLists
 from policyengine.services.certification.rollovers import Rollovers
@@ -105,6 +106,7 @@ class Services:
     waivers: Waivers
     certificates: Certificates
     revocations: Revocations
+    service_certificates: ServiceCertificates
     audit: Audit
     compliance: Compliance
     exposure: Exposure
@@ -217,6 +219,7 @@ def assemble(outside: Outside) -> Services:
     redecider = Redecider(gateways, entropy, shelf, memory, issuance.facts, supplies=supplies)
     doubts = Doubts(store, store, clock, gateways=gateways, redecider=redecider)
     certificates = Certificates(store, clock, entropy, shelf=shelf)
+    own = ServiceCertificates(store, clock, entropy, issuers=outside.issuers_ever)
     tokens, workloads = Tokens(store, clock, entropy), Workloads(outside.issuers, outside.key_source, clock)
     gate = Gate(store, clock, shelf=shelf, redecider=redecider)
     trust = tuple(certificate.public_bytes(Encoding.DER) for certificate in outside.trust)
@@ -259,7 +262,8 @@ def assemble(outside: Outside) -> Services:
         bundles=Bundles(store, clock, entropy),
         waivers=Waivers(store, clock, shelf),
         certificates=certificates,
-        revocations=Revocations(store, clock, entropy, certificates=certificates),
+        revocations=Revocations(store, clock, entropy, certificates=certificates, services=own),
+        service_certificates=own,
         audit=Audit(store, shelf, memory),
         compliance=Compliance(store, clock, shelf),
         exposure=Exposure(store, memory),

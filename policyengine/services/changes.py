@@ -28,8 +28,16 @@ from policyengine.services.records import (
     RevocationProposal,
     SecurityEvent,
 )
+from policyengine.services.service_certificates import KeepServiceCertificates, RevokeServiceCertificate
 
-__all__ = ["SALT_SIZE", "Act", "Document", "FileDocuments"]  # of changes that stand elsewhere, for those who make them
+__all__ = [
+    "SALT_SIZE",
+    "Act",
+    "Document",
+    "FileDocuments",
+    "KeepServiceCertificates",
+    "RevokeServiceCertificate",
+]  # of changes that stand elsewhere, for those who make them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,4 +384,6 @@ Change = (
     | PruneDecisions
     | MoveJobs
     | FileDocuments
+    | KeepServiceCertificates
+    | RevokeServiceCertificate
 )

@@ -42,6 +42,7 @@ from policyengine.services.records import (
     Verdict,
 )
 from policyengine.services.revocation_reads import RevocationReads
+from policyengine.services.service_certificates import ServiceCertificateReads
 from policyengine.transparency.leaf import Leaf
 from policyengine.transparency.merkle import Frontier
 
@@ -389,6 +390,7 @@ class Store(
     RevocationReads,
     GateReads,
     FiledReads,
+    ServiceCertificateReads,
     Writer,
     Protocol,
 ):

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from typer.testing import CliRunner, Result
 
 from pki.reservation import pem_of
+from policyengine.adapters.keyfile import open_key, read_passphrase
 from policyengine.cli.exits import Exit
 from policyengine.cli.pki import app
 from policyengine.services.actors import SYSTEM
@@ -90,6 +91,31 @@ def test_the_servers_own_certificate_is_made_anew_for_its_names_of_today(
     assert after.public_key().public_bytes(*form) == before.public_key().public_bytes(*form)
 
 
+def test_a_new_key_for_the_server_comes_with_its_certificate(data: Path) -> None:
+    file = data / "keys" / "ca" / "tls.pem"
+    before = x509.load_pem_x509_certificate(file.read_bytes())
+    result = run(data, "renew", "--own", "tls", "--new-key")
+    after = x509.load_pem_x509_certificate(file.read_bytes())
+    key = open_key(file.with_suffix(".key"), passphrase=read_passphrase(data / "keys" / "passphrase"))
+    assert result.exit_code == 0
+    assert after.public_key() == key.public_key()
+    assert after.public_key() != before.public_key()
+
+
+def test_the_servers_own_certificate_is_revoked_and_what_to_do_is_said(data: Path) -> None:
+    file = data / "keys" / "ca" / "tls.pem"
+    serial = f"{x509.load_pem_x509_certificate(file.read_bytes()).serial_number:x}"
+    result = run(data, "revoke", serial, "--reason", "keyCompromise")
+    assert f"{serial} is revoked: keyCompromise\nit is this server's own: `pki renew --own tls" in result.stdout
+    listed = json.loads(run(data, "services", "--output", "json").stdout)
+    assert {each["status"] for each in listed if each["serial"] == serial} == {"revoked"}
+
+
+def test_an_issued_one_is_revoked_by_its_serial_number(data: Path) -> None:
+    serial = issued(data, "--role", "tls-server", "--host", "localhost").serial_number
+    assert run(data, "revoke", f"0x{serial:X}").stdout == f"{serial:x} is revoked: unspecified\n"
+
+
 def test_a_device_that_nobody_announced_gets_nothing(data: Path) -> None:
     result = run(data, "issue", "gw-9999", "--csr", data / "request.der")
     assert isinstance(result.exception, MissingError)
@@ -105,6 +131,10 @@ def test_a_device_that_nobody_announced_gets_nothing(data: Path) -> None:
         ("issue", "gw-1", "--csr", "request.der", "--host", "localhost"),
         ("issue", "--csr", "request.der", "--role", "tls-server"),
         ("issue", "gw-1", "--csr", "no-such-file"),
+        ("revoke",),
+        ("revoke", "1f", "--certificate", "request.der"),
+        ("revoke", "--certificate", "no-such-file"),
+        ("renew", "gw-1", "--csr", "request.der", "--new-key"),
         ("renew",),
         ("renew", "gw-1"),
         ("renew", "gw-1", "--csr", "request.der", "--own", "tls"),

@@ -15,6 +15,7 @@ from policyengine.services.records import CertificateStatus, Lifecycle
 
 _revocation = tables.revocation.c
 _certificate = tables.certificate.c
+_own = tables.service_certificate.c
 
 
 class SqlRevocationReads:
@@ -38,6 +39,10 @@ class SqlRevocationReads:
             engine,
             kept,
         )
+
+        own = select(_own.status, _own.status_reason, _own.status_at)
+        of_this = (_own.issuer == bindparam("by_issuer")) & (_own.serial == bindparam("by_serial"))
+        self._own_status = Reading(own.where(of_this), engine, kept)
 
         last = _last_of_devices()
         self._in_use = Reading(select(func.count()).select_from(tables.certificate).where(last), engine, kept)
@@ -66,7 +71,8 @@ class SqlRevocationReads:
 
     def certificate_status(self, issuer: str, serial: str) -> tuple[CertificateStatus, str | None, datetime] | None:
         """Return what is said of an issued certificate: status, reason, since when."""
-        row = self._status.first(by_issuer=issuer, by_serial=serial)
+        keys = {"by_issuer": issuer, "by_serial": serial}
+        row = self._status.first(**keys) or self._own_status.first(**keys)
         return None if row is None else (CertificateStatus(row[0]), row[1], moment(row[2]))
 
     def in_use(self, issuer: str, at: datetime) -> int:

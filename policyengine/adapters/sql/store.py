@@ -18,6 +18,7 @@ from policyengine.adapters.sql.migration import demand_current
 from policyengine.adapters.sql.past_reads import SqlPastReads
 from policyengine.adapters.sql.record_reads import SqlRecordReads
 from policyengine.adapters.sql.revocation_reads import SqlRevocationReads
+from policyengine.adapters.sql.service_certificates import SqlServiceCertificateReads
 from policyengine.adapters.sql.writer import GroupWriter
 from policyengine.errors import PolicyEngineError
 from policyengine.services.changes import Change
@@ -37,6 +38,7 @@ class SqlStore(
     SqlGateReads,
     SqlEventReads,
     SqlFiledReads,
+    SqlServiceCertificateReads,
 ):
     """Implements the Store port of services."""
 

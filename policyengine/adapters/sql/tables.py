@@ -21,8 +21,10 @@ from sqlalchemy import (
 
 from policyengine.adapters.sql.history_tables import certificate_status, device_history, registry_columns
 from policyengine.adapters.sql.naming import metadata
+from policyengine.adapters.sql.service_tables import service_certificate
 
-__all__ = ["certificate_status", "device_history", "metadata"]  # made elsewhere, named from here as all tables are
+# made elsewhere, named from here as all tables are
+__all__ = ["certificate_status", "device_history", "metadata", "service_certificate"]
 
 device = Table(
     "device",

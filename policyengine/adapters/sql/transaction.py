@@ -14,6 +14,7 @@ from policyengine.adapters.sql.batch import MAX_KNOWN_DOCUMENTS, Batch, Statemen
 from policyengine.adapters.sql.filing import file_documents
 from policyengine.adapters.sql.recording import enrol, read_guards, record_decision, reserve
 from policyengine.adapters.sql.registry import import_devices
+from policyengine.adapters.sql.service_certificates import keep_service_certificates, revoke_service_certificate
 from policyengine.services import changes
 from policyengine.services.changes import Change, RecordDecision
 from policyengine.services.errors import ConflictError
@@ -48,6 +49,8 @@ _CARRIED_OUT: dict[type[Change], Callable[[Batch, Any], None]] = {
     changes.PruneDecisions: retention.prune_decisions,
     changes.MoveJobs: jobs.move_jobs,
     changes.FileDocuments: file_documents,
+    changes.KeepServiceCertificates: keep_service_certificates,
+    changes.RevokeServiceCertificate: revoke_service_certificate,
 }
 
 

@@ -58,10 +58,14 @@ class Certificates:
         view = None if record is None else self._store.view(record.device_id)
         hidden = viewer.models is not None and (view is None or view.device.model not in viewer.models)
         if record is None or hidden:
-            raise MissingError(
-                f"no certificate has the serial number {quoted(serial)} (hex)", code="certificate.missing"
-            )
+            raise self._missing(viewer, serial)
         return record
+
+    def _missing(self, viewer: Principal, serial: str) -> MissingError:
+        if viewer.models is None and _SERIAL.fullmatch(serial) and self._store.service_certificate(serial):
+            message = f"{quoted(serial)} is of a service of ours: it can be revoked, and `pki services` lists it"
+            return MissingError(message, code="certificate.of-service")
+        return MissingError(f"no certificate has the serial number {quoted(serial)} (hex)", code="certificate.missing")
 
     def _found(self, serial: str, as_of: datetime | None) -> CertificateRecord | None:
         return self._store.certificate(serial) if as_of is None else self._store.certificate_at(serial, as_of)

@@ -14,6 +14,7 @@ from pki.revocation import Reason
 from policyengine.model.policy import RevocationTerms
 from policyengine.services.actors import Principal, Right, demand
 from policyengine.services.certification.certificates import Certificates
+from policyengine.services.certification.own_certificates import ServiceCertificates
 from policyengine.services.changes import SALT_SIZE, Act, CloseProposal, ProposeRevocation, StatusChange
 from policyengine.services.errors import ConflictError, ForbiddenError, MissingError
 from policyengine.services.ports import Clock, Entropy, Store
@@ -27,18 +28,32 @@ _ID_BYTES = 8
 class Revocations:
     """What becomes of wishes to revoke."""
 
-    def __init__(self, store: Store, clock: Clock, entropy: Entropy, *, certificates: Certificates) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        entropy: Entropy,
+        *,
+        certificates: Certificates,
+        services: ServiceCertificates,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._entropy = entropy
         self._certificates = certificates
+        self._services = services
 
     def revoke(self, actor: Principal, serial: str, *, reason: Reason) -> RevocationProposal | None:
         """Revoke for good and return None; where the profile asks for two parties, return what waits for the other.
 
+        A certificate of a service of ours has no profile that could ask for two.
         Raises MissingError, ConflictError, and ForbiddenError (`revocation.party`) for one who speaks for neither.
         """
         demand(actor, Right.REVOKE)
+        own = self._services.find(actor, serial)
+        if own is not None:
+            self._services.revoke(actor, own, reason=reason)
+            return None
         record = self._certificates.show(actor, serial)
         terms = self._certificates.terms(record)
         if terms is None:

@@ -23,6 +23,7 @@ from policyengine.services.access.logins import Begun
 from policyengine.services.actors import PersonRole, Principal, Right, demand
 from policyengine.services.catalogue import Services
 from policyengine.services.certification.certificates import Certificates
+from policyengine.services.certification.own_certificates import ServiceCertificates
 from policyengine.services.certification.proposals import Revocations
 from policyengine.services.certification.revocation import Published
 from policyengine.services.checkins.challenge import Challenge, Challenges
@@ -74,6 +75,7 @@ from policyengine.services.records import (
     Unmatched,
 )
 from policyengine.services.registry.devices import DeviceDetail, Devices, IssuedToken, NewDevice
+from policyengine.services.service_certificates import ServiceCertificate
 from policyengine.services.tokens import NewToken, Tokens
 from policyengine.simulation.fleet import found_vendor
 from policyengine.transparency.tiles import Tile
@@ -453,6 +455,22 @@ PROPOSAL = RevocationProposal(
 )
 
 
+SERVICE_CERTIFICATE = ServiceCertificate(
+    issuer=CERTIFICATE.issuer,
+    serial="2f",
+    profile="builtin/tls-server",
+    subject="CN=fleet server",
+    issued_by="by-hand:local:sven",
+    key_thumbprint=DIGEST,
+    not_before=NOW,
+    not_after=NOW + timedelta(days=30),
+    sha256=DIGEST,
+    status=CertificateStatus.GOOD,
+    status_reason=None,
+    status_at=NOW,
+)
+
+
 class FakeCertificates(Certificates):
     def __init__(self) -> None:
         self.acts: list[tuple[str, str]] = []
@@ -545,6 +563,13 @@ class FakeRevocations(Revocations):
 
     def withdraw(self, actor: Principal, serial: str, *, proposal: str, reason: str) -> None:
         self.acts.append(("withdraw", serial, proposal, reason))
+
+
+class FakeServiceCertificates(ServiceCertificates):
+    def __init__(self) -> None: ...
+
+    def list(self, viewer: Principal) -> tuple[ServiceCertificate, ...]:
+        return (SERVICE_CERTIFICATE,)
 
 
 class FakeAudit(Audit):
@@ -853,6 +878,7 @@ def services() -> Services:
         retention=FakeRetention(),
         certificates=certificates,
         revocations=FakeRevocations(certificates),
+        service_certificates=FakeServiceCertificates(),
         audit=FakeAudit(),
         compliance=FakeCompliance(),
         exposure=None,
