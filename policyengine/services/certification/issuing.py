@@ -30,6 +30,7 @@ from policyengine.services.changes import SALT_SIZE, StatusChange
 from policyengine.services.errors import RefusedError, UnavailableError
 from policyengine.services.ports import Entropy
 from policyengine.services.records import HELD_BY_TIER, CertificateRecord, CertificateStatus, Device, DeviceView
+from policyengine.services.turns import turn
 
 RENEWAL_JITTER = 0.1  # a fourteen-day certificate renewed at half life: spread over seventeen hours
 SIGNER_RETRY_SECONDS = 30  # a token that was reset is opened again by then; a person needs longer anyway
@@ -74,6 +75,7 @@ class Issuance:
         Raises KeyRefusedError, NameRefusedError, LintError, IssuanceError, UnavailableError; RefusedError `csr.ca` or
         `csr.names` when the request asks to be a CA, or for a name that is not the device's.
         """
+        await turn()
         device, now = grant.view.device, grant.now
         order = Order(
             terms=grant.profile.for_tier(tier_name(grant.tier)),

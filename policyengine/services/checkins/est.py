@@ -50,6 +50,7 @@ from policyengine.services.identification.est_identity import (
 from policyengine.services.policies import ActivePolicies, PolicyShelf
 from policyengine.services.ports import Clock, Entropy, Store
 from policyengine.services.records import DeviceState, DeviceView, Lifecycle
+from policyengine.services.turns import turn
 
 MAX_ATTEMPTS = 5  # times a request is decided again because its device changed meanwhile
 APPROVAL_SECONDS = 600  # a person has to act; asking every minute would only fill the log
@@ -153,8 +154,10 @@ class Est:
     async def _attempts(
         self, asking: Asking, given: Credentials, label: str | None, identify: Identify
     ) -> Issued | Pending:
+        await turn()
+        least = 0
         for _ in range(MAX_ATTEMPTS):
-            now, active = self._clock.now(), self._shelf.active()
+            now, active = self._clock.now(), self._shelf.active(at_least=least)
             known = shown(given, self._store)
             answered = lost_answer(asking.request, known, store=self._store, now=now)
             if answered is not None:
@@ -163,21 +166,26 @@ class Est:
                 return issued(certificate, active.policies.profiles.get(view.device.model))
             claimant = identify(asking.request, known, active, now)
             _demand_label(label, active, claimant.view)
+            least = 0 if claimant.view.state is None else claimant.view.state.generation
+            if least > active.generation:  # another process activated it: whom it believes, it decides too
+                continue
+            await turn()
             try:
-                return await self._settlement.settle(asking.request, self._decided(asking, claimant, active, now))
+                decided = await self._decided(asking, claimant, active, now)
+                return await self._settlement.settle(asking.request, decided)
             except ConflictError as conflict:
                 if conflict.code not in _MOVED:
                     raise
         raise UnavailableError("the device is changing too fast", code="state.contended", retry_after=1)
 
-    def _decided(self, asking: Asking, claimant: Claimant, active: ActivePolicies, now: datetime) -> Decided:
+    async def _decided(self, asking: Asking, claimant: Claimant, active: ActivePolicies, now: datetime) -> Decided:
         view = claimant.view
         attested = self._attested(asking, claimant, now)
         if attested is not None:
             return attested
         if view.state is None:
             return self._first(asking.request, claimant, active, now)
-        again = self._redecider.decide(view, view.state, now=now, request=asking.request)
+        again = await self._redecider.decide_in_turns(view, view.state, active=active, now=now, request=asking.request)
         standing = _standing_again(view.state, asking)
         return Decided(
             view=view,

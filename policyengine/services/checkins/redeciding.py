@@ -9,6 +9,7 @@ from datetime import datetime
 from pki.profile import Profile
 from pki.request import ProvenRequest
 from policyengine.model.decision import Tier
+from policyengine.model.facts import Facts
 from policyengine.services.certification.issuing import status_after
 from policyengine.services.changes import SALT_SIZE, Act, RecordDecision
 from policyengine.services.checkins.appraisal import phase_after
@@ -21,6 +22,7 @@ from policyengine.services.checkins.judging import (
     has_changed,
     has_fallen,
     judge,
+    judge_in_turns,
     record_of,
     standing_of,
     state_after,
@@ -30,6 +32,7 @@ from policyengine.services.policies import ActivePolicies, PolicyShelf
 from policyengine.services.ports import Entropy
 from policyengine.services.records import CertificateRecord, DeviceState, DeviceView
 from policyengine.services.supply.shelf import SupplyShelf
+from policyengine.services.turns import turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +89,34 @@ class Redecider:
     ) -> Redecided:
         """Return the decision on what the device said last, what is known now, and the certificate it asks for."""
         active = self._shelf.active(at_least=state.generation)
+        facts, prior = self._facts(view, state, active, now, request), self._memory.prior(state.prior)
+        judged = judge(active.policies, facts, prior=prior, now=now, phase=phase_after(state))
+        return Redecided(view=view, state=state, active=active, judged=judged, now=now)
+
+    async def decide_in_turns(
+        self, view: DeviceView, state: DeviceState, *, active: ActivePolicies, now: datetime, request: ProvenRequest
+    ) -> Redecided:
+        """Return what `decide` does, by the policies that the caller took, step by step (services/turns.py).
+
+        INVARIANT: `active` is not older than the generation of `state`.
+        """
+        facts, prior = self._facts(view, state, active, now, request), self._memory.prior(state.prior)
+        await turn()
+        judged = await judge_in_turns(active.policies, facts, prior=prior, now=now, phase=phase_after(state))
+        return Redecided(view=view, state=state, active=active, judged=judged, now=now)
+
+    def _facts(
+        self,
+        view: DeviceView,
+        state: DeviceState,
+        active: ActivePolicies,
+        now: datetime,
+        request: ProvenRequest | None,
+    ) -> Facts:
         last = self._memory.facts(state.facts_shared, state.facts_own, policies=self._shelf.by_digest(state.bundle))
         believed = without_reports(last, by=self._gateways.doubted(view.device, last))
         known = gather_again(believed, self._context(view, state, active, now))
-        facts = known if request is None else with_request(known, request, now=now)
-        prior = self._memory.prior(state.prior)
-        judged = judge(active.policies, facts, prior=prior, now=now, phase=phase_after(state))
-        return Redecided(view=view, state=state, active=active, judged=judged, now=now)
+        return known if request is None else with_request(known, request, now=now)
 
     def change(
         self,

@@ -18,6 +18,7 @@ from policyengine.services.errors import ConflictError, RefusedError, Unavailabl
 from policyengine.services.policies import ActivePolicies
 from policyengine.services.ports import Writer
 from policyengine.services.records import CertificateRecord, DeviceView
+from policyengine.services.turns import turn
 
 RETRY_SECONDS = 60  # a device checks in within a minute of being told to; more would delay a whole installation
 MAX_NAMED = 5  # rules named in a refusal; the decision has them all
@@ -104,7 +105,10 @@ class Settlement:
         )
         certificate = await self._issuance.issue(grant)
         try:
-            await self._writer.submit(decided.record(certificate))
+            await turn()
+            change = decided.record(certificate)
+            await turn()
+            await self._writer.submit(change)
         except (ConflictError, UnavailableError) as failure:
             await self._issuance.abandon(certificate, reason=failure.code, now=decided.now)
             raise
