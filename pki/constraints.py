@@ -2,6 +2,9 @@
 
 Used twice: on paths that others made, and by lint on what we are about to sign. A constraint on a form of name that
 we cannot compare refuses every name of that form (section 6.1.4: process it, or reject the certificate).
+
+A host that ends in a dot is in no permitted subtree: dNSNames are written without it (section 4.2.1.6), and OpenSSL
+does not match it either. Excluded subtrees are compared as if the dot were not there, so that it is no way out.
 """
 
 from __future__ import annotations
@@ -97,15 +100,20 @@ def _shown(name: x509.GeneralName) -> str:
 
 def _permits(base: x509.GeneralName, name: x509.GeneralName) -> bool:
     if isinstance(base, x509.DNSName) and isinstance(name, x509.DNSName):
-        return _dns_within(name.value, base.value)
+        return not name.value.endswith(".") and _dns_within(name.value, base.value)
+    if isinstance(base, x509.UniformResourceIdentifier) and isinstance(name, x509.UniformResourceIdentifier):
+        host = _uri_host(name.value)
+        return host is not None and _host_within(host, base.value)
     return _matches(base, name)
 
 
 def _excludes(base: x509.GeneralName, name: x509.GeneralName) -> bool:
     if isinstance(base, x509.DNSName) and isinstance(name, x509.DNSName):
-        return _dns_within(name.value, base.value) or _wildcard_covers(name.value, base.value)
+        host, below = name.value.rstrip("."), base.value.rstrip(".")
+        return _dns_within(host, below) or _wildcard_covers(host, below)
     if isinstance(base, x509.UniformResourceIdentifier) and isinstance(name, x509.UniformResourceIdentifier):
-        return _uri_host(name.value) is None or _matches(base, name)
+        found = _uri_host(name.value)
+        return found is None or _host_within(found.rstrip("."), base.value.rstrip("."))
     if isinstance(base, x509.OtherName | x509.RegisteredID):
         return True
     return _matches(base, name)
@@ -116,9 +124,6 @@ def _matches(base: x509.GeneralName, name: x509.GeneralName) -> bool:
         return _address_within(name.value, base.value)
     if isinstance(base, x509.RFC822Name) and isinstance(name, x509.RFC822Name):
         return _email_within(name.value, base.value)
-    if isinstance(base, x509.UniformResourceIdentifier) and isinstance(name, x509.UniformResourceIdentifier):
-        host = _uri_host(name.value)
-        return host is not None and _host_within(host, base.value)
     if isinstance(base, x509.DirectoryName) and isinstance(name, x509.DirectoryName):
         return directory_within(name.value, base.value)
     return False
@@ -126,7 +131,7 @@ def _matches(base: x509.GeneralName, name: x509.GeneralName) -> bool:
 
 def _dns_within(name: str, base: str) -> bool:
     """Zero or more labels in front of `base`; with a leading dot, at least one (as other validators read it)."""
-    name, base = name.lower().rstrip("."), base.lower()
+    name, base = name.lower(), base.lower()
     if base.startswith("."):
         return name.endswith(base)
     return base in {"", name} or name.endswith("." + base)
@@ -137,7 +142,7 @@ def _wildcard_covers(name: str, base: str) -> bool:
     if not name.startswith("*."):
         return False
     _, _, parent = base.lower().lstrip(".").partition(".")
-    return name[2:].lower().rstrip(".") == parent
+    return name[2:].lower() == parent
 
 
 def _address_within(
@@ -175,7 +180,7 @@ def _uri_host(uri: str) -> str | None:
         return None
     if not host or _is_address(host):
         return None
-    return host.lower().rstrip(".")
+    return host.lower()
 
 
 def _is_address(host: str) -> bool:

@@ -188,6 +188,30 @@ DEFECTS: dict[str, tuple[str, Callable[[], Chain]]] = {
         "path.name-constraints",
         lambda: constrained(None, [x509.DNSName("devices.example")], [x509.DNSName("a.devices.example")]),
     ),
+    "dns-with-a-trailing-dot-below-a-permitted-name": (
+        "path.name-constraints",
+        lambda: constrained([x509.DNSName("devices.example")], None, [x509.DNSName("a.devices.example.")]),
+    ),
+    "dns-with-a-trailing-dot-below-an-excluded-name": (
+        "path.name-constraints",
+        lambda: constrained(None, [x509.DNSName("devices.example")], [x509.DNSName("a.devices.example.")]),
+    ),
+    "dns-below-an-excluded-name-with-a-trailing-dot": (
+        "path.name-constraints",
+        lambda: constrained(None, [x509.DNSName("devices.example.")], [x509.DNSName("a.devices.example")]),
+    ),
+    "uri-host-with-a-trailing-dot-below-a-permitted-name": (
+        "path.name-constraints",
+        lambda: constrained(
+            [x509.UniformResourceIdentifier(".example")], None, [x509.UniformResourceIdentifier("https://a.example./")]
+        ),
+    ),
+    "uri-host-with-a-trailing-dot-below-an-excluded-name": (
+        "path.name-constraints",
+        lambda: constrained(
+            None, [x509.UniformResourceIdentifier(".example")], [x509.UniformResourceIdentifier("https://a.example./")]
+        ),
+    ),
     "wildcard-over-an-excluded-name": (
         "path.name-constraints",
         lambda: constrained(None, [x509.DNSName("a.devices.example")], [x509.DNSName("*.devices.example")]),
