@@ -17,6 +17,7 @@ from policyengine.adapters.sql.examining import (
     examine_clock,
     examine_content,
     examine_engine,
+    examine_ids,
     examine_pages,
     examine_schema,
 )
@@ -83,6 +84,7 @@ def _stored(settings: Settings, now: datetime) -> Iterator[Finding]:
         yield from islice(examine_content(address), MAX_DAMAGES)
         with reading(address) as store:
             yield from examine_clock(address, now=now)
+            yield from examine_ids(address)
             yield from _feeds(settings, store, now)
             yield from _due(settings, store, now)
             yield from _history(settings, store)

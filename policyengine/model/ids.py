@@ -34,6 +34,11 @@ def device_id(text: str) -> DeviceId:
     return DeviceId(text)
 
 
+def folded(name: DeviceId) -> str:
+    """Return what is equal for ids that differ in case only, as dNSNames are compared (RFC 9525 section 6.3)."""
+    return name.lower()
+
+
 def digest(text: str) -> Digest:
     """Return `text` as a digest; raises InvalidNameError unless it is `sha256:` and 64 lowercase hex digits."""
     if not _DIGEST.fullmatch(text):

@@ -186,7 +186,7 @@ class AuditReads(Protocol):
         ...
 
     def registered(self, ids: Sequence[DeviceId]) -> Mapping[DeviceId, Device]:
-        """Return the registry rows of those of `ids` that it has."""
+        """Return the registry rows of those of `ids` that it has, and of ids that differ from one in case only."""
         ...
 
     def open_tokens(self, ids: Sequence[DeviceId], now: datetime) -> frozenset[DeviceId]:

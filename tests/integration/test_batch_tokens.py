@@ -144,6 +144,12 @@ def test_a_registry_that_disagrees_refuses_the_whole_list(site: Site) -> None:
     assert site.store.view(DeviceId(DEVICES[0]["serial"])) is None
 
 
+def test_an_id_that_is_anothers_but_for_case_refuses_the_whole_list(site: Site) -> None:
+    taken = next(iter(site.devices.values())).planned.device_id
+    assert refusal(site, signed([DEVICES[0], {**DEVICES[1], "id": taken.upper()}])) == "device.exists"
+    assert site.store.view(DeviceId(DEVICES[0]["serial"])) is None
+
+
 @pytest.mark.parametrize("content", [b"", b"a.b", b"....", b"\xff.\xff.\xff", b"e30.e30."])
 def test_what_is_no_list_is_told_apart_from_a_bad_signature(site: Site, content: bytes) -> None:
     assert refusal(site, content) == "request.serials"

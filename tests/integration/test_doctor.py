@@ -74,6 +74,13 @@ def test_every_finding_says_what_to_do(data: Path) -> None:
     assert all(each["advice"] for each in json.loads(done.stdout)["findings"])
 
 
+def test_ids_that_differ_in_case_only_are_told(data: Path) -> None:
+    """Migration 0016 left the younger of them without the name."""
+    change(data, "UPDATE device SET folded = NULL WHERE id = (SELECT max(id) FROM device)")
+    done = CliRunner().invoke(app, ["doctor", "--data", str(data), "--output", "json"])
+    assert "device.exists" in [each["code"] for each in json.loads(done.stdout)["findings"]]
+
+
 def let_others_read(data: Path) -> None:
     (data / "keys" / "log.key").chmod(0o644)
 

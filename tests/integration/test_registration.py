@@ -104,6 +104,28 @@ def test_another_identity_under_a_known_id_is_refused_and_nothing_is_written(dat
     site.store.close()
 
 
+def test_an_id_that_is_anothers_but_for_case_is_refused_everywhere(database: str) -> None:
+    """RFC 9525 section 6.3: the dNSNames of the two would be one. By list, over the API, and by whoever came first."""
+    site = ready_site(database)
+    other = replace(spare(9), id="SPARE-1")
+    early = site.services.registration.compare(SYSTEM, [other])
+    imported(site, spare(1))
+    acts = (
+        lambda: site.services.registration.compare(SYSTEM, [spare(2), other]),
+        lambda: site.services.registration.compare(SYSTEM, [spare(3), replace(spare(4), id="Spare-3")]),
+        lambda: site.services.registration.carry_out(SYSTEM, early, done=lambda count: None),
+        lambda: site.services.devices.announce(SYSTEM, [other]),
+    )
+    codes = []
+    for act in acts:
+        with pytest.raises(ConflictError) as refused:
+            act()
+        codes.append(refused.value.code)
+    assert codes == ["device.exists"] * len(acts)
+    assert site.store.view("SPARE-1") is None
+    site.store.close()
+
+
 def test_a_conflict_that_came_in_between_is_refused_by_the_store(database: str) -> None:
     site = ready_site(database)
     diff = site.services.registration.compare(SYSTEM, [spare(1)])

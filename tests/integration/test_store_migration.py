@@ -82,14 +82,44 @@ def test_a_database_from_before_histories_gets_them_from_its_log_and_its_rows(tm
     assert certificates == said
 
 
+def test_of_ids_that_differ_in_case_the_oldest_gets_the_name_and_all_stay(database: str) -> None:
+    """Migration 0016, on a database that an earlier version let have two of them."""
+    site = ready_site(database)
+    site.store.close()
+    _downgrade(database, "0015")
+    engines = open_engines(database)
+    copied = "device_class, hw_version, site, zone, labels, criticality, lifecycle, updated_at, enrolled_at, gateways"
+    with engines.write.begin() as connection:
+        first = connection.execute(text("SELECT min(id) FROM device")).scalar_one()
+        for at, name in enumerate((first.upper(), first.capitalize()), 1):
+            row = {"name": name, "tag": bytes([at] * 16), "first": first, "at": at}
+            columns = "SELECT :name, :tag, vendor, model, serial, created_at + :at, "
+            into = f"INSERT INTO device (id, tag, vendor, model, serial, created_at, {copied}) "
+            connection.execute(text(f"{into}{columns}{copied} FROM device WHERE id = :first"), row)
+    engines.dispose()
+    upgrade(database)
+    engines = open_engines(database)
+    with engines.read.connect() as connection:
+        same = text("SELECT id, folded FROM device WHERE lower(id) = :name ORDER BY created_at")
+        found = [tuple(row) for row in connection.execute(same, {"name": first.lower()})]
+        others = connection.execute(text("SELECT count(*) FROM device WHERE folded IS NULL")).scalar_one()
+    engines.dispose()
+    assert found == [(first, first.lower()), (first.upper(), None), (first.capitalize(), None)]
+    assert others == 2
+
+
 def _forget_histories(url: str) -> None:
     """Bring the database back to before migration 0012, and with it what came later."""
+    _downgrade(url, "0011")
+
+
+def _downgrade(url: str, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(files("policyengine.adapters.sql") / "migrations"))
     engines = open_engines(url)
     with engines.write.begin() as connection:
         config.attributes["connection"] = connection
-        command.downgrade(config, "0011")
+        command.downgrade(config, revision)
     engines.dispose()
 
 

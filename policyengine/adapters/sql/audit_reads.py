@@ -62,7 +62,7 @@ class SqlAuditReads:
         return Page(items=tuple((view.device, view.state) for view in found.items), next=found.next)
 
     def registered(self, ids: Sequence[DeviceId]) -> Mapping[DeviceId, Device]:
-        """Return the registry rows of those of `ids` that it has."""
+        """Return the registry rows of those of `ids` that it has, and of ids that differ from one in case only."""
         with self._engine.connect() as connection:
             return registered(connection, ids)
 

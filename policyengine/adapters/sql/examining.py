@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Connection, Integer, LargeBinary, SmallInteger, Table, create_engine, text
+from sqlalchemy import BigInteger, Connection, Integer, LargeBinary, SmallInteger, Table, create_engine, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -16,11 +16,12 @@ from policyengine.adapters.sql.codec import unpacked
 from policyengine.adapters.sql.migration import reason, status
 from policyengine.adapters.sql.snapshot import Row, snapshot, sqlite_file, tables_in_order
 from policyengine.errors import PolicyEngineError
-from policyengine.services.findings import Finding, error
+from policyengine.services.findings import Finding, error, warning
 from policyengine.services.moments import micros, moment
 
 RESTORE = "stop the server, keep its files, and restore a backup: `policyengine db restore --verify`"
 MAX_PAGES_TOLD = 5  # of damaged pages; the file is lost anyway
+MAX_IDS_TOLD = 20  # of ids that differ in case; who sees them looks for more
 _SECONDS = "%Y-%m-%d %H:%M:%S"
 TOLERANCE_US = 60 * 1_000_000  # clocks of several servers may differ by as much without harm
 
@@ -141,6 +142,18 @@ def decisions_kept(address: str) -> int:
     with _connected(address) as connection:
         query = "SELECT (SELECT count(*) FROM decision) + (SELECT count(*) FROM device_state)"
         return int(connection.execute(text(query)).scalar_one())
+
+
+def examine_ids(address: str) -> Iterator[Finding]:
+    """Yield the devices, registered by an earlier version, whose ids are others' but for case."""
+    device = tables.device.c
+    with _connected(address) as connection:
+        found = connection.execute(
+            select(device.id).where(device.folded.is_(None)).order_by(device.id).limit(MAX_IDS_TOLD)
+        )
+        for name in found.scalars():
+            message = f"`{name}` is another device's id but for case: their certificates have one name"
+            yield warning("device.exists", message, "replace it by a device with an id of its own: docs/operator.md")
 
 
 def examine_clock(address: str, *, now: datetime) -> Iterator[Finding]:

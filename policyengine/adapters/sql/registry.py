@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 from sqlalchemy import insert as insert_into
 
 from policyengine.adapters.sql import tables
@@ -13,23 +13,28 @@ from policyengine.adapters.sql.batch import Batch
 from policyengine.adapters.sql.history import IDS_AT_ONCE, keep_history
 from policyengine.adapters.sql.rows import device_of, device_row
 from policyengine.adapters.sql.stances import move_stances
-from policyengine.model.ids import DeviceId
+from policyengine.model.ids import DeviceId, folded
 from policyengine.services.changes import ImportDevices
 from policyengine.services.errors import ConflictError
 from policyengine.services.moments import micros
 from policyengine.services.records import Device
+from policyengine.services.registry.naming import demand_distinct
 
 _device = tables.device.c
 _state = tables.device_state.c
-_BY_IDS = select(tables.device).where(_device.id.in_(bindparam("ids", expanding=True)))
+NAMES_AT_ONCE = IDS_AT_ONCE // 2  # each is looked for twice
+_BY_IDS = select(tables.device).where(
+    or_(_device.id.in_(bindparam("ids", expanding=True)), _device.folded.in_(bindparam("folded", expanding=True)))
+)
 _SAID = ("device_class", "hw_version", "site", "zone", "labels", "criticality", "gateways", "updated_at")
 
 
 def registered(connection: Connection, ids: Sequence[DeviceId]) -> Mapping[DeviceId, Device]:
-    """Return the registry rows of those of `ids` that there are."""
+    """Return the registry rows of those of `ids` that there are, and of ids that differ from one in case only."""
     found: dict[DeviceId, Device] = {}
-    for at in range(0, len(ids), IDS_AT_ONCE):
-        for row in connection.execute(_BY_IDS, {"ids": list(ids[at : at + IDS_AT_ONCE])}):
+    for at in range(0, len(ids), NAMES_AT_ONCE):
+        some = ids[at : at + NAMES_AT_ONCE]
+        for row in connection.execute(_BY_IDS, {"ids": list(some), "folded": list(map(folded, some))}):
             found[DeviceId(row.id)] = device_of(row._mapping)
     return found
 
@@ -68,7 +73,10 @@ def import_devices(batch: Batch, change: ImportDevices) -> None:
 
 
 def new_of(connection: Connection, devices: Sequence[Device]) -> list[Device]:
-    """Return those of `devices` that are not registered; raises ConflictError where one is with other data."""
+    """Return those of `devices` that are not registered.
+
+    Raises ConflictError where one is with other data, or its id is another's but for case.
+    """
     held = registered(connection, [device.id for device in devices])
     new = []
     for device in devices:
@@ -77,6 +85,7 @@ def new_of(connection: Connection, devices: Sequence[Device]) -> list[Device]:
             new.append(device)
         elif (row.vendor, row.model, row.serial) != (device.vendor, device.model, device.serial):
             raise ConflictError(f"device `{device.id}` is registered with other data", code="registry.conflict")
+    demand_distinct([device.id for device in new], held)
     return new
 
 

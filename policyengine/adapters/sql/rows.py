@@ -21,7 +21,7 @@ from policyengine.adapters.sql.codec import (
 )
 from policyengine.model.canonical import canonical
 from policyengine.model.decision import Tier
-from policyengine.model.ids import DeviceId
+from policyengine.model.ids import DeviceId, folded
 from policyengine.model.policy import Phase
 from policyengine.services.moments import micros, moment
 from policyengine.services.nonces import device_tag
@@ -49,6 +49,7 @@ def device_row(device: Device) -> dict[str, object]:
     """Return the `device` row of `device`."""
     return {
         "id": device.id,
+        "folded": folded(device.id),
         "tag": device_tag(device.id),
         "vendor": device.vendor,
         "model": device.model,

@@ -30,10 +30,12 @@ device = Table(
     "device",
     metadata,
     Column("id", Text, primary_key=True),
+    Column("folded", Text),  # the id without case, of which there is one; null: it was registered beside another before
     Column("tag", LargeBinary, nullable=False, unique=True),  # the 16 bytes by which a nonce names it
     Column("vendor", Text, nullable=False),
     Column("model", Text, nullable=False),
     *registry_columns(),
+    Index(None, "folded", unique=True),
     Index(None, "vendor", "serial"),
     Index(None, "model", "id"),
     Index(None, "site", "id"),

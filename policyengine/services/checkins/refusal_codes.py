@@ -15,6 +15,7 @@ MEANINGS: Mapping[str, str] = {
     "csr.ca": "the certificate request asks for CA:TRUE, which no device gets",
     "csr.challenge": "the evidence in the certificate request comes without the challenge of ours that it answers",
     "csr.names": "the certificate request asks for alternative names that are not this device's",
+    "device.exists": "nobody announced the device, and its id would be another's but for upper and lower case",
     "device.retired": "a person took the device out of service",
     "endorsement.class": "the device is of another implementation than the CoRIM that vouches for its key says",
     "endorsement.expired": "the CoRIM that vouches for the device's key has ended",

@@ -18,6 +18,7 @@ from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import Clock, Entropy, Store
 from policyengine.services.records import Device, EnrolmentToken, Lifecycle
 from policyengine.services.registry.devices import MAX_TOKEN_LIFETIME, NewDevice, expected_device
+from policyengine.services.registry.naming import demand_distinct
 from policyengine.services.registry.serial_lists import SerialList, read_serial_list
 
 CHUNK = 2_000  # devices in one transaction: a few tenths of a second, in which check-ins wait
@@ -63,7 +64,8 @@ class BatchTokens:
     ) -> BatchOutcome:
         """Return what was made of a signed list; `keep` gets tokens before they are stored, so that none is lost.
 
-        Raises as `read_serial_list`; ConflictError (`registry.conflict`), nothing made, where the registry disagrees.
+        Raises as `read_serial_list`; ConflictError (`registry.conflict`, `device.exists`), nothing made, where the
+        registry disagrees.
         """
         demand(actor, Right.OPERATE)
         if not timedelta(0) < lifetime <= MAX_TOKEN_LIFETIME:
@@ -94,6 +96,7 @@ class BatchTokens:
         if foreign:
             raise ForbiddenError(f"the token is not for model `{min(foreign)}`", field="model")
         held = self._store.registered([device.id for device in found.devices])
+        demand_distinct([device.id for device in found.devices if device.id not in held], held)
         return [self._one(device, held.get(device.id), now) for device in found.devices]
 
     def _one(self, device: NewDevice, by_id: Device | None, now: datetime) -> tuple[Device, bool]:

@@ -21,6 +21,7 @@ from policyengine.services.ports import Clock, Entropy, Store
 from policyengine.services.records import Device
 from policyengine.services.registry.devices import NewDevice, expected_device
 from policyengine.services.registry.entrusting import demand_gateways
+from policyengine.services.registry.naming import demand_distinct
 
 MAX_DEVICES = 1_000_000  # in one list; a fleet's worth, and what memory holds while it is compared
 CHUNK = 5_000  # devices in one transaction: half a second, in which check-ins wait
@@ -69,7 +70,8 @@ class Registration:
         """Return how `devices` differ from the registry.
 
         Raises InvalidRequestError for a device named twice, a model that the policies in force do not have, or a
-        gateway that there is not, ForbiddenError for a model that the actor may not see.
+        gateway that there is not, ForbiddenError for a model that the actor may not see, ConflictError
+        (`device.exists`) for a new id that is another's but for case.
         """
         demand(actor, Right.OPERATE)
         if not 1 <= len(devices) <= MAX_DEVICES:
@@ -83,6 +85,7 @@ class Registration:
         conflicts: list[Changed] = []
         for part in _parts(devices):
             held = self._store.registered([device.id for device in part])
+            demand_distinct([device.id for device in part if device.id not in held], held)
             for device in part:
                 _sort(device, held.get(device.id), new, changed, conflicts, now)
         return RegistryDiff(
