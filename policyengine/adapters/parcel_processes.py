@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,10 +29,14 @@ class ParcelProcesses:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def __call__(self, numbers: Iterable[int]) -> Iterator[Outcome]:
-        """Yield what came of each parcel, in order."""
-        with ProcessPoolExecutor(processes(), mp_context=get_context("spawn")) as pool:
-            yield from pool.map(_verified, ((str(self._path), number) for number in numbers))
+    @contextmanager
+    def __call__(self, numbers: Iterable[int]) -> Iterator[Iterable[Outcome]]:
+        """Begin with all parcels at once; what came of each can be taken in order, as soon as it is there."""
+        pool = ProcessPoolExecutor(processes(), mp_context=get_context("spawn"))
+        try:
+            yield pool.map(_verified, ((str(self._path), number) for number in numbers))
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _verified(task: tuple[str, int]) -> Outcome:

@@ -118,6 +118,7 @@ class DecisionWriter:
         self._commit, self._bundle = commit, ""
         self._fixed: dict[tuple[RuleName, BindingName | None], _Fixed] = {}
         self._texts: dict[int, tuple[Finding, _Fixed, str, str]] = {}
+        self._seen: dict[str, _Written] = {}
 
     def written(self, decision: Decision) -> bytes:
         """Return the canonical bytes of the document of `decision`."""
@@ -129,11 +130,11 @@ class DecisionWriter:
     def findings(self, decision: Decision, places: Iterable[int]) -> str:
         """Return the canonical text of the findings of `decision` at `places`, with commas between."""
         if decision.bundle != self._bundle:
-            self._bundle, self._fixed, self._texts = decision.bundle, {}, {}
+            self._bundle, self._fixed, self._texts, self._seen = decision.bundle, {}, {}, {}
         sights, findings = decision.sights, decision.findings
         if type(sights) is not Sights:
             return ",".join([_bytes(_finding(findings[at], sights[at], self._commit)) for at in places])
-        texts = _FactTexts(sights.seen)
+        texts = _FactTexts(sights.seen, self._seen)
         return ",".join([self._finding(findings[at], *sights.rules[at], texts) for at in places])
 
     def _finding(self, found: Finding, bound: BoundRule, need: Need, texts: _FactTexts) -> str:
@@ -175,17 +176,22 @@ def _quoted(moment: datetime | None) -> str:
     return "null" if moment is None else f'"{format_timestamp(moment)}"'
 
 
+# The value of a fact as the last decision had it, its text, and the text before and with it.
+_Written = tuple[object, str, str, str]
+
+
 class _FactTexts(dict[str, str]):
     """The bytes of each fact that a decision repeats, with its path before it; empty for one that the device has not.
 
-    A provenance is written once, for all the facts that have it.
+    A provenance is written once, for all the facts that have it; a value that the last decision of the bundle had as
+    well is not written again. `written` is what that was, by the paths that the rules of the bundle read.
     """
 
-    __slots__ = ("_before", "_facts", "views")
+    __slots__ = ("_before", "_facts", "_written", "views")
 
-    def __init__(self, seen: SeenFacts) -> None:
+    def __init__(self, seen: SeenFacts, written: dict[str, _Written]) -> None:
         super().__init__()
-        self.views, self._facts = seen.views, seen.views.facts
+        self.views, self._facts, self._written = seen.views, seen.views.facts, written
         self._before: dict[int, str] = {}
 
     def __missing__(self, path: str) -> str:
@@ -195,8 +201,20 @@ class _FactTexts(dict[str, str]):
             before = self._before.get(id(kept))
             if before is None:
                 before = self._before[id(kept)] = _before_value(kept)
-            text = f"{encode_basestring(path)}:{before}{_value_text(value)}}}"
+            text = self._text(path, value, before)
         self[path] = text
+        return text
+
+    def _text(self, path: str, value: object, before: str) -> str:
+        last = self._written.get(path)
+        if last is not None and last[0] is value:  # a frozen value, kept alive here
+            if last[2] == before:
+                return last[3]
+            said = last[1]
+        else:
+            said = _value_text(value)
+        text = f"{encode_basestring(path)}:{before}{said}}}"
+        self._written[path] = (value, said, before, text)
         return text
 
 

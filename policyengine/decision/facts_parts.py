@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from policyengine.decision.facts_json import provenance_text, quick_canonical
 from policyengine.decision.ingest import facts_of, read_groups
 from policyengine.model.facts import Facts, Provenance
@@ -127,7 +129,7 @@ class SharedFacts:
 
     def join(self, shared: bytes, own: bytes) -> Facts:
         """Return the facts whose parts these are; the inverse of `split`. Raises FactError for damaged parts."""
-        mine: dict[str, Any] = json.loads(own)
+        mine: dict[str, Any] = orjson.loads(own)  # canonical, so that both readers read the same of it
         values = dict(self._groups(shared))
         for group, content in read_groups(mine["facts"], schema=self._schema).items():
             common = values.get(group)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 _FORMULA = ("=", "+", "-", "@")  # what makes a spreadsheet take a cell for a formula, also behind white space it trims
 _WHITE = ("\t", "\r", "\n")
 _SPECIAL = frozenset(',"')
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 :._/#-]*")  # cells that are shown as they are; most are
 
 
 def csv_line(cells: Sequence[str | int | None]) -> bytes:
@@ -27,5 +29,7 @@ def safe_text(text: str) -> str:
 def _cell(value: str | int | None) -> str:
     if value is None:
         return ""
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return value
     text = safe_text(value) if isinstance(value, str) else str(value)
     return '"' + text.replace('"', '""') + '"' if _SPECIAL & set(text) else text

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from policyengine.model.canonical import canonical
+from policyengine.model.canonical import NotCanonicalError
+from policyengine.services.exports.claims import NAMED_BY, Claim, Key, digest_of, key_of
 from policyengine.services.exports.errors import ExportError
 from policyengine.services.exports.faults import Fault
 from policyengine.services.exports.layout import LEAVES, PROOF, leaf_from
-from policyengine.services.exports.parcels import Claim
 from policyengine.services.exports.period import ExportRequest
 from policyengine.services.exports.ports import ArchiveReader
-from policyengine.services.exports.reading import checked_lines, whole
+from policyengine.services.exports.reading import checked_lines, parsed, whole
 from policyengine.services.moments import micros
 from policyengine.transparency.checkpoint import Checkpoint
 from policyengine.transparency.errors import ProofError
 from policyengine.transparency.leaf import Leaf, entry, leaf_hash
 from policyengine.transparency.merkle import HASH_SIZE
 from policyengine.transparency.multiproof import root_of
-
-_NAMED_BY = {
-    "decision": ("decision",),
-    "certificate": ("issuer", "serial"),
-    "reservation": ("issuer", "serial"),
-}
-_UNCLAIMED = {"decision": ("tier",)}  # what a person's restriction decides beside the decision
 
 
 class OpenedLog:
@@ -36,8 +27,8 @@ class OpenedLog:
     def __init__(self, archive: ArchiveReader, request: ExportRequest) -> None:
         self._archive = archive
         self._start, self._end = micros(request.start), micros(request.end)
-        self._named = defaultdict[tuple[str, ...], list[tuple[int, bytes]]](list)
-        self._inside: dict[tuple[str, ...], tuple[str, int]] = {}  # decisions of the period that nothing claimed yet
+        self._named = defaultdict[Key, list[tuple[int, bytes]]](list)
+        self._inside: dict[Key, tuple[str, int]] = {}  # decisions of the period that nothing claimed yet
         self._acts = defaultdict[str, list[int]](list)
         self.activations: dict[int, tuple[str, str]] = {}
         self.act_leaves: list[Leaf] = []
@@ -59,13 +50,11 @@ class OpenedLog:
 
     def missing(self, claim: Claim) -> Fault | None:
         """Return a fault unless the log has the leaf that a record claims."""
-        key = _key(claim.kind, claim.record)
-        self._inside.pop(key, None)
-        leaves = self._named.get(key, [])
+        self._inside.pop(claim.key, None)
+        leaves = self._named.get(claim.key, [])
         if not leaves and claim.kind == "reservation":
             return None  # reserved before the period, so not in the export
-        wanted = hashlib.sha256(canonical(dict(claim.record))).digest()
-        if any(said == wanted and claim.leaf in {None, index} for index, said in leaves):
+        if any(said == claim.digest and claim.leaf in {None, index} for index, said in leaves):
             return None
         message = f"the log has no such {claim.kind}"
         return Fault(code="export.unlogged", member=claim.member, record=claim.number, message=message)
@@ -86,11 +75,11 @@ class OpenedLog:
         for name in names:
             for number, line in enumerate(checked_lines(self._archive, name), 1):
                 try:
-                    leaf = leaf_from(json.loads(line))
-                    record = json.loads(leaf.record)
+                    leaf = leaf_from(parsed(line))
+                    record = parsed(leaf.record)
                     hashed = leaf_hash(entry(at_us=leaf.at_us, kind=leaf.kind, record=leaf.record, salt=leaf.salt))
                     self._learn(leaf, record, name, number)
-                except (ValueError, KeyError, TypeError) as cause:
+                except (ValueError, KeyError, TypeError, AttributeError, NotCanonicalError) as cause:
                     raise ExportError("it is no leaf", code="export.record", member=name, record=number) from cause
                 if hashed != leaf.leaf_hash:
                     message = "the record is not what the log committed to"
@@ -105,11 +94,9 @@ class OpenedLog:
             detail = record["detail"]
             if isinstance(detail, dict) and record["action"] == "bundle.activate":
                 self.activations[detail["generation"]] = (str(record["subject"]), str(record["actor"]))
-        elif leaf.kind in _NAMED_BY:
-            left_out = _UNCLAIMED.get(leaf.kind, ())
-            said = {field: value for field, value in record.items() if field not in left_out}
-            key = _key(leaf.kind, record)
-            self._named[key].append((leaf.index, hashlib.sha256(canonical(said)).digest()))
+        elif leaf.kind in NAMED_BY:
+            key = key_of(leaf.kind, record)
+            self._named[key].append((leaf.index, digest_of(leaf.kind, record)))
             if leaf.kind == "decision" and self._start <= leaf.at_us < self._end:
                 self._inside[key] = (name, number)
 
@@ -119,7 +106,3 @@ class OpenedLog:
             raise ProofError("the proof is no list of hashes", code="log.inclusion")
         for at in range(0, len(content), HASH_SIZE):
             yield content[at : at + HASH_SIZE]
-
-
-def _key(kind: str, record: Mapping[str, object]) -> tuple[str, ...]:
-    return (kind, *(str(record[name]) for name in _NAMED_BY[kind]))

@@ -19,6 +19,7 @@ from policyengine.reports.csv_text import csv_line
 from policyengine.services.checkins.judging import Judged, Memory
 from policyengine.services.errors import MissingError
 from policyengine.services.exports.assessing import DeviceSummary, in_framework, summary_of
+from policyengine.services.exports.claims import Claim, claim
 from policyengine.services.exports.documents import DocumentShelf
 from policyengine.services.exports.errors import ExportError
 from policyengine.services.exports.faults import MAX_FAULTS, Fault, fault_of
@@ -37,7 +38,7 @@ from policyengine.services.exports.layout import (
 )
 from policyengine.services.exports.period import ExportRequest
 from policyengine.services.exports.ports import ArchiveReader
-from policyengine.services.exports.reading import checked_lines, digested_lines, lines, whole
+from policyengine.services.exports.reading import checked_lines, digested_lines, lines, parsed, whole
 from policyengine.services.exports.tables import decision_cells, finding_cells
 from policyengine.services.exports.vouchers import Vouchers
 from policyengine.services.moments import micros
@@ -46,17 +47,6 @@ from policyengine.services.policies import Policies, compiled
 Line = dict[str, Any]
 # What a record that is not one of ours raises while it is read.
 _NO_RECORD = (PolicyEngineError, KeyError, TypeError, ValueError, AttributeError)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """What a record says that the log must have a leaf for: the leaf's kind and record, and where it stands."""
-
-    kind: str
-    record: Mapping[str, object]
-    leaf: int | None
-    member: str
-    number: int
 
 
 @dataclass(slots=True)
@@ -118,7 +108,7 @@ class Bench:
 def bundle_lines(archive: ArchiveReader) -> list[Line]:
     """Return the records of bundles."""
     names = [name for name in archive.names if name.startswith(f"{BUNDLES}/") and name.endswith(".jsonl")]
-    return [json.loads(line) for name in names for line in lines(archive, name)]
+    return [parsed(line) for name in names for line in lines(archive, name)]
 
 
 class _Records:
@@ -146,8 +136,7 @@ class _Records:
         if line is None:
             return None
         self.number += 1
-        found: Line = json.loads(line)
-        return found
+        return parsed(line)
 
 
 def verify_parcel(bench: Bench, number: int) -> Outcome:
@@ -176,7 +165,7 @@ class _Parcel:
         documents = digested_lines(archive, segment(DOCUMENTS, number))
         for at, line in enumerate(checked_lines(archive, segment(DEVICES, number)), 1):
             self.place = (segment(DEVICES, number), at)
-            device = json.loads(line)["id"]
+            device = parsed(line)["id"]
             self.outcome.devices.append(device)
             decisions = list(records[DECISIONS].of(device))
             verdicts = list(records[VERDICTS].of(device))
@@ -218,22 +207,22 @@ class _Parcel:
 
     def _decision(self, number: int, line: Line, document: bytes, expected: Expected) -> None:
         member, at = segment(DECISIONS, self._number), number
-        record = decision_from(line, document)
+        made = decision_from(line, document)
         try:
-            again = self._bench.memory.replayed(record, self._bench.policies(record.bundle))
+            again = self._bench.memory.replayed(made, self._bench.policies(made.bundle))
         except PolicyEngineError as cause:
             self.outcome.fault("export.decision", member, at, f"it cannot be made again: {cause.message}")
             return
         self.outcome.replayed += 1
         self._compare(at, line, document, again)
-        expected.follow(Made(at=record.decided_at, id=record.decision_id, findings=again.decision.findings))
-        claim = {
-            "device": record.device_id,
+        expected.follow(Made(at=made.decided_at, id=made.decision_id, findings=again.decision.findings))
+        said = {
+            "device": made.device_id,
             "decision": again.id,
             "document": line["document"],
             "outcome": again.outcome,
         }
-        self.outcome.claims.append(Claim(kind="decision", record=claim, leaf=line["leaf"], member=member, number=at))
+        self.outcome.claims.append(claim("decision", said, leaf=line["leaf"], member=member, number=at))
 
     def _compare(self, at: int, line: Line, document: bytes, again: Judged) -> None:
         decision, member = again.decision, segment(DECISIONS, self._number)
@@ -294,8 +283,8 @@ class _Parcel:
         reserved: Mapping[str, object] = {**keys, "decision": line["decision"], "tbs": tbs}
         self.outcome.serials.append((line["issuer"], line["serial"]))
         self.outcome.claims += [
-            Claim(kind="certificate", record=issued, leaf=line["leaf"], member=member, number=number),
-            Claim(kind="reservation", record=reserved, leaf=None, member=member, number=number),
+            claim("certificate", issued, leaf=line["leaf"], member=member, number=number),
+            claim("reservation", reserved, leaf=None, member=member, number=number),
         ]
 
     def _result(self, number: int, line: Line) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from itertools import zip_longest
+from typing import Any
+
+import orjson
 
 from policyengine.services.exports.errors import ExportError
 from policyengine.services.exports.faults import Fault
@@ -105,6 +108,12 @@ def digested_lines(archive: ArchiveReader, name: str) -> Iterator[tuple[str, byt
                 "the record has not the digest beside it", code="export.record", member=name, record=number
             )
         yield digest, line
+
+
+def parsed(line: bytes) -> dict[str, Any]:
+    """Return the record that a line is; what it says is the caller's to judge. Raises ValueError."""
+    found: dict[str, Any] = orjson.loads(line)
+    return found
 
 
 def whole(archive: ArchiveReader, name: str) -> bytes:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from policyengine.model.times import format_timestamp
 from policyengine.reports.assessment import ControlRow, WaiverRow
 from policyengine.services.moments import moment
@@ -33,7 +35,7 @@ HEADS: Mapping[str, Cells] = {
 
 def decision_cells(line: Mapping[str, Any]) -> Cells:
     """Return a decision's row; `evidence` are the digests of the evidence behind its facts."""
-    origins = json.loads(line["facts_own"])["origins"]
+    origins = orjson.loads(line["facts_own"])["origins"]
     evidence = sorted({kept["evidence_digest"] for kept, *_ in origins if "evidence_digest" in kept})
     return (*(line[name] for name in _DECISION), " ".join(evidence))
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import zip_longest
@@ -40,8 +41,9 @@ from policyengine.transparency.checkpoint import Checkpoint, open_checkpoint
 from policyengine.transparency.errors import NoteError
 from policyengine.transparency.notes import MAX_NOTE, VerifierKey, parse_vkey
 
-# Verifies the parcels of these numbers under a request, in order; a caller with several processes brings its own.
-Spread = Callable[[Iterable[int]], Iterable[Outcome]]
+# Verifies the parcels of these numbers, in order; a caller with several processes brings its own, and they have begun
+# when the context is entered.
+Spread = Callable[[Iterable[int]], AbstractContextManager[Iterable[Outcome]]]
 
 
 @dataclass(slots=True)
@@ -98,21 +100,28 @@ class _Inside:
     def check(self, key: VerifierKey, spread: Spread | None) -> None:
         """Note everything that is wrong. Raises PolicyEngineError where nothing further can be checked."""
         checkpoint = self._checkpoint(key)
-        self._found.add(self._log.read(checkpoint))
-        self._found.leaves = self._log.count
-        self._found.add(self._bundles())
-        assessor = Assessor(self._manifest.request, self._catalogue)
         numbers = range(1, 1 + sum(name.startswith(f"{DEVICES}/") for name in self._archive.names) // 2)
-        run = spread or partial(map, partial(verify_parcel, Bench(self._archive, self._manifest.request)))
-        rows = _Rows(self._archive)
-        for outcome in run(numbers):
-            self._take(outcome, assessor)
-            self._found.add(rows.take(outcome))
-        self._found.add(rows.finish())
+        with (spread or self._here)(numbers) as outcomes:
+            self._found.add(self._log.read(checkpoint))
+            self._found.leaves = self._log.count
+            self._found.add(self._bundles())
+            assessor = Assessor(self._manifest.request, self._catalogue)
+            self._parcels(outcomes, assessor)
         self._found.add(self._log.unclaimed())
         if self._found.replayed != self._manifest.decisions and self._found.verified:
             self._found.add([_fault(MANIFEST, "it counts other decisions than there are")])
         self._found.add(self._conclusions(assessor, checkpoint))
+
+    def _here(self, numbers: Iterable[int]) -> AbstractContextManager[Iterable[Outcome]]:
+        bench = Bench(self._archive, self._manifest.request)
+        return nullcontext(map(partial(verify_parcel, bench), numbers))
+
+    def _parcels(self, outcomes: Iterable[Outcome], assessor: Assessor) -> None:
+        rows = _Rows(self._archive)
+        for outcome in outcomes:
+            self._take(outcome, assessor)
+            self._found.add(rows.take(outcome))
+        self._found.add(rows.finish())
 
     def _checkpoint(self, key: VerifierKey) -> Checkpoint:
         try:

@@ -27,7 +27,7 @@ from policyengine.model.policy import EvidenceNeed, Phase
 from tests.property.random_rules import Rules
 from tests.property.random_rules import facts as random_facts
 from tests.support import ir
-from tests.support.bundles import DAY, HOUR, NOW, binding, decide, facts, policy, program, rule
+from tests.support.bundles import DAY, HOUR, NOW, binding, decide, facts, policy, program, rule, seen
 
 SECURE = ir.fact("boot.secure")
 SHAPE = json.loads((files("policyengine.model") / "shapes" / "decision.schema.json").read_text())
@@ -73,6 +73,15 @@ def test_the_writer_agrees_with_the_document_on_random_rules_and_facts() -> None
     for _ in range(20):
         device = facts({**random_facts(random, 0.2), "device": {}})
         decision = decide(compiled, device)
+        assert writer.written(decision) == canonical(decision_document(decision, commit=None))
+
+
+def test_a_value_that_was_written_before_stands_under_its_own_provenance() -> None:
+    """What a writer keeps of one decision must not show in the next."""
+    compiled, writer = program(policy(rule(ir.in_(ir.lit(1), ir.fact("net.open_ports"))))), DecisionWriter(None)
+    values = {"net": {"open_ports": (1, 2)}}
+    for age in (HOUR, HOUR, 2 * HOUR, HOUR):
+        decision = decide(compiled, facts(values, net=seen(age=age)))
         assert writer.written(decision) == canonical(decision_document(decision, commit=None))
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policyengine.model.canonical import NotCanonicalError, canonical
 from policyengine.transparency.leaf import entry, leaf_hash, make_leaf
 from policyengine.transparency.merkle import tree_hash
 
@@ -41,6 +44,20 @@ def test_public_entry_does_not_name_the_device() -> None:
     """DESIGN section 12: leaves are salted commitments."""
     leaf = make_leaf(index=0, at_us=1, kind="decision", record=RECORD, seed=b"seed")
     assert b"gw-1" not in entry(at_us=1, kind="decision", record=leaf.record, salt=leaf.salt)
+
+
+@given(at=st.integers(-(2**53) + 1, 2**53 - 1), kind=st.text(st.characters(codec="utf-8")))
+@settings(derandomize=True)
+def test_an_entry_is_canonical_json(at: int, kind: str) -> None:
+    """RFC 8785: whoever reads the entry and writes it again has the bytes that were hashed."""
+    written = entry(at_us=at, kind=kind, record=b"{}", salt=b"s")
+    assert canonical(json.loads(written)) == written
+
+
+@pytest.mark.parametrize("at", [True, "1", 1.0, None, 2**53])
+def test_a_time_that_is_no_number_of_microseconds_makes_no_entry(at: object) -> None:
+    with pytest.raises(NotCanonicalError):
+        entry(at_us=at, kind="act", record=b"{}", salt=b"s")  # type: ignore[arg-type]
 
 
 def test_record_and_salt_open_the_commitment() -> None:
