@@ -26,6 +26,7 @@ from policyengine.services.exports.retention import due_findings
 from policyengine.services.findings import Finding, error, warning
 from policyengine.services.policies import PolicyShelf
 from policyengine.services.supply.feeds import stale_feeds
+from policyengine.services.supply.muds import stale_muds
 from policyengine.services.supply.terms import FeedTermsError
 from policyengine.wiring import authority_directory, feed_terms
 
@@ -86,6 +87,7 @@ def _stored(settings: Settings, now: datetime) -> Iterator[Finding]:
             yield from examine_clock(address, now=now)
             yield from examine_ids(address)
             yield from _feeds(settings, store, now)
+            yield from stale_muds(store, now)
             yield from _due(settings, store, now)
             yield from _history(settings, store)
     except PolicyEngineError as cause:

@@ -65,6 +65,7 @@ COMMANDS: dict[str, Entry] = {
     "diff": Entry(module="diff", attribute="diff", summary="Say what a change of the policies means.", panel=_WRITE),
     "sbom": Entry(module="sbom", attribute="app", summary="Check, file and list SBOMs of releases.", panel=_WRITE),
     "vex": Entry(module="vex", attribute="app", summary="File and list VEX statements.", panel=_WRITE),
+    "mud": Entry(module="mud", attribute="app", summary="Check, file and list MUD files.", panel=_WRITE),
     "refvals": Entry(
         module="refvals", attribute="app", summary="Add, list, retire and capture reference values.", panel=_WRITE
     ),

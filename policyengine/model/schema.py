@@ -31,6 +31,18 @@ MAX_COMPONENTS = 4096  # SBOM rows kept per device; larger SBOMs are cut by the 
 MAX_VULNERABILITIES = 1024
 MAX_LIST = 256  # ports, names, services of one device
 MAX_MAP = 256  # labels and PCR values
+MAX_FLOWS = 256  # kinds of connections that a MUD file allows one way; those in public have some tens
+PEER_KINDS = (  # of a MUD file's connections (RFC 8520 sections 2, 3 and 8)
+    "dns",
+    "network",
+    "local-networks",
+    "controller",
+    "my-controller",
+    "manufacturer",
+    "same-manufacturer",
+    "model",
+    "any",
+)
 
 
 class UnknownFactError(PolicyEngineError):
@@ -263,6 +275,26 @@ _STRUCTS: Structs = {
         "tls_min": _text("lowest TLS version offered", "1.0", "1.1", "1.2", "1.3"),
         "mud_conformant": _flag("observed flows stay inside its MUD profile"),
     },
+    "mud": {
+        "present": _flag("a MUD file of the model or the running release is on file"),
+        "url": _text("URL that names the MUD file"),
+        "last_update": _time("when its maker changed it last"),
+        "valid_until": _time("when it must be fetched again: after that nothing is known of it"),
+        "is_supported": _flag("its maker still supports the device"),
+        "mfg_name": _text("its maker's name"),
+        "model_name": _text("its maker's name of the model"),
+        "system_info": _text("what the device is, in its maker's words"),
+        "signer": _text("subject of the certificate that signed it, RFC 4514"),
+        "inbound": _rows("flow", "connections that others may open to the device", MAX_FLOWS),
+        "outbound": _rows("flow", "connections that the device may open", MAX_FLOWS),
+    },
+    "flow": {
+        "peer_kind": _text("what the other end is", *PEER_KINDS),
+        "peer": _text("the other end: a name, a network, or a URI; absent where its kind says all"),
+        "protocol": _text("protocol, or its number", "tcp", "udp", "icmp", "icmpv6", "any"),
+        "port_from": _count("first port of the end that is called; absent for protocols without ports"),
+        "port_to": _count("last port of that end"),
+    },
     "config": {
         "default_credentials": _flag("a default or shared credential still works"),
         "debug_services": _texts("debug services that run"),
@@ -293,6 +325,7 @@ _MEANINGS = {
     "model": "what its vendor says of the model",
     "sbom": "its software bill of materials",
     "net": "its network behaviour",
+    "mud": "what its MUD file (RFC 8520) allows it",
     "config": "its configuration",
     "ops": "its operation",
     "fleet": "comparisons across the fleet",

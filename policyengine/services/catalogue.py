@@ -75,6 +75,7 @@ from policyengine.services.registry.succession import Succession
 from policyengine.services.registry.sweep import Sweep
 from policyengine.services.supply.cabinet import Cabinet
 from policyengine.services.supply.feeds import Feeds
+from policyengine.services.supply.muds import Muds
 from policyengine.services.supply.reports import Reports
 from policyengine.services.supply.sboms import Sboms
 from policyengine.services.supply.shelf import SupplyShelf
@@ -118,6 +119,7 @@ class Services:
     releases: Releases
     sboms: Sboms
     statements: Statements
+    muds: Muds
     reports: Reports
     feeds: Feeds
     results: ResultSigner
@@ -275,6 +277,7 @@ def assemble(outside: Outside) -> Services:
         releases=Releases(store, clock, shelf),
         sboms=Sboms(store, shelf, cabinet),
         statements=Statements(store, shelf, cabinet),
+        muds=Muds(store, shelf, cabinet, clock),
         reports=Reports(store, clock, entropy, supplies),
         feeds=Feeds(store, clock, cabinet, outside.feeds),
         results=outside.results,

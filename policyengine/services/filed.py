@@ -16,6 +16,7 @@ class Filing(Enum):
 
     SBOM = "sbom"
     VEX = "vex"  # of a release, by the document's own name
+    MUD = "mud"  # of a release, or of all of a model, which stands where others have the release as nothing
     FEED = "feed"  # of vulnerabilities, by its name
     REPORT = "report"  # of one device, which stands where others have the release, by the group of facts
     FACTS = "facts"  # of one release: what follows from all the others

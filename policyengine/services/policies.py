@@ -72,6 +72,10 @@ class Policies:
         """Return the two parties that a revocation of a certificate of `model` takes; None: one person does it."""
         return next((found.revocation for found in self.bundle.profiles if model in found.models), None)
 
+    def authorities(self, use: str, model: str) -> tuple[x509.Certificate, ...]:
+        """Return the CAs that may speak for `model` in this use: parsed anew, for what is asked seldom."""
+        return _certificates(tuple(each for each in _entitled(self.bundle, use) if model in each.models))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivePolicies:

@@ -24,7 +24,8 @@ from policyengine.model.schema import FactSchema
 from policyengine.services.identification.claimants import Claimant
 from policyengine.services.identification.gateways import GATEWAY_KIND
 from policyengine.services.records import Device, DeviceView
-from policyengine.services.supply.shelf import REPORTED, SUPPLIED, SupplyShelf
+from policyengine.services.supply.shelf import SupplyShelf
+from policyengine.services.supply.supplied import REPORTED, SUPPLIED
 
 # What a device may say of itself; everything else is ours, its vendor's or its evidence's to say.
 REPORTABLE = frozenset({"boot", "software", "sbom", "net", "config"})

@@ -32,14 +32,18 @@ MAX_ATTEMPTS = 5  # times a document is filed again because another one came in 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """What is to be filed: documents with their places, the act that does it, and the releases it is about."""
+    """What is to be filed: documents with their places, the act that does it, and the releases it is about.
+
+    Something follows for `releases`; devices of their models, and of `models`, are decided again.
+    """
 
     filed: tuple[Filed, ...]
     documents: tuple[Document, ...]
     action: str
     subject: str
     detail: Mapping[str, object] = field(default_factory=dict)
-    releases: tuple[tuple[str, str], ...]
+    releases: tuple[tuple[str, str], ...] = ()
+    models: frozenset[str] = frozenset()
 
 
 def of_release(
@@ -127,7 +131,7 @@ class Cabinet:
             filed=(*draft.filed, *(filed for filed, _ in derived)),
             documents=(*draft.documents, *(document for _, document in derived)),
             seen=seen,
-            models=frozenset(model for model, _ in draft.releases),
+            models=draft.models.union(model for model, _ in draft.releases),
             act=act,
         )
 

@@ -26,9 +26,14 @@ def demand_own(policies: PolicyShelf, actor: Principal, model: str, release: str
 
     Raises ForbiddenError, MissingError, InvalidRequestError (`request.version`).
     """
+    demand_own_model(policies, actor, model)
+    if not _RELEASE.fullmatch(release):
+        raise InvalidRequestError("a version is 1 to 64 letters, digits and `.+_-`", code="request.version")
+
+
+def demand_own_model(policies: PolicyShelf, actor: Principal, model: str) -> None:
+    """Raise unless `actor` is staff or speaks for the model's vendor. Raises ForbiddenError, MissingError."""
     demand(actor, Right.PROPOSE)
     vendor = demand_visible(policies, actor, model)
     if actor.role is PersonRole.VENDOR and actor.party not in {None, vendor}:
         raise ForbiddenError("only the model's vendor and staff may speak of its releases", permission="release")
-    if not _RELEASE.fullmatch(release):
-        raise InvalidRequestError("a version is 1 to 64 letters, digits and `.+_-`", code="request.version")

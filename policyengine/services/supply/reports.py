@@ -21,7 +21,8 @@ from policyengine.services.errors import ConflictError, InvalidRequestError
 from policyengine.services.filed import Filed, Filing
 from policyengine.services.ports import Clock, Entropy, Store
 from policyengine.services.scope import missing
-from policyengine.services.supply.shelf import REPORTED, SupplyShelf, content_of
+from policyengine.services.supply.shelf import SupplyShelf, content_of
+from policyengine.services.supply.supplied import REPORTED
 
 MAX_DEVICES = 500  # of one report, as of an import
 AHEAD = timedelta(minutes=5)  # by which a sensor's clock may be ahead of ours

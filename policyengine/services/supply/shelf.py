@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -17,8 +16,19 @@ from policyengine.services.errors import MissingError
 from policyengine.services.filed import Filed, FiledReads, Filing
 from policyengine.services.ports import Clock
 from policyengine.services.supply.running import declared_release, running_release
+from policyengine.services.supply.supplied import (
+    NOTHING,
+    PARTS,
+    USAGE,
+    Supplied,
+    absent,
+    as_in_memory,
+    parts_of,
+    usage_of,
+)
 
 POLL = timedelta(seconds=1)  # how long a worker may decide by what was on file before
+ALL_RELEASES = ""  # the place of what is filed of a model and no release of it
 MAX_KEPT = 256  # releases kept parsed; the largest have some megabytes
 
 
@@ -30,24 +40,6 @@ class Documents(FiledReads, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Supplied:
-    """Facts of a device from what is on file: values and provenance of whole groups, until they change by themselves.
-
-    `known` are the groups that are ours to say of this model, also those of which nothing can be said now.
-    """
-
-    values: Mapping[str, object]
-    origins: Mapping[str, Provenance]
-    known: frozenset[str]
-    until: datetime | None = None
-
-
-SUPPLIED = frozenset({"sbom", "vuln"})
-REPORTED = frozenset({"net", "config"})
-NOTHING = Supplied(values={}, origins={}, known=frozenset())
-
-
 class SupplyShelf:
     """Facts of releases by model."""
 
@@ -56,6 +48,7 @@ class SupplyShelf:
         self._clock = clock
         self._max_age = max_age  # of feeds, by their names
         self._releases: Mapping[str, Mapping[str, Filed]] = {}
+        self._muds: Mapping[str, Mapping[str, Filed]] = {}
         self._parsed: OrderedDict[Digest, Mapping[str, Any]] = OrderedDict()
         self._mark = 0
         self._has_reports = False
@@ -68,17 +61,28 @@ class SupplyShelf:
     def facts(self, model: str, software: object, endorsements: ReferenceValues | None, *, now: datetime) -> Supplied:
         """Return what is known of the release that `software` of a device of `model` is."""
         self._refresh()
-        releases = self._releases.get(model)
-        if releases is None:
+        releases, muds = self._releases.get(model), self._muds.get(model)
+        if releases is None and muds is None:
             return NOTHING
-        release = self._running(releases, software, endorsements)
+        release = self._running(releases or {}, software, endorsements)
+        parts = NOTHING if releases is None else self._parts(releases, release, now)
+        return parts if muds is None else parts.beside(self._usage(muds, release, now))
+
+    def _parts(self, releases: Mapping[str, Filed], release: str | None, now: datetime) -> Supplied:
         if release is None:
-            return Supplied(values={}, origins={}, known=SUPPLIED)
+            return Supplied(values={}, origins={}, known=PARTS)
         filed = releases.get(release)
-        if filed is None:
-            absent = Provenance(source=Source.OBSERVED, observed_at=now, complete=True)
-            return Supplied(values={"sbom": {"present": False}}, origins={"sbom": absent}, known=SUPPLIED)
-        return _supplied(filed, self._content(filed.content), self._max_age, now)
+        return absent("sbom", PARTS, now) if filed is None else self._of_release(filed, now)
+
+    def _of_release(self, filed: Filed, now: datetime) -> Supplied:
+        return parts_of(filed, self._content(filed.content), self._max_age, now)
+
+    def _usage(self, muds: Mapping[str, Filed], release: str | None, now: datetime) -> Supplied:
+        """Return what the MUD file of a release allows, or that of all releases where it has none of its own."""
+        filed = muds.get(release or ALL_RELEASES) or muds.get(ALL_RELEASES)
+        if filed is not None:
+            return usage_of(filed, self._content(filed.content), now)
+        return Supplied(values={}, origins={}, known=USAGE) if release is None else absent("mud", USAGE, now)
 
     def reports(self, device_id: DeviceId) -> Supplied:
         """Return what sensors and people say that they saw of a device, from the last report on each group."""
@@ -115,16 +119,16 @@ class SupplyShelf:
         self._has_reports = self._has_reports or self._reads.has_reports()
         mark = self._reads.filing_mark()
         if mark != self._mark:
-            found: dict[str, dict[str, Filed]] = {}
-            for filed in self._reads.filed(Filing.FACTS):
-                found.setdefault(filed.model, {})[filed.release] = filed
-            self._releases, self._mark = found, mark
+            found: dict[Filing, dict[str, dict[str, Filed]]] = {Filing.FACTS: {}, Filing.MUD: {}}
+            for filed in self._reads.filed(*found):
+                found[filed.kind].setdefault(filed.model, {})[filed.release] = filed
+            self._releases, self._muds, self._mark = found[Filing.FACTS], found[Filing.MUD], mark
         self._looked_at = now
 
     def _content(self, digest: Digest) -> Mapping[str, Any]:
         found = self._parsed.get(digest)
         if found is None:
-            found = self._parsed[digest] = _with_tuples(content_of(self._reads, digest))
+            found = self._parsed[digest] = as_in_memory(content_of(self._reads, digest))
             while len(self._parsed) > MAX_KEPT:
                 self._parsed.popitem(last=False)
         else:
@@ -138,66 +142,3 @@ def content_of(reads: Documents, digest: Digest) -> Any:
     if content is None:
         raise MissingError(f"document `{digest}` is not stored", code="document.missing", digest=digest)
     return json.loads(content)
-
-
-def _with_tuples(document: dict[str, Any]) -> Mapping[str, Any]:
-    """Return `document` with its lists of facts as facts have them in memory."""
-    if "sbom" not in document:
-        facts = {name: tuple(fact) if isinstance(fact, list) else fact for name, fact in document["facts"].items()}
-        return document | {"facts": facts}
-    sbom = document["sbom"]
-    changed = {"sbom": sbom | {"components": tuple(sbom["components"])}}
-    if "vuln" in document:
-        feeds = {
-            name: (parse_timestamp(feed["observed_at"]), feed["pack"])
-            for name, feed in document["vuln"]["feeds"].items()
-        }
-        changed["vuln"] = document["vuln"] | {"rows": tuple(document["vuln"]["rows"]), "feeds": feeds}
-    return document | changed
-
-
-def _supplied(filed: Filed, found: Mapping[str, Any], max_age: Mapping[str, timedelta], now: datetime) -> Supplied:
-    sbom = Provenance(
-        source=Source.DECLARED,
-        observed_at=filed.filed_at,
-        evidence_digest=filed.original,
-        complete=found["whole"],
-    )
-    values: dict[str, object] = {"sbom": found["sbom"]}
-    origins = {"sbom": sbom}
-    until = None
-    if "vuln" in found:
-        until = _add_vulnerabilities(values, origins, found["vuln"], max_age, now)
-    return Supplied(values=values, origins=origins, known=SUPPLIED, until=until)
-
-
-def _add_vulnerabilities(
-    values: dict[str, object],
-    origins: dict[str, Provenance],
-    found: Mapping[str, Any],
-    max_age: Mapping[str, timedelta],
-    now: datetime,
-) -> datetime | None:
-    """Add what the feeds say; return when the next one of them becomes stale.
-
-    Without advisories that are fresh nothing is said; without another fresh feed, nothing of what it alone tells.
-    """
-    fresh: dict[str, datetime] = {name: at for name, (at, _) in found["feeds"].items() if now < at + max_age[name]}
-    if _ADVISORIES not in fresh:
-        return None
-    unsaid = [told for name, told in _TOLD_BY.items() if name in found["feeds"] and name not in fresh]
-    rows = found["rows"]
-    if unsaid:
-        rows = tuple({name: value for name, value in row.items() if name not in unsaid} for row in rows)
-    values["vuln"] = rows
-    origins["vuln"] = Provenance(
-        source=Source.DECLARED,
-        observed_at=min(fresh.values()),
-        evidence_digest=found["feeds"][_ADVISORIES][1],
-        complete=found["whole"],
-    )
-    return min(at + max_age[name] for name, at in fresh.items())
-
-
-_ADVISORIES = "osv"
-_TOLD_BY = {"kev": "kev", "epss": "epss"}  # feed: field of the facts

@@ -677,6 +677,19 @@ class FakeStatements:
         raise InvalidRequestError("neither OpenVEX nor CycloneDX (as JSON)", code="vex.format")
 
 
+class FakeMuds:
+    """No MUD file is on file, and none is believed."""
+
+    def list(self, viewer: Principal, model: str) -> tuple[()]:
+        return ()
+
+    def original(self, viewer: Principal, model: str, release: str | None) -> object:
+        raise MissingError("no MUD file is on file there", code="mud.missing")
+
+    def file(self, actor: Principal, model: str, release: str | None, sent: object) -> object:
+        raise InvalidRequestError("the signature does not verify", code="mud.signature")
+
+
 class FakeFeeds:
     """No feed is in use, and nobody's packs are believed."""
 
@@ -890,6 +903,7 @@ def services() -> Services:
         releases=FakeReleases(),
         sboms=FakeSboms(),
         statements=FakeStatements(),
+        muds=FakeMuds(),
         reports=FakeReports(),
         feeds=FakeFeeds(),
         results=FakeResults(),
