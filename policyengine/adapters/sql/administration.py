@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, and_, func, select, true, update
 from sqlalchemy import insert as insert_into
 
 from policyengine.adapters.sql import tables
@@ -153,10 +153,9 @@ def abort_reservation(batch: Batch, change: AbortReservation) -> None:
 
 def abort_orphans(batch: Batch, change: AbortOrphans) -> None:
     """Close open reservations as aborted: after a crash nobody will complete them."""
-    key = _certificate.state == "reserved"
-    if change.reserved_before is not None:
-        key &= _certificate.reserved_at < micros(change.reserved_before)
-    _abort(batch, key=key, change=change)
+    before = change.reserved_before
+    key = true() if before is None else _certificate.reserved_at < micros(before)
+    _abort(batch, key=and_(tables.OPEN, key), change=change)
 
 
 def _abort(batch: Batch, *, key: ColumnElement[bool], change: AbortReservation | AbortOrphans) -> None:
