@@ -87,6 +87,11 @@ def subject_key(spki: bytes) -> SubjectKey:
 
     Raises KeyRefusedError with code `key.malformed`, `key.encoding`, `key.type`, `key.curve` or `key.rsa-*`.
     """
+    return accepted_key(spki)[0]
+
+
+def accepted_key(spki: bytes) -> tuple[SubjectKey, PublicKey]:
+    """Return what `subject_key` does, and the key itself, ready to verify with; raises as that does."""
     if len(spki) > MAX_SPKI_BYTES:
         raise KeyRefusedError(f"public key is larger than {MAX_SPKI_BYTES} bytes", code="key.malformed")
     try:
@@ -99,16 +104,17 @@ def subject_key(spki: bytes) -> SubjectKey:
     return accepted
 
 
-def _accepted(key: object, spki: bytes) -> SubjectKey:
+def _accepted(key: object, spki: bytes) -> tuple[SubjectKey, PublicKey]:
     if isinstance(key, ec.EllipticCurvePublicKey):
-        if key.curve.name not in _CURVES:
+        kind, bits = _CURVES.get(key.curve.name), key.key_size
+        if kind is None:
             raise KeyRefusedError(f"curve `{key.curve.name}` is not allowed", code="key.curve")
-        return SubjectKey(type=_CURVES[key.curve.name], bits=key.key_size, spki=spki)
+        return SubjectKey(type=kind, bits=bits, spki=spki), key
     if isinstance(key, ed25519.Ed25519PublicKey):
-        return SubjectKey(type=KeyType.ED25519, bits=256, spki=spki)
+        return SubjectKey(type=KeyType.ED25519, bits=256, spki=spki), key
     if isinstance(key, rsa.RSAPublicKey):
         require_sound_rsa(key)
-        return SubjectKey(type=KeyType.RSA, bits=key.key_size, spki=spki)
+        return SubjectKey(type=KeyType.RSA, bits=key.key_size, spki=spki), key
     raise KeyRefusedError(f"key type `{type(key).__name__}` is not allowed", code="key.type")
 
 

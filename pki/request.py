@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from pki import der
 from pki.certificates import alternative_names, name_text
 from pki.errors import DerError, IssuanceError, RequestError
-from pki.keys import SubjectKey, spki_of, subject_key
+from pki.keys import SubjectKey, accepted_key, spki_of, subject_key
 from pki.ports import Signer
 from pki.reading import UNREADABLE, extension, tolerant
 from pki.signatures import SignatureRefusedError, check_signature, verify_request
@@ -63,13 +63,14 @@ def parse_request(encoded: bytes) -> ProvenRequest:
     """
     if len(encoded) > MAX_REQUEST_BYTES:
         raise RequestError(f"request is larger than {MAX_REQUEST_BYTES} bytes", code="csr.oversized")
-    key = subject_key(_key_info(encoded))
+    key, holder = accepted_key(_key_info(encoded))
     try:
         with tolerant():
             request = x509.load_der_x509_csr(encoded)
-            verify_request(request, request.public_key())
-            asked, names = name_text(request.subject), alternative_names(request.extensions)
-            basic = extension(request.extensions, x509.BasicConstraints)
+            verify_request(request, holder)  # by the key that would be certified, whatever else was read as one
+            extensions = request.extensions
+            asked, names = name_text(request.subject), alternative_names(extensions)
+            basic = extension(extensions, x509.BasicConstraints)
     except SignatureRefusedError as cause:
         raise RequestError("request does not prove possession of its key", code="csr.possession") from cause
     except UNREADABLE as cause:

@@ -52,7 +52,7 @@ def frontier_from(size: int, roots: bytes) -> Frontier:
 
 def packed(content: bytes) -> bytes:
     """Return `content` compressed."""
-    return zlib.compress(content, 3)  # on decision documents, level 9 saves 4 % more for 3 times the work
+    return zlib.compress(content, 2)  # on decision documents, level 3 saves 2 % more for half as much work again
 
 
 def unpacked(content: bytes) -> bytes:

@@ -27,6 +27,7 @@ from policyengine.services.records import DecisionRecord, DeviceState, Restricti
 from policyengine.services.turns import turn
 
 MAX_PRIORS = 4096  # carried states kept parsed; devices that pass everything share a few
+MAX_SHARED = 1024  # shared parts of facts kept, some kilobytes each; devices of one release have a few among them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +193,7 @@ class Memory:
     def __init__(self, reads: Documents) -> None:
         self._reads = reads
         self._prior = lru_cache(maxsize=MAX_PRIORS)(self._read_prior)
+        self._shared = lru_cache(maxsize=MAX_SHARED)(self._document)
 
     def prior(self, digest: Digest | None) -> Prior | None:
         """Return the carried state that `digest` names. Raises MissingError."""
@@ -199,11 +201,11 @@ class Memory:
 
     def facts(self, shared: Digest, own: bytes, *, policies: Policies) -> Facts:
         """Return stored facts. Raises MissingError, FactError."""
-        return _shared_facts_of(policies).join(self._document(shared), own)
+        return _shared_facts_of(policies).join(self._shared(shared), own)
 
     def shared_facts(self, shared: Digest) -> bytes:
         """Return the shared part of stored facts. Raises MissingError."""
-        return self._document(shared)
+        return self._shared(shared)
 
     def judged_again(self, state: DeviceState, policies: Policies) -> Judged:
         """Return the current decision of a device, made again from its inputs."""
