@@ -123,6 +123,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "trust.not-a-ca": "A trust anchor is not a CA certificate.",
         "trust.not-a-certificate": "A trust anchor's file does not hold exactly one PEM certificate.",
         "trust.serial-pattern": "The pattern for serial numbers is not RE2.",
+        "trust.serials-ca": "A CA that certifies devices is to stand behind lists of serial numbers.",
         "value.time": "A timestamp or duration is ill-formed.",
         "value.too-many": "A fact list in a test is longer than devices can have.",
         "value.type": "A value is not of its param's or fact's type.",

@@ -271,6 +271,10 @@ class Waiver:
     place: Place
 
 
+LIST_USE = "serials"  # of a trust anchor whose certificates may sign lists of serial numbers
+DEVICE_USES = frozenset({"idevid", "ek", "dice", "legacy", "attestation"})  # of those whose certificates devices hold
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor:
     """A vendor's CA, the models and serials it may speak for; `certificate` is PEM, `serial` a regular expression."""

@@ -21,7 +21,7 @@ from policyengine.services.errors import InvalidRequestError
 from policyengine.services.identification.enrolment_tokens import token_digest
 from policyengine.services.records import Lifecycle
 from policyengine.services.registry.batch_tokens import BatchOutcome, BatchToken
-from policyengine.services.registry.serial_lists import TYPE
+from policyengine.services.registry.serial_signers import TYPE
 from tests.support.site import START, Site, announced, ready_site
 
 ACME = Ed25519PrivateKey.from_private_bytes(b"a" * 32)

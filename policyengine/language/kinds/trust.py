@@ -18,7 +18,7 @@ from policyengine.language.patterns import refusal
 from policyengine.language.surroundings import Surroundings, needs_right, owner_of, party_at
 from policyengine.language.values import moment_at
 from policyengine.model.endorsements import Endorser, ReferenceComponent, ReferenceValues, Release
-from policyengine.model.policy import Anchor, Party, Right, Role
+from policyengine.model.policy import DEVICE_USES, LIST_USE, Anchor, Party, Right, Role
 from policyengine.model.version import VersionError, key_function
 
 
@@ -45,8 +45,20 @@ def _check_vendors_own(page: Page, nodes: Iterator[Scalar], vendor: str, around:
 def read_anchors(page: Page, around: Surroundings) -> tuple[Anchor, ...]:
     """Return the document's trust anchors; those whose certificate cannot be read are reported and left out."""
     needs_right(page, page.node("metadata", "owner"), owner_of(page, around), Right.TRUST_ANCHORS)
+    _check_list_signers(page)
     found = (_anchor(page, node, around) for node in items(page.spec, "anchors"))
     return tuple(anchor for anchor in found if anchor is not None)
+
+
+def _check_list_signers(page: Page) -> None:
+    """Report CAs whose certificates may sign lists of serial numbers and are given to devices as well."""
+    nodes = list(items(page.spec, "anchors"))
+    of_devices = {text(node, "file") for node in nodes if DEVICE_USES & set(texts(node, "use"))}
+    for node in nodes:
+        if LIST_USE in texts(node, "use") and text(node, "file") in of_devices:
+            message = f"`{text(node, 'file')}` certifies devices: each of them could sign lists of serial numbers"
+            advice = "ask the vendor for a CA that certifies keys for lists only"
+            page.error(at(node, "use") or node, "trust.serials-ca", message, advice)
 
 
 def _anchor(page: Page, node: YamlNode, around: Surroundings) -> Anchor | None:

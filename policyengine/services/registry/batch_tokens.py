@@ -70,8 +70,8 @@ class BatchTokens:
         demand(actor, Right.OPERATE)
         if not timedelta(0) < lifetime <= MAX_TOKEN_LIFETIME:
             raise InvalidRequestError(f"lifetime is not between 0 and {MAX_TOKEN_LIFETIME.days} days", field="lifetime")
-        found = read_serial_list(content, self._shelf.active().policies.bundle)
         now = self._clock.now()
+        found = read_serial_list(content, self._shelf.active().policies.bundle, now=now)
         devices = self._registered(actor, found, now)
         waiting = [(device, new) for device, new in devices if device.lifecycle is Lifecycle.EXPECTED]
         holders = self._store.open_tokens([device.id for device, _ in waiting], now)

@@ -1,40 +1,36 @@
 """A vendor's signed list of serial numbers: what it built, believed only from its own key and for its own models.
 
-The list is a compact JWS of type `policyengine-serials+jws` by an Ed25519 key of the vendor in `parties.yaml`, over
+The list is a compact JWS of type `policyengine-serials+jws` (serial_signers.py says by which keys), over
 
     {"vendor": "vendor-acme", "batch": "2026-11", "devices": [{"serial": "AC-00000001", "model": "gw-200"}, ...]}
 
-In order: the parts and their sizes; the vendor that the list names is a party with keys; the JOSE checks with those
-keys as the only candidates; every device is of a model of that vendor and of the party's scope. `id`, `class` and
-`hw_version` may stand beside; where a device stands is not the vendor's to say.
+In order: the parts and their sizes; the vendor that the list names is a party; the JOSE checks with its keys, or that
+of the certificate, as the only candidates; every device is of a model of that vendor, of the party's scope, and one
+that the certificate's CA may speak for. `id`, `class` and `hw_version` may stand beside; where a device stands is not
+the vendor's to say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-from policyengine.attestation.anchors import signers_of
-from policyengine.attestation.checks import Outcome
-from policyengine.attestation.jose import Jws, check_jws, json_object
-from policyengine.attestation.signatures import ED25519, EDDSA
+from policyengine.attestation.jose import Jws, json_object
 from policyengine.errors import quoted
 from policyengine.model.base64url import from_base64url
-from policyengine.model.policy import Bundle, Party, Role
+from policyengine.model.policy import Bundle, Party
 from policyengine.model.strict_json import read_json
 from policyengine.services.errors import InvalidRequestError, RefusedError
 from policyengine.services.registry.device_documents import device_in
 from policyengine.services.registry.devices import NewDevice
+from policyengine.services.registry.serial_signers import Signatory, signatory
 
 MAX_LIST_BYTES = 16 * 1024 * 1024  # the 50,000 devices of a large batch have some 5 MB
 MAX_SERIALS = 50_000  # each is looked up by its number; a larger batch comes as several lists
-TYPE = "policyengine-serials+jws"
 
 _KEYS = frozenset({"vendor", "batch", "devices"})
 _OF_A_DEVICE = frozenset({"serial", "model", "id", "class", "hw_version"})
-_ALGORITHMS = {each.name: each for each in (EDDSA, ED25519)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,17 +42,19 @@ class SerialList:
     devices: tuple[NewDevice, ...]
 
 
-def read_serial_list(content: bytes, bundle: Bundle) -> SerialList:
-    """Return the batch that a vendor signed.
+def read_serial_list(content: bytes, bundle: Bundle, *, now: datetime) -> SerialList:
+    """Return the batch that a vendor signed; `now` is aware, for the certificate of its key.
 
     Raises InvalidRequestError for what is not such a list, RefusedError (`serials.*`, `jose.*`) for one that is not
-    believed: another key, another vendor's models, a model outside the party's scope.
+    believed: another key, another vendor's models, a model outside the party's scope, a device that
+    its CA may not speak for.
     """
     message = _message(content)
     document = read_json(message.payload, max_bytes=MAX_LIST_BYTES)
     if not isinstance(document, dict) or document.keys() != _KEYS:
         raise _invalid("the payload", f"does not have exactly the keys {', '.join(sorted(_KEYS))}")
-    party = _signed_by(message, bundle, document["vendor"])
+    signed_by = signatory(message, bundle, document["vendor"], now=now)
+    party = signed_by.party
     batch, devices = document["batch"], document["devices"]
     if not isinstance(batch, str) or not 0 < len(batch) <= 128 or not batch.isprintable():
         raise _invalid("batch", "is not 1 to 128 printable characters")
@@ -64,6 +62,7 @@ def read_serial_list(content: bytes, bundle: Bundle) -> SerialList:
         raise _invalid("devices", f"is not a list of 1 to {MAX_SERIALS} devices")
     found = tuple(_device(entry, f"devices[{at}]", party.name) for at, entry in enumerate(devices))
     _demand_scope(found, party, bundle)
+    _demand_entitled(found, signed_by)
     return SerialList(vendor=party.name, batch=batch, devices=found)
 
 
@@ -76,24 +75,6 @@ def _message(content: bytes) -> Jws:
         raise _invalid("the list", "is not a compact JWS: three parts in base64url, with dots between")
     header = json_object(decoded[0], "the header")
     return Jws(header=header, payload=decoded[1], signature=decoded[2], signed=b".".join(parts[:2]))
-
-
-def _signed_by(message: Jws, bundle: Bundle, vendor: object) -> Party:
-    party = next((each for each in bundle.parties.values() if each.name == vendor), None)
-    if party is None or party.role is not Role.VENDOR:
-        raise RefusedError("the list is of no vendor in parties.yaml", code="serials.vendor", check="serials.vendor")
-    if party.threshold > 1:  # a compact JWS has one signature
-        needs = f"{quoted(party.name)} signs with {party.threshold} keys, a list has one signature"
-        raise RefusedError(needs, code="serials.signature", check="serials.threshold")
-    keys = tuple(Ed25519PublicKey.from_public_bytes(key.ed25519) for key in party.keys)
-    signed = check_jws(message, signers=signers_of(keys), algorithms=_ALGORITHMS, types=frozenset({TYPE}))
-    failed = [check.id for check in signed.checks if check.result is Outcome.FAIL]
-    if "typ" not in message.header:  # or another document that the vendor signed could be played as a list
-        failed = ["jose.typ", *failed]
-    if failed or signed.signer is None:
-        check = failed[0] if failed else "jose.signature"
-        raise RefusedError(f"{quoted(party.name)} did not sign this list", code="serials.signature", check=check)
-    return party
 
 
 def _device(entry: object, path: str, vendor: str) -> NewDevice:
@@ -119,6 +100,15 @@ def _demand_scope(devices: tuple[NewDevice, ...], party: Party, bundle: Bundle) 
                 f"model {quoted(model)} is not in the scope of {quoted(party.name)}",
                 code="serials.scope",
                 check="serials.scope",
+            )
+
+
+def _demand_entitled(devices: tuple[NewDevice, ...], signed_by: Signatory) -> None:
+    for device in devices:
+        if not signed_by.answers_for(model=device.model, serial=device.serial):
+            shown = f"serial number {quoted(device.serial)} of model {quoted(device.model)}"
+            raise RefusedError(
+                f"the CA behind this list may not speak for {shown}", code="serials.scope", check="serials.entitled"
             )
 
 

@@ -151,6 +151,7 @@ EDITS = [
     ("test.unknown-rule", TEST, "{floor: fail", "{«flor: fail"),
     ("trust.foreign-model", ANCHORS, "[gw-200]", "[«sn-40]"),
     ("trust.missing-file", ANCHORS, "file: acme.pem", "file: «acne.pem"),
+    ("trust.serials-ca", ANCHORS, "use: [idevid]", "use: «[idevid, serials]"),
     ("trust.serial-pattern", ANCHORS, '"^AC-[0-9]{8}$"', '«"^AC-(?=x)"'),
     ("value.time", WAIVER, '"2026-12-15T00:00:00Z"', '«"2026-13-15T00:00:00Z"'),
     ("value.too-many", TEST, "set: {boot.svn: 3}", "set: {net.open_ports: «[" + "1, " * 300 + "1]}"),
