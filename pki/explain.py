@@ -220,7 +220,9 @@ def _meaning(value: x509.ExtensionType) -> tuple[str, str] | None:
 def _ca(value: x509.BasicConstraints) -> str:
     if not value.ca:
         return "no"
-    return "yes" if value.path_length is None else f"yes, with at most {value.path_length} CAs below it"
+    if value.path_length is None:
+        return "yes"
+    return f"yes, with at most {value.path_length} CA{'' if value.path_length == 1 else 's'} below it"
 
 
 def _places(value: x509.CRLDistributionPoints) -> Iterator[str]:

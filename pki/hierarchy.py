@@ -12,6 +12,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from cryptography import x509
 
+from pki import names
 from pki.authority import Authority, Order, founding_issuer, issue, issuer_of
 from pki.builtin import Address, Network, issuing_terms, root_terms
 from pki.chain import ANY_LEAF, validate_path
@@ -63,6 +64,12 @@ def found(
     cross_check(below.certificate, root_certificate.certificate, at=founding.now)
     authority = Authority(issuer=issuer_of(below.certificate), signer=issuing, registrar=registrar)
     return Hierarchy(root=root_certificate, issuing=below, authority=authority)
+
+
+def demand_names(fleet_name: str, domains: tuple[str, ...], addresses: tuple[Address | Network, ...] = ()) -> None:
+    """Raise NameRefusedError or ProfileError for names that no issuing CA can have, before a key is made for it."""
+    terms = issuing_terms(domains=domains, addresses=addresses)
+    names.fill_subject(terms.subject, {"fleet.name": fleet_name})
 
 
 def certify_issuing(

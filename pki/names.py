@@ -121,7 +121,8 @@ def _checked_value(name: str, value: str) -> str:
     if len(value) > limit:
         raise NameRefusedError(f"subject attribute `{name}` is longer than {limit} characters", code="name.too-long")
     if not _PLAIN.fullmatch(value) or value != value.strip():
-        raise NameRefusedError(f"subject attribute `{name}` has a character outside the list", code="name.character")
+        said = f"subject attribute `{name}` is {value[:80]!a}: not only letters, digits, inner spaces and ._:/()+'-"
+        raise NameRefusedError(said, code="name.character")
     return value
 
 

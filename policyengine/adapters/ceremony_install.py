@@ -66,7 +66,7 @@ def install_ceremony(
         shutil.copy2(root, work / "root.pem")
         registrar = Registrar()
         ledger = CeremonyLog(work / "ceremony.jsonl", registrar, now=now)
-        authority = authority_in(work, passphrase=passphrase, registrar=registrar)
+        authority = authority_in(zone, passphrase=passphrase, registrar=registrar)
         services = Services(authority=authority, ledger=ledger, now=now, entropy=entropy, by=CEREMONY)
         certify_servers(work, services, names, passphrase=passphrase)
         work.rename(directory)

@@ -29,20 +29,20 @@ from pki.builtin import ocsp_signer_terms
 from pki.certificates import load_certificate, split_certificates
 from pki.crl_encoding import ListPlan
 from pki.crl_issuing import ListAuthority
-from pki.hierarchy import CEREMONY, Founding, certify_issuing, certify_root, cross_check
+from pki.hierarchy import CEREMONY, Founding, certify_issuing, certify_root, cross_check, demand_names
 from pki.keys import KeyType
 from pki.request import held_key
 from pki.reservation import Registrar
 from pki.tbs import SERIAL_ENTROPY
 from policyengine.adapters.ceremony import CeremonyLog
 from policyengine.adapters.keyfile import generate, open_signer, write_key
-from policyengine.errors import PolicyEngineError
+from policyengine.errors import CodedError
 
 ROOT_LIST_LIFETIME = timedelta(days=366)  # the root is opened once a year to say that its CAs are not revoked
 Entropy = Callable[[int], bytes]
 
 
-class CeremonyError(PolicyEngineError):
+class CeremonyError(CodedError):
     """The ceremony cannot go on: another plan, or a file that is not what the transcript says."""
 
     code = "ceremony.changed"
@@ -55,6 +55,15 @@ class CeremonyPlan:
     fleet: str
     issuing: tuple[tuple[str, tuple[str, ...]], ...]
     key: KeyType
+
+    def __post_init__(self) -> None:
+        """Raise what would end the ceremony half-way: CeremonyError `ceremony.plan`, NameRefusedError, ProfileError."""
+        folders: set[str] = set()
+        for name, domains in self.issuing:
+            if name.casefold() in folders:  # some file systems know no case
+                raise CeremonyError(f"issuing CA `{name}` is named twice: each has one folder", code="ceremony.plan")
+            folders.add(name.casefold())
+            demand_names(f"{self.fleet} {name}", domains)
 
     @property
     def digest(self) -> str:

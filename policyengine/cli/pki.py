@@ -239,6 +239,7 @@ def init(  # noqa: PLR0913, PLR0917 - one command for one ceremony, whoever cert
 ) -> None:
     """Found an authority: offline root (or a company's), issuing CA, keys for results and TLS."""
     from pki.ca_request import is_bound
+    from pki.hierarchy import demand_names
     from policyengine.adapters.authority import DIRECTORY, FleetNames, create_authority
     from policyengine.adapters.clock import SystemClock
     from policyengine.adapters.company_root import accept_certificate, request_authority
@@ -260,6 +261,7 @@ def init(  # noqa: PLR0913, PLR0917 - one command for one ceremony, whoever cert
             typer.echo("look at this: the certificate has no name constraints, so the CA could certify any name")
         return
     names = FleetNames(fleet=fleet, domains=tuple(domain or ()), hosts=tuple(host or ("localhost", "127.0.0.1", "::1")))
+    demand_names(names.fleet, (*names.domains, *names.host_names), names.host_addresses)
     passphrase, token = read_or_create_passphrase(secret, entropy=draw), _token(hsm_module, hsm_token, hsm_pin_file)
     if csr_out is not None:
         made_request = request_authority(

@@ -16,7 +16,7 @@ from policyengine.adapters.authority import FleetNames, certificate_in
 from policyengine.adapters.ceremony_install import install_ceremony
 from policyengine.adapters.clock import SystemClock
 from policyengine.adapters.entropy import SystemEntropy
-from policyengine.adapters.keyfile import write_private
+from policyengine.adapters.keyfile import PassphraseError, write_private
 from policyengine.adapters.offline_ceremony import CeremonyPlan, OfflineCeremony
 from policyengine.settings import Settings
 from policyengine.wiring import build
@@ -112,3 +112,16 @@ def test_an_authority_that_is_there_is_not_overwritten(safe: Path, tmp_path: Pat
     with pytest.raises(Exception) as refused:
         install(safe, tmp_path)
     assert getattr(refused.value, "code", None) == "authority.exists"
+
+
+def test_a_wrong_passphrase_names_the_file_that_does_not_open(safe: Path, tmp_path: Path) -> None:
+    with pytest.raises(PassphraseError, match=str(safe / "line-1" / "issuing.key")):
+        install_ceremony(
+            tmp_path / "ca",
+            safe / "line-1",
+            safe / "root" / "root.pem",
+            passphrase=b"wrong horse battery",
+            names=FleetNames(fleet="Plant A", domains=(), hosts=(HOST,)),
+            now=SystemClock().now(),
+            entropy=SystemEntropy().draw,
+        )

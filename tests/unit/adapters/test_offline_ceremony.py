@@ -15,10 +15,13 @@ from cryptography.x509.oid import ExtensionOID
 from pki.certificates import load_certificate, split_certificates
 from pki.chain import ANY_LEAF, validate_path
 from pki.crl_lists import load_crl
+from pki.errors import NameRefusedError
 from pki.keys import KeyType
 from policyengine.adapters.keyfile import PassphraseError
 from policyengine.adapters.offline_ceremony import CeremonyError, CeremonyPlan, OfflineCeremony
 from tests.unit.pki.making import entropy
+
+Zones = tuple[tuple[str, tuple[str, ...]], ...]
 
 _NAME_CONSTRAINTS = ExtensionOID.NAME_CONSTRAINTS
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -150,3 +153,19 @@ def test_another_passphrase_stops_it(tmp_path: Path) -> None:
 def test_the_roots_list_is_current_for_a_year(held: Path) -> None:
     found = load_crl((held / "root/root.crl").read_bytes())
     assert found.next_update_utc == NOW + timedelta(days=366)
+
+
+@pytest.mark.parametrize(
+    ("issuing", "code"),
+    [
+        ((("a", ("a.example",)), ("A", ("b.example",))), "ceremony.plan"),
+        ((("a", ("a_b",)),), "name.dns"),
+        ((("a", ("a.example.",)),), "name.dns"),
+        ((("a" * 40, ("a.example",)),), "name.too-long"),
+    ],
+)
+def test_a_plan_that_could_not_be_finished_is_refused_before_it_begins(issuing: Zones, code: str) -> None:
+    """A half-made ceremony cannot be continued with a better plan."""
+    with pytest.raises((CeremonyError, NameRefusedError)) as refused:
+        CeremonyPlan(fleet="The plant in the north", issuing=issuing, key=KeyType.P256)
+    assert refused.value.code == code

@@ -168,6 +168,12 @@ def test_init_founds_an_authority_that_verify_accepts(tmp_path: Path) -> None:
     assert run("verify", "--anchors", made / "root.pem", made / "tls.pem").exit_code == 0
 
 
+@pytest.mark.parametrize("names", [("--domain", "no_name"), ("--domain", "a.example", "--fleet", "Plant \u00e9")])
+def test_init_with_names_that_no_certificate_carries_leaves_nothing(tmp_path: Path, names: tuple[str, ...]) -> None:
+    assert run("init", "--data", tmp_path / "data", *names).exit_code != 0
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_ceremony_is_held_and_resumed_from_the_command_line(tmp_path: Path) -> None:
     secret = tmp_path / "passphrase"
     secret.write_text("correct horse battery staple\n")
