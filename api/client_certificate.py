@@ -30,7 +30,7 @@ def peer_certificate(scope: Scope, *, trusted_proxies: tuple[Network, ...]) -> b
     values or for one that is not an RFC 8941 byte sequence (RFC 9440 section 2.1).
     """
     embedded: bytes | None = scope.get("state", {}).get(STATE_KEY)
-    if embedded is not None or not _from_proxy(scope, trusted_proxies):
+    if embedded is not None or not is_from_proxy(scope, trusted_proxies):
         return embedded
     values = [value for name, value in scope["headers"] if name == b"client-cert"]
     if len(values) > 1:
@@ -56,7 +56,8 @@ def peer_chain(scope: Scope, *, trusted_proxies: tuple[Network, ...]) -> tuple[b
     return (leaf, *map(byte_sequence, above))
 
 
-def _from_proxy(scope: Scope, trusted: tuple[Network, ...]) -> bool:
+def is_from_proxy(scope: Scope, trusted: tuple[Network, ...]) -> bool:
+    """Return whether the other end of the connection is a configured proxy, whose headers are believed."""
     client = scope.get("client")
     if not trusted or not client:
         return False

@@ -163,6 +163,23 @@ def cache_directory() -> Path:
     return (Path(shared) if shared.startswith("/") else Path.home() / ".cache") / "policyengine"
 
 
+def traces_wanted(environment: Mapping[str, str] | None = None) -> bool:
+    """Return whether OpenTelemetry's own variables ask for traces to be sent; where to, its SDK reads."""
+    given = os.environ if environment is None else environment
+    exporter = given.get("OTEL_TRACES_EXPORTER", "")
+    if given.get("OTEL_SDK_DISABLED", "").lower() == "true" or exporter not in {"", "otlp"}:
+        return False
+    named = (given.get(f"OTEL_EXPORTER_OTLP_{which}ENDPOINT") for which in ("", "TRACES_"))
+    return exporter == "otlp" or any(named)
+
+
+def traces_protocol(environment: Mapping[str, str] | None = None) -> str:
+    """Return the protocol that OpenTelemetry's own variables ask for."""
+    given = os.environ if environment is None else environment
+    general = given.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf"
+    return given.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or general
+
+
 def _read(variable: str, given: Mapping[str, str], read: Callable[[str], object]) -> object:
     try:
         return read(given[variable])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import uvicorn
     from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
     from policyengine.adapters.shared_counts import SharedCounts
     from policyengine.settings import Settings
@@ -42,13 +43,19 @@ def answer(
     """
     from api.logs import configure
     from policyengine.cli.background import counting, sweeping, telling
+    from policyengine.cli.telemetry import tracing
 
     configure(sys.stderr, level=settings.log_level)
     _settle_memory()
     application = _application(settings, installation, shared)
     counted = nullcontext() if shared is None else counting(application.state.metrics, shared)
-    with counted, sweeping(installation.services.sweep), telling(installation.services.webhooks):
-        _server(settings, installation, application, ready).run(sockets=[listener])
+    with (
+        counted,
+        sweeping(installation.services.sweep),
+        telling(installation.services.webhooks),
+        tracing(application, settings) as traced,
+    ):
+        _server(settings, installation, traced, ready).run(sockets=[listener])
 
 
 def _settle_memory() -> None:
@@ -72,7 +79,7 @@ def leave_on(*signals: signal.Signals) -> None:
 
 
 def _server(
-    settings: Settings, installation: Installation, application: FastAPI, ready: Callable[[], None]
+    settings: Settings, installation: Installation, application: ASGIApp, ready: Callable[[], None]
 ) -> uvicorn.Server:
     import uvicorn
 
