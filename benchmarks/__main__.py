@@ -19,6 +19,7 @@ NAMES = (
     "ocsp",
     "checkins",
     "checkins_http",
+    "checkins_postgres",
     "est",
     "est_http",
     "ocsp_http",

@@ -111,10 +111,13 @@ def bare(site: DemoSite, *, tls: bool) -> Iterator[Serving]:
 
 
 @contextmanager
-def process(arguments: list[str], environment: dict[str, str], announced: Path) -> Iterator[Serving]:
+def process(
+    arguments: list[str], environment: dict[str, str], announced: Path, *, cpus: str = str(SERVER_CPU)
+) -> Iterator[Serving]:
+    """Run a program of ours on `cpus`, as taskset(1) writes them, until the block ends."""
     announced.unlink(missing_ok=True)
     started = subprocess.Popen(
-        ["taskset", "-c", str(SERVER_CPU), sys.executable, *arguments], env=environment, stdout=subprocess.DEVNULL
+        ["taskset", "-c", cpus, sys.executable, *arguments], env=environment, stdout=subprocess.DEVNULL
     )
     try:
         while not announced.is_file():

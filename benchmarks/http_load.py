@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,8 @@ class Load:
 class Caller:
     """One connection's requests, in order; with `tls` it shows a client certificate of its own.
 
-    A request by GET stands in the path instead of the body.
+    A request by GET stands in the path instead of the body. `every` seconds one is due (0: when the last is answered);
+    one that could not be sent in time waits from then on, and that counts.
     """
 
     request: Request
@@ -37,6 +39,7 @@ class Caller:
     content_type: str = "application/json"
     tls: ssl.SSLContext | None = None
     verb: str = "POST"
+    every: float = 0.0
 
 
 def run(callers: Sequence[Caller], *, port: int, path: str, seconds: float, tls: ssl.SSLContext | None) -> Load:
@@ -65,9 +68,11 @@ async def _call(
     until: float,
     latencies: list[float],
 ) -> None:
-    while perf_counter() < until:
+    due = perf_counter() + caller.every * random.random()  # connections are not in step
+    while max(due, perf_counter()) < until:
+        await asyncio.sleep(due - perf_counter())
         message = _message(caller, path)
-        sent = perf_counter()
+        sent, due = due if caller.every else perf_counter(), due + caller.every
         writer.write(message)
         answer = await reader.readuntil(b"\r\n\r\n")
         length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
