@@ -99,6 +99,9 @@ COMMANDS: dict[str, Entry] = {
     "token": Entry(
         module="token", attribute="app", summary="Create, list and revoke API tokens of people.", panel=_RUN
     ),
+    "report": Entry(
+        module="report", attribute="app", summary="File and list what scanners and sensors saw of devices.", panel=_RUN
+    ),
     "feeds": Entry(
         module="feeds", attribute="app", summary="Pack, import and list feeds of vulnerabilities.", panel=_RUN
     ),

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from policyengine.model.ids import DeviceId, Digest
 from policyengine.services.acts import Act, Document
+from policyengine.services.records import Page
 
 
 class Filing(Enum):
@@ -66,6 +67,10 @@ class FiledReads(Protocol):
 
     def reports(self, device_id: DeviceId) -> tuple[Filed, ...]:
         """Return the reports on one device."""
+        ...
+
+    def report_page(self, cursor: str | None, limit: int, *, models: frozenset[str] | None) -> Page[Filed]:
+        """Return at most `limit` reports after `cursor`, on devices of `models` or on all, by device and group."""
         ...
 
     def filed(self, *kinds: Filing, model: str | None = None, release: str | None = None) -> tuple[Filed, ...]:

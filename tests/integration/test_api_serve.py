@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -102,6 +103,27 @@ def test_policies_in_force_are_listed_with_their_places(fleet: Fleet) -> None:
     policies = expect(fleet.people.get("/v1/policies"), 200).document["items"]
     assert len(policies) > 5
     assert all(rule["file"].endswith(".yaml") and rule["line"] > 0 for found in policies for rule in found["rules"])
+
+
+def test_a_report_filed_on_the_command_line_is_read_over_http(fleet: Fleet, tmp_path: Path) -> None:
+    """Issue 6 item 5: network and configuration reports."""
+    device, _ = fleet.enrolled(4)
+    name, scan = device.planned.device_id, tmp_path / "scan.json"
+    devices = [{"device_id": name, "net": {"open_ports": [443]}, "complete": True}]
+    scan.write_text(json.dumps({"observed_at": "2026-01-01T00:00:00Z", "devices": devices}))
+    filed = _told(fleet, "report", "add", str(scan))
+    (row,) = expect(fleet.people.get(f"/v1/reports?device={name}"), 200).document["items"]
+    assert (row["facts"], row["complete"], row["observed_at"]) == ({"open_ports": [443]}, True, "2026-01-01T00:00:00Z")
+    assert row["report"] == filed["report"]
+    (listed,) = _told(fleet, "report", "list", "--device", name, "--output", "json")
+    assert {member: listed[member] for member in ("facts", "report", "observed_at")} == {
+        member: row[member] for member in ("facts", "report", "observed_at")
+    }
+
+
+def _told(fleet: Fleet, *arguments: str) -> Any:
+    command = [sys.executable, "-m", "policyengine", *arguments, "--data", str(fleet.server.data)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def test_revocation_reaches_a_device_on_the_connection_it_holds_open(fleet: Fleet, tmp_path: Path) -> None:

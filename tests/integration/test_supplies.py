@@ -437,6 +437,44 @@ def test_a_device_that_a_sensor_may_not_see_answers_like_one_that_is_not_there(s
         assert refused.value.code == "device.missing"
 
 
+def test_what_was_reported_is_read_back_with_its_age_and_author(site: Site) -> None:
+    device, at = site.of("healthy")[2], site.clock.now()
+    report = site.services.reports.file(SCANNER, at, [seen(device, complete=False, tls_min="1.3")])
+    (found,) = site.services.reports.of(SYSTEM, DeviceId(device.planned.device_id))
+    assert (found.facts, found.observed_at, found.complete) == ({"tls_min": "1.3"}, at, False)
+    assert (found.filed.name, found.filed.by, found.filed.original) == ("net", "scanner-7", report)
+
+
+def test_pages_of_reports_are_in_order_and_miss_none(site: Site) -> None:
+    devices = site.of("healthy")[:3]
+    for device in devices:
+        both = {"net": {"open_ports": []}, "config": {"log_enabled": True}}
+        told = Seen(device_id=device.planned.device_id, groups=both, complete=True)
+        site.services.reports.file(SCANNER, site.clock.now(), [told])
+    found, page = [], PageRequest(limit=1)
+    while True:
+        part = site.services.reports.list(SYSTEM, page)
+        found.extend((each.device_id, each.filed.name) for each in part.items)
+        if part.next is None:
+            break
+        page = PageRequest(cursor=part.next, limit=1)
+    assert found == sorted(set(found))
+    assert {(device.planned.device_id, group) for device in devices for group in ("net", "config")} <= set(found)
+
+
+def test_a_viewer_of_some_models_reads_reports_on_their_devices_only(site: Site) -> None:
+    device = site.of("healthy")[0]
+    site.services.reports.file(SCANNER, site.clock.now(), [seen(device, open_ports=[])])
+    models = {each.planned.device_id: each.planned.model for each in site.devices.values()}
+    for model in ("gw-200", "plc-9", "none"):
+        viewer = Principal(name="v", role=PersonRole.VENDOR, models=frozenset({model}))
+        found = site.services.reports.list(viewer, PageRequest()).items
+        assert {models[each.device_id] for each in found} <= {model}
+        if device.planned.model != model:
+            with pytest.raises(MissingError):
+                site.services.reports.of(viewer, DeviceId(device.planned.device_id))
+
+
 def test_every_decision_made_on_filed_facts_is_made_again_the_same(site: Site) -> None:
     """DESIGN section 1: replay gives the same bytes, whatever was filed since."""
     found = site.services.audit.replay()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Engine, Row, bindparam, delete, func, or_, select, update
+from sqlalchemy import Engine, Row, bindparam, delete, func, or_, select, tuple_, update
 from sqlalchemy import insert as insert_into
 
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.batch import Batch
 from policyengine.adapters.sql.codec import named, raw
+from policyengine.adapters.sql.paging import cursor_of, page_of, parts_of
 from policyengine.model.ids import DeviceId
 from policyengine.services.changes import FileDocuments
 from policyengine.services.errors import ConflictError
 from policyengine.services.filed import Filed, Filing
 from policyengine.services.moments import micros, moment
+from policyengine.services.records import Page
 
 _filed = tables.filed.c
 _state = tables.device_state.c
@@ -41,6 +43,18 @@ class SqlFiledReads:
         """Return the reports on one device: a range of the primary key."""
         with self._engine.connect() as connection:
             return tuple(map(_of, connection.execute(_ONE_DEVICE, {"device_id": device_id})))
+
+    def report_page(self, cursor: str | None, limit: int, *, models: frozenset[str] | None) -> Page[Filed]:
+        """Return reports on devices of `models`, or on all, by device and group: a range of the primary key."""
+        wanted = _REPORTS.order_by(_filed.release, _filed.name).limit(limit + 1)
+        if models is not None:
+            of_them = tables.device.c.model.in_(sorted(models))
+            wanted = wanted.join(tables.device, tables.device.c.id == _filed.release).where(of_them)
+        if cursor is not None:
+            wanted = wanted.where(tuple_(_filed.release, _filed.name) > tuple_(*parts_of(cursor, 2)))
+        with self._engine.connect() as connection:
+            rows = tuple(map(_of, connection.execute(wanted)))
+        return page_of(rows, limit, lambda last: cursor_of(last.release, last.name))
 
     def filed(self, *kinds: Filing, model: str | None = None, release: str | None = None) -> tuple[Filed, ...]:
         """Return the documents of some kinds, of one model or release where they are given, by their places."""

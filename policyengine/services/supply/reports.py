@@ -19,8 +19,9 @@ from policyengine.services.actors import Principal, Right, demand
 from policyengine.services.changes import SALT_SIZE, Act, Document, FileDocuments
 from policyengine.services.errors import ConflictError, InvalidRequestError
 from policyengine.services.filed import Filed, Filing
-from policyengine.services.ports import Clock, Entropy, Store
-from policyengine.services.scope import missing
+from policyengine.services.ports import Clock, Entropy, PageRequest, Store
+from policyengine.services.records import Page
+from policyengine.services.scope import missing, visible_view
 from policyengine.services.supply.shelf import SupplyShelf, content_of
 from policyengine.services.supply.supplied import REPORTED
 
@@ -37,8 +38,19 @@ class Seen:
     complete: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """What the last report on a group of facts says of a device, when that was seen, and who said so."""
+
+    filed: Filed
+    device_id: DeviceId
+    facts: Mapping[str, object]
+    observed_at: datetime
+    complete: bool
+
+
 class Reports:
-    """The use case."""
+    """The use cases."""
 
     def __init__(self, store: Store, clock: Clock, entropy: Entropy, supplies: SupplyShelf) -> None:
         self._store = store
@@ -94,6 +106,28 @@ class Reports:
         )
         self._supplies.forget()
         return original
+
+    def list(self, viewer: Principal, page: PageRequest) -> Page[Reported]:
+        """Return what was last reported of the devices that `viewer` may see, by device. Raises ForbiddenError."""
+        demand(viewer, Right.READ)
+        found = self._store.report_page(page.cursor, page.limit, models=viewer.models)
+        return Page(items=tuple(map(self._reported, found.items)), next=found.next)
+
+    def of(self, viewer: Principal, device_id: DeviceId) -> tuple[Reported, ...]:
+        """Return what was last reported of one device, by group. Raises ForbiddenError, MissingError."""
+        demand(viewer, Right.READ)
+        visible_view(self._store, viewer, device_id)
+        return tuple(map(self._reported, self._store.reports(device_id)))
+
+    def _reported(self, filed: Filed) -> Reported:
+        found = content_of(self._store, filed.content)
+        return Reported(
+            filed=filed,
+            device_id=DeviceId(filed.release),
+            facts=found["facts"],
+            observed_at=parse_timestamp(found["observed_at"]),
+            complete=found["complete"],
+        )
 
     def _demand_visible(self, actor: Principal, seen: Sequence[Seen]) -> None:
         known = self._store.registered([each.device_id for each in seen])

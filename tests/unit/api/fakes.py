@@ -661,7 +661,13 @@ class FakeSboms:
 
 
 class FakeReports:
-    """Reports are of nobody it knows."""
+    """Reports are of nobody it knows, and nothing was reported."""
+
+    def list(self, viewer: Principal, page: PageRequest) -> Page[object]:
+        return Page(items=(), next=None)
+
+    def of(self, viewer: Principal, device_id: DeviceId) -> tuple[()]:
+        return ()
 
     def file(self, actor: Principal, observed_at: datetime, seen: list[object]) -> str:
         raise MissingError("no device is called so", code="device.missing")
