@@ -10,7 +10,13 @@ from policyengine.services.errors import UnavailableError
 from policyengine.services.moments import micros, moment
 from policyengine.transparency.merkle import HASH_SIZE, Frontier
 
+try:
+    from isal.isal_zlib import compress
+except ImportError:  # a machine that it is not made for: the same format, at six times the work
+    from zlib import compress
+
 MAX_BODY = 64 * 1024 * 1024  # a stored document never inflates beyond this; a larger one is damage or an attack
+PACKING = 2  # level: on decision documents, isal's next one saves 4 % more for twice the work
 
 
 def raw(digest: Digest) -> bytes:
@@ -51,8 +57,9 @@ def frontier_from(size: int, roots: bytes) -> Frontier:
 
 
 def packed(content: bytes) -> bytes:
-    """Return `content` compressed."""
-    return zlib.compress(content, 2)  # on decision documents, level 3 saves 2 % more for half as much work again
+    """Return `content` compressed (RFC 1950)."""
+    compressed: bytes = compress(content, PACKING)
+    return compressed
 
 
 def unpacked(content: bytes) -> bytes:
