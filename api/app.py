@@ -169,6 +169,7 @@ def _answer_errors_as_problems(app: FastAPI) -> None:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
+    request.state.code = getattr(error, "code", None)
     return problem_of(error, request_id=request.state.request_id)
 
 

@@ -56,6 +56,12 @@ def peer_chain(scope: Scope, *, trusted_proxies: tuple[Network, ...]) -> tuple[b
     return (leaf, *map(byte_sequence, above))
 
 
+def is_pretended(scope: Scope, *, trusted_proxies: tuple[Network, ...]) -> bool:
+    """Tell whether a client certificate is claimed in a header by somebody who is no configured proxy."""
+    named = any(name in {b"client-cert", b"client-cert-chain"} for name, _ in scope["headers"])
+    return named and not is_from_proxy(scope, trusted_proxies)
+
+
 def is_from_proxy(scope: Scope, trusted: tuple[Network, ...]) -> bool:
     """Return whether the other end of the connection is a configured proxy, whose headers are believed."""
     client = scope.get("client")

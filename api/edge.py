@@ -13,6 +13,7 @@ from time import perf_counter
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.client_certificate import is_pretended
 from api.errors import BadHeaderError, BodyTooLargeError, OverloadedError
 from api.metrics import Metrics
 from api.options import Options
@@ -101,6 +102,7 @@ class _Exchange:
             self._check_length()
             await self.edge.app(self.scope, self.receive, self.send)
         except (BadHeaderError, BodyTooLargeError, PolicyEngineError, PkiError) as refusal:
+            self.scope["state"]["code"] = getattr(refusal, "code", None)
             await self.fail(refusal)
         except ClientDisconnect:
             self.status = CLIENT_GONE
@@ -134,6 +136,10 @@ class _Exchange:
         self.edge.metrics.answered(route, self.method, self.status, seconds)
         if log.isEnabledFor(level):
             told = {"request_id": self.id, "method": self.method, "route": route, "status": self.status}
+            if (code := self.scope["state"].get("code")) is not None:
+                told |= {"code": code}  # of a fault, the client is told its request id only
+            if is_pretended(self.scope, trusted_proxies=self.edge.options.trusted_proxies):
+                told |= {"ignored": "client-cert"}
             log.log(level, "request", extra={**told, "milliseconds": round(seconds * 1000, 2)})
 
     def _check_length(self) -> None:

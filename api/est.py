@@ -86,6 +86,7 @@ async def _asked(request: Request, options: Options, ask: Ask) -> Response:
     try:
         answer = await ask(csr, _credentials(request, options), _label(request))
     except UnauthenticatedError as refusal:
+        request.state.code = refusal.code
         response = problem_of(refusal, request_id=request.state.request_id)
         response.headers["WWW-Authenticate"] = _CHALLENGE
         return response

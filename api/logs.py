@@ -21,6 +21,7 @@ FIELDS = (
     "generation",
     "count",
     "code",
+    "ignored",
     "worker",
 )
 

@@ -15,6 +15,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pki.certificates import thumbprint
@@ -328,6 +329,12 @@ def passphrase_of(settings: Settings) -> bytes:
     """Return the passphrase that the key files open with; raises KeyFileError, NoInstallationError."""
     demand_installation(settings)
     return read_passphrase(_passphrase_file(settings))
+
+
+def issuing_certificate(settings: Settings) -> x509.Certificate:
+    """Return the certificate of the CA that issues; raises AuthorityMissingError, PathError, RolloverError."""
+    directory = authority_directory(settings)
+    return certificate_in(directory / read_rollover(directory).current / "issuing.pem")
 
 
 def former_issuer(settings: Settings) -> str:

@@ -22,13 +22,14 @@ from policyengine.adapters.sql.examining import (
     examine_schema,
 )
 from policyengine.errors import PolicyEngineError
+from policyengine.services.certification.misfits import misfits
 from policyengine.services.exports.retention import due_findings
 from policyengine.services.findings import Finding, error, warning
 from policyengine.services.policies import PolicyShelf
 from policyengine.services.supply.feeds import stale_feeds
 from policyengine.services.supply.muds import stale_muds
 from policyengine.services.supply.terms import FeedTermsError
-from policyengine.wiring import authority_directory, feed_terms
+from policyengine.wiring import authority_directory, feed_terms, issuing_certificate
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -111,7 +112,7 @@ def _due(settings: Settings, store: SqlStore, now: datetime) -> Iterator[Finding
 def _history(settings: Settings, store: SqlStore) -> Iterator[Finding]:
     try:
         shelf = PolicyShelf(store, SystemClock())
-        shelf.active()
+        yield from misfits(shelf.active().policies.profiles.values(), issuing_certificate(settings))
     except PolicyEngineError as cause:
         wrong = error if cause.code == "policy.unreadable" else warning
         yield wrong(cause.code, cause.message, "publish a bundle and put it in force")

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki.authority import Authority, Order
 from pki.certificates import name_text
-from pki.errors import IssuanceError
+from pki.errors import IssuanceError, LintError
 from pki.keys import described
 from pki.lint import Linted
 from pki.profile import Profile
@@ -72,8 +72,9 @@ class Issuance:
     async def issue(self, grant: Grant) -> CertificateRecord:
         """Return a signed certificate whose reservation is durable; it is not issued until the decision commits.
 
-        Raises KeyRefusedError, NameRefusedError, LintError, IssuanceError, UnavailableError; RefusedError `csr.ca` or
-        `csr.names` when the request asks to be a CA, or for a name that is not the device's.
+        Raises KeyRefusedError, NameRefusedError, IssuanceError, UnavailableError (`issue.profile` where this CA may not
+        sign what the profile says); RefusedError `csr.ca` or `csr.names` when the request asks to be a CA, or for a
+        name that is not the device's.
         """
         await turn()
         device, now = grant.view.device, grant.now
@@ -83,13 +84,20 @@ class Issuance:
             fields=_fields(device, grant.fleet),
             authorization=grant.decision_id,
         )
-        linted = self._authority.prepare(order, now=now, entropy=self._entropy.draw(SERIAL_ENTROPY))
+        linted = self._prepared(order, now)
         _demand_modest(grant.request, linted.plan)
         reservation = linted.reservation
         reserved = await self._ledger.reserve(
             reservation, device_id=device.id, decision_id=grant.decision_id, at=now, salt=self._entropy.draw(SALT_SIZE)
         )
         return _record(await self._signed(linted, reserved, now=now), reservation, grant)
+
+    def _prepared(self, order: Order, now: datetime) -> Linted:
+        try:
+            return self._authority.prepare(order, now=now, entropy=self._entropy.draw(SERIAL_ENTROPY))
+        except LintError as cause:
+            message = f"this CA may not sign what profile `{order.terms.profile}` says: {cause.violations[0][2]}"
+            raise UnavailableError(message, code="issue.profile", retry_after=SIGNER_RETRY_SECONDS) from cause
 
     async def _signed(self, linted: Linted, reserved: Reserved, *, now: datetime) -> bytes:
         """Return the certificate; a key that does not sign now closes the reservation and is a matter of time."""

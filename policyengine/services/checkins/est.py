@@ -21,6 +21,7 @@ from datetime import datetime
 from cryptography import x509
 
 from pki.certificates import alternative_names, load_certificate, name_text
+from pki.errors import KeyRefusedError, PkiError, RequestError
 from pki.profile import Profile
 from pki.request import ProvenRequest, parse_request
 from policyengine.errors import quoted
@@ -35,12 +36,13 @@ from policyengine.services.checkins.redeciding import Redecider
 from policyengine.services.checkins.refusals import security_event
 from policyengine.services.checkins.request_evidence import RequestEvidence, request_digest
 from policyengine.services.checkins.settling import Decided, Issued, Pending, Settlement, issued
-from policyengine.services.errors import ConflictError, MissingError, RefusedError, UnavailableError
+from policyengine.services.errors import ConflictError, MissingError, RefusedError, ServiceError, UnavailableError
 from policyengine.services.identification.claimants import Claimant, UnannouncedError
 from policyengine.services.identification.est_identity import (
     Credentials,
     Shown,
     adopted,
+    holder_of,
     lost_answer,
     newcomer,
     ours,
@@ -100,14 +102,14 @@ class Est:
         Raises RequestError, KeyRefusedError, UnauthenticatedError, RefusedError, ConflictError, MissingError for a
         label that is not the device's profile, UnavailableError.
         """
-        return await self._answered(_asking(csr), given, label, self._as_newcomer)
+        return await self._answered(csr, given, label, self._as_newcomer)
 
     async def reenrol(self, csr: bytes, given: Credentials, *, label: str | None) -> Issued | Pending:
         """Return the renewal of the certificate shown in TLS (RFC 7030 section 4.2.2).
 
         Raises as `enrol`; RefusedError `est.names` when subject or alternative names differ from the certificate's.
         """
-        return await self._answered(_asking(csr), given, label, self._as_renewer)
+        return await self._answered(csr, given, label, self._as_renewer)
 
     def labelled(self, label: str) -> Profile:
         """Return the certificate profile that `label` names; raises MissingError."""
@@ -137,19 +139,28 @@ class Est:
         return claimant
 
     async def _answered(
-        self, asking: Asking, given: Credentials, label: str | None, identify: Identify
+        self, csr: bytes, given: Credentials, label: str | None, identify: Identify
     ) -> Issued | Pending:
         try:
-            return await self._attempts(asking, given, label, identify)
+            return await self._attempts(_asking(csr), given, label, identify)
         except UnannouncedError as stranger:
             await self._keep_stranger(stranger)
             return _WAITS
         except (RefusedError, ConflictError) as refusal:
             if refusal.code == WAITS_FOR_A_PERSON:
                 return _WAITS
-            event = security_event(refusal, device_id=None, now=self._clock.now(), salt=self._entropy.draw(SALT_SIZE))
-            await self._store.submit(event)
+            await self._record(refusal, given)
             raise
+        except (RequestError, KeyRefusedError) as refusal:
+            if given.certificates or given.token is not None:  # of strangers, who are many, there is the log's line
+                await self._record(refusal, given)
+            raise
+
+    async def _record(self, refusal: ServiceError | PkiError, given: Credentials) -> None:
+        """Leave a security event, on the device whose certificate of ours, or open token, came with the request."""
+        holder = holder_of(given, self._store)
+        now, salt = self._clock.now(), self._entropy.draw(SALT_SIZE)
+        await self._store.submit(security_event(refusal, device_id=holder, now=now, salt=salt))
 
     async def _attempts(
         self, asking: Asking, given: Credentials, label: str | None, identify: Identify

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
+from pki.errors import PkiError
 from policyengine.model.ids import DeviceId
 from policyengine.services.changes import RecordSecurityEvent
 from policyengine.services.errors import ServiceError
@@ -15,7 +16,7 @@ _HOUR = "%Y-%m-%dT%H"
 
 
 def security_event(
-    error: ServiceError, *, device_id: DeviceId | None, now: datetime, salt: bytes
+    error: ServiceError | PkiError, *, device_id: DeviceId | None, now: datetime, salt: bytes
 ) -> RecordSecurityEvent:
     """Return the change that records `error`; `device_id` is whom the request claimed to be, if it is registered."""
     check = error.fields.get("check")
@@ -33,7 +34,7 @@ def security_event(
     return RecordSecurityEvent(event=event, salt=salt)
 
 
-def _detail(error: ServiceError) -> str:
+def _detail(error: ServiceError | PkiError) -> str:
     """Return the message and, of a check of evidence, what it expected and saw: a device's answer is gone by then."""
     expected, seen = error.fields.get("expected"), error.fields.get("seen")
     return error.message if expected is None else f"{error.message}: expected {expected}, seen {seen}"

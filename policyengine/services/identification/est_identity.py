@@ -15,6 +15,7 @@ from pki.chain import validate_path
 from pki.errors import PathError
 from pki.keys import thumbprint
 from pki.request import ProvenRequest
+from policyengine.model.ids import DeviceId
 from policyengine.services.errors import ConflictError, UnauthenticatedError
 from policyengine.services.identification.claimants import Claimant, refused
 from policyengine.services.identification.enrolment_tokens import demand_key, device_of_token, token_digest
@@ -137,6 +138,15 @@ def ours(certificate: bytes, store: Store) -> CertificateRecord | None:
     serial = f"{load_certificate(certificate).serial_number:x}"
     record = store.certificate(serial)
     return record if record is not None and record.certificate == certificate else None
+
+
+def holder_of(given: Credentials, store: Store) -> DeviceId | None:
+    """Return the device that our certificate in TLS, or the one-time token, is of; None for a vendor's certificate."""
+    record = ours(given.certificates[0], store) if given.certificates else None
+    if record is not None or given.token is None:
+        return None if record is None else record.device_id
+    token = store.enrolment_token(token_digest(given.token))
+    return None if token is None else token.device_id
 
 
 def demand_not_stopped(record: CertificateRecord) -> None:

@@ -52,6 +52,18 @@ def test_a_fault_is_logged_by_place_and_never_by_text(lines: io.StringIO) -> Non
     assert "canary" not in lines.getvalue()
 
 
+def test_a_refusal_is_logged_by_its_code(lines: io.StringIO) -> None:
+    fakes.Client(fakes.application(fakes.services())).get("/v1/certificates/ff", role="auditor")
+    assert json.loads(lines.getvalue())["code"] == "object.missing"
+
+
+def test_a_client_certificate_that_is_only_claimed_is_logged_as_ignored(lines: io.StringIO) -> None:
+    """RFC 9440 section 4: the header counts from configured proxies alone."""
+    client = fakes.Client(fakes.application(fakes.services()))
+    client.get("/v1/certificates/ff", role="auditor", headers={"Client-Cert": ":MIIB:"})
+    assert json.loads(lines.getvalue())["ignored"] == "client-cert"
+
+
 def test_no_secret_of_a_request_reaches_the_log(lines: io.StringIO) -> None:
     client = fakes.Client(fakes.application(fakes.services()))
     client.post("/v1/checkins?x=canary1", json={**BODY, "token": "canary2"}, headers={"Cookie": "canary3"})
