@@ -24,7 +24,7 @@ MAX_CONNECTIONS = 8192  # idle keep-alive connections cost about 60 KiB each wit
 KEEP_ALIVE_SECONDS = 75  # longer than the 60 s at which common proxies close, so that they close first
 RATE_PER_SECOND = 200  # of one API token, and five seconds of it at once; a dashboard or a pipeline makes a few
 DRAIN_SECONDS = 20  # a check-in takes milliseconds; an upload may take seconds
-MAX_WORKERS = 64  # each holds up to 18 connections to the database; more cores than that want several machines
+MAX_WORKERS = 64  # each holds up to 19 connections to the database; more cores than that want several machines
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 T = TypeVar("T")

@@ -1,7 +1,7 @@
 """What the server does beside answering.
 
 It decides again about devices whose decision has ended, forgets old nonces, tells webhooks what changed, and, as one of
-several workers, tells the others what it has counted.
+several workers, tells the others what it has counted and hears from them that another bundle is in force.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from functools import partial
 
 from api.metrics import Counts, Metrics
 from policyengine.adapters.shared_counts import SharedCounts
+from policyengine.adapters.sql.hints import has_hints, listen
 from policyengine.errors import PolicyEngineError
 from policyengine.services.events.overseeing import Webhooks
 from policyengine.services.events.webhooks import Webhook
+from policyengine.services.policies import PolicyShelf
 from policyengine.services.registry.sweep import Sweep
 
 SWEEP_SECONDS = 1.0  # how late a silent device's tier may follow the clock
@@ -67,6 +69,14 @@ def _round(sweep: Sweep, stop: threading.Event) -> None:
             pass
     except PolicyEngineError as refusal:
         log.warning("the sweep waits", extra={"code": refusal.code})
+
+
+@contextmanager
+def hearing(database: str, policies: PolicyShelf) -> Iterator[None]:
+    """Let other servers on the database hint that another bundle is in force, where it can carry hints."""
+    loops = {"hints": partial(listen, database, policies.look_again)} if has_hints(database) else {}
+    with _beside(loops):
+        yield
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def answer(
     With `shared`, the server is one of several and counts with the others.
     """
     from api.logs import configure
-    from policyengine.cli.background import counting, sweeping, telling
+    from policyengine.cli.background import counting, hearing, sweeping, telling
     from policyengine.cli.telemetry import tracing
 
     configure(sys.stderr, level=settings.log_level)
@@ -51,6 +51,7 @@ def answer(
     counted = nullcontext() if shared is None else counting(application.state.metrics, shared)
     with (
         counted,
+        hearing(settings.storage_url, installation.services.policies),
         sweeping(installation.services.sweep),
         telling(installation.services.webhooks),
         tracing(application, settings) as traced,

@@ -93,6 +93,7 @@ class Services:
     """
 
     clock: Clock
+    policies: PolicyShelf
     challenges: Challenges
     activations: Activations
     checkins: CheckIns
@@ -238,6 +239,7 @@ def assemble(outside: Outside) -> Services:
     exports = Exports(store, clock, shelf=shelf, log=log, keys=keys)
     return Services(
         clock=clock,
+        policies=shelf,
         challenges=Challenges(clock, entropy, outside.nonce_key),
         activations=Activations(clock, entropy, outside.nonce_key, shelf),
         checkins=checkins,

@@ -147,6 +147,10 @@ class PolicyShelf:
         """The generation that was activated but cannot be read or run, so that the one before it stays in force."""
         return self._refused
 
+    def look_again(self) -> None:
+        """Look the next time, however short ago it was: somebody says that another bundle is in force."""
+        self._looked_at = None
+
     def active(self, *, at_least: int = 0) -> ActivePolicies:
         """Return the policies in force, of generation `at_least` or later: no device gets an older one than before.
 

@@ -8,6 +8,7 @@ from sqlalchemy import insert as insert_into
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.batch import Batch
 from policyengine.adapters.sql.codec import raw
+from policyengine.adapters.sql.hints import hint
 from policyengine.adapters.sql.history import keep_history
 from policyengine.adapters.sql.recording import demand_status, moved
 from policyengine.adapters.sql.registry import is_new, new_of
@@ -135,6 +136,7 @@ def activate_bundle(batch: Batch, change: ActivateBundle) -> None:
         "actor": activation.actor,
     }
     batch.connection.execute(insert_into(tables.activation), row)
+    hint(batch.connection)
     batch.act(change.act)
 
 

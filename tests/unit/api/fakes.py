@@ -884,6 +884,7 @@ def services() -> Services:
     certificates = FakeCertificates()
     return Services(
         clock=StandingClock(),
+        policies=None,  # HTTP asks services, never policies themselves
         challenges=FakeChallenges(),
         activations=FakeActivations(),
         checkins=FakeCheckIns(),
