@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from cryptography import x509
@@ -16,12 +17,14 @@ _Value = TypeVar("_Value", bound=x509.ExtensionType)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """The exact fields, the parsed form, the extensions by OID and by type, and what it was meant to be."""
+    """The exact fields, the parsed form, extensions by OID and by type, both ends, and what it was meant to be."""
 
     raw: RawCertificate
     certificate: x509.Certificate
     extensions: Mapping[str, x509.Extension[x509.ExtensionType]]
     values: Mapping[type[x509.ExtensionType], x509.ExtensionType]
+    start: datetime
+    end: datetime
     plan: Plan
 
     def value(self, kind: type[_Value]) -> _Value | None:

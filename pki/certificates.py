@@ -49,19 +49,36 @@ def raw_certificate(encoded: bytes) -> RawCertificate:
     outer = der.children(der.whole(encoded, der.SEQUENCE).content)
     if len(outer) != 3 or outer[0].tag != der.SEQUENCE:
         raise DerError("a certificate has three parts")
-    fields = der.children(outer[0].content)
+    return raw_fields(outer[0], outer_algorithm=outer[1].encoded)
+
+
+def raw_fields(tbs: der.Element, *, outer_algorithm: bytes) -> RawCertificate:
+    """Return the fields of a TBSCertificate, signed with `outer_algorithm`; raises DerError as `raw_certificate`."""
+    fields = der.children(tbs.content)
     if len(fields) < 7 or fields[0].tag != 0xA0 or fields[1].tag != der.INTEGER:
         raise DerError("certificate is not of version 3", code="der.version")
     return RawCertificate(
         serial=fields[1].content,
         algorithm=fields[2].encoded,
-        outer_algorithm=outer[1].encoded,
+        outer_algorithm=outer_algorithm,
         issuer=fields[3].encoded,
         validity=fields[4],
         subject=fields[5].encoded,
         spki=fields[6].encoded,
         rest=b"".join(field.encoded for field in fields[7:]),
     )
+
+
+def key_info(encoded: bytes) -> bytes:
+    """Return the exact SubjectPublicKeyInfo of a DER certificate of version 3; raises DerError as `raw_certificate`."""
+    whole = der.spans(encoded, 0, len(encoded))
+    outer = der.spans(encoded, whole[0][1], whole[0][2]) if len(whole) == 1 and encoded[0] == der.SEQUENCE else []
+    if len(outer) != 3 or encoded[outer[0][0]] != der.SEQUENCE:
+        raise DerError("a certificate has three parts")
+    fields = der.spans(encoded, outer[0][1], outer[0][2])
+    if len(fields) < 7 or encoded[fields[0][0]] != 0xA0 or encoded[fields[1][0]] != der.INTEGER:
+        raise DerError("certificate is not of version 3", code="der.version")
+    return encoded[fields[6][0] : fields[6][2]]
 
 
 def load_certificate(encoded: bytes) -> x509.Certificate:
@@ -132,7 +149,7 @@ def split_certificates(data: bytes) -> tuple[bytes, ...]:
 
 def thumbprint(certificate: x509.Certificate) -> str:
     """Return the `sha256:` thumbprint of its public key, read from the exact bytes; raises DerError."""
-    return keys.thumbprint(raw_certificate(certificate.public_bytes(Encoding.DER)).spki)
+    return keys.thumbprint(key_info(certificate.public_bytes(Encoding.DER)))
 
 
 def certificate_facts(certificate: x509.Certificate) -> dict[str, object]:

@@ -13,9 +13,10 @@ until 99991231235959Z, and its CAs use constraints that web validators refuse. I
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 from cryptography import x509
@@ -27,6 +28,8 @@ from pki.path_rules import RULES, Leaf, PathRules, Question
 from pki.paths import Node, Search, by_subject, node, readable
 
 MAX_PATHS = 16  # complete paths examined; more means somebody built a maze
+KEPT_POOLS = 64  # a bundle's anchors of each kind, and the CAs that devices of one vendor send along
+KEPT_CHECKS = 64  # one for each rule: what passes says the same of every path
 DEVICE_LEAF = PathRules()
 ANY_LEAF = PathRules(leaf=Leaf.ANY)
 
@@ -104,14 +107,19 @@ def examine_path(
     try:
         start = node(leaf)
         search = Search(
-            intermediates=by_subject(readable(intermediates)),
-            anchors=by_subject(readable(anchors)),
+            intermediates=_pool(tuple(intermediates)),
+            anchors=_pool(tuple(anchors)),
             max_depth=rules.max_depth,
         )
         judge = Judge(search=search, rules=rules, lists=by_issuer(crls), at=at.astimezone(UTC))
         return judge.best(start)
     except PathError as error:
         return refused(error)
+
+
+@lru_cache(maxsize=KEPT_POOLS)
+def _pool(certificates: tuple[Certificate, ...]) -> Mapping[ComparableName, tuple[Node, ...]]:
+    return by_subject(readable(certificates))
 
 
 def refused(error: PathError) -> PathReport:
@@ -207,7 +215,14 @@ def _failures(report: PathReport) -> int:
 
 
 def _check(name: str, clause: str, expected: str, seen: str | None) -> Check:
-    return Check(id=name, result="pass" if seen is None else "fail", clause=clause, expected=expected, seen=seen)
+    if seen is None:
+        return _passed(name, clause, expected)
+    return Check(id=name, result="fail", clause=clause, expected=expected, seen=seen)
+
+
+@lru_cache(maxsize=KEPT_CHECKS)
+def _passed(name: str, clause: str, expected: str) -> Check:
+    return Check(id=name, result="pass", clause=clause, expected=expected)
 
 
 def _no_path(search: Search) -> Check:

@@ -88,20 +88,21 @@ def issuer_is_the_issuers_subject(candidate: Candidate) -> str | None:
 @_clause("validity-encoding", "RFC 5280 section 4.1.2.5")
 def validity_is_encoded_as_asked(candidate: Candidate) -> str | None:
     """UTCTime through 2049, GeneralizedTime from 2050, both to the second and in UTC."""
+    if candidate.raw.validity.encoded == der.validity(candidate.start, candidate.end):
+        return None
     try:
         times = der.children(candidate.raw.validity.content)
     except DerError as cause:
         return cause.message
-    moments = (candidate.certificate.not_valid_before_utc, candidate.certificate.not_valid_after_utc)
+    moments = (candidate.start, candidate.end)
     wrong = [moment for found, moment in zip(times, moments, strict=True) if found.encoded != der.time(moment)]
-    return f"time {wrong[0]:%Y-%m-%dT%H:%M:%SZ} in the wrong form" if wrong else None
+    return f"time {wrong[0]:%Y-%m-%dT%H:%M:%SZ} in the wrong form" if wrong else "validity is not in DER"
 
 
 @_clause("validity", "RFC 5280 section 4.1.2.5")
 def validity_is_the_plans(candidate: Candidate) -> str | None:
     """Both ends are the plan's, in order, and the span is at most lifetime and a bounded backdating."""
-    start, end = candidate.certificate.not_valid_before_utc, candidate.certificate.not_valid_after_utc
-    plan = candidate.plan
+    start, end, plan = candidate.start, candidate.end, candidate.plan
     if (start, end) != (_second(plan.not_before), _second(plan.not_after)):
         return "validity differs from the plan"
     if not start < end:
@@ -121,11 +122,11 @@ def _second(moment: datetime) -> datetime:
 @_clause("outlives-issuer", "RFC 5280 section 6.1.3 (a)(2)")
 def validity_is_within_the_issuers(candidate: Candidate) -> str | None:
     """A certificate that outlives its issuer dies with it, without anyone being told: never sign one."""
-    certificate, issuer = candidate.certificate, candidate.plan.issuer
-    if certificate.not_valid_after_utc > issuer.not_after:
-        return f"ends after its issuer, at {certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
-    if certificate.not_valid_before_utc < _second(issuer.not_before):
-        return f"starts before its issuer, at {certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}"
+    issuer = candidate.plan.issuer
+    if candidate.end > issuer.not_after:
+        return f"ends after its issuer, at {candidate.end:%Y-%m-%dT%H:%M:%SZ}"
+    if candidate.start < _second(issuer.not_before):
+        return f"starts before its issuer, at {candidate.start:%Y-%m-%dT%H:%M:%SZ}"
     return None
 
 

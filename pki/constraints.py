@@ -79,16 +79,14 @@ def _host_like(subject: x509.Name) -> Iterator[x509.GeneralName]:
 
 def refusal(names: Iterable[x509.GeneralName], constraints: x509.NameConstraints, budget: Budget) -> str | None:
     """Return why `constraints` refuse one of `names`, or None if they allow all of them; raises PathError."""
-    permitted = list(constraints.permitted_subtrees or ())
-    excluded = list(constraints.excluded_subtrees or ())
-    forms = {type(base) for base in (*permitted, *excluded)}
+    permitted, excluded = constraints.permitted_subtrees or (), constraints.excluded_subtrees or ()
     for name in names:
         budget.spend(len(permitted) + len(excluded))
-        if type(name) not in forms:
-            continue
-        if any(type(base) is type(name) and _excludes(base, name) for base in excluded):
-            return f"`{_shown(name)}` is in an excluded subtree"
-        same_form = [base for base in permitted if type(base) is type(name)]
+        form = type(name)
+        for base in excluded:
+            if type(base) is form and _excludes(base, name):
+                return f"`{_shown(name)}` is in an excluded subtree"
+        same_form = [base for base in permitted if type(base) is form]
         if same_form and not any(_permits(base, name) for base in same_form):
             return f"`{_shown(name)}` is in no permitted subtree"
     return None

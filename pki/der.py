@@ -131,6 +131,12 @@ def context_primitive(number: int, content: bytes) -> bytes:
 
 
 @lru_cache(maxsize=KEPT_TIMES)
+def validity(start: datetime, end: datetime) -> bytes:
+    """Return the Validity of a certificate (RFC 5280 section 4.1.2.5)."""
+    return sequence(time(start), time(end))
+
+
+@lru_cache(maxsize=KEPT_TIMES)
 def time(moment: datetime) -> bytes:
     """Return `moment` (aware) as RFC 5280 section 4.1.2.5 asks: UTCTime through 2049, GeneralizedTime after."""
     utc = moment.astimezone(UTC)

@@ -22,6 +22,7 @@ MAX_SPKI_BYTES = 1100  # an RSA-8192 key is 1,062 bytes; nothing on the list is 
 MIN_RSA_BITS, MAX_RSA_BITS = 2048, 8192  # BSI TR-02102-1: 2048 at least; above 8192 verification is a way to stall us
 MIN_RSA_EXPONENT = 65537  # NIST SP 800-56B: smaller exponents, e=1 above all, make forgeries cheap
 KEPT_IDENTIFIERS = 64  # written into a certificate and looked for by lint right after
+KEY_IDENTIFIER_SIZE = 20  # octets: the leftmost 160 bits
 RSA_BITS_STEP = 8  # odd moduli lengths come from broken generators
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
@@ -66,7 +67,7 @@ def thumbprint(spki: bytes) -> str:
 @lru_cache(maxsize=KEPT_IDENTIFIERS)
 def key_identifier(spki: bytes) -> bytes:
     """Return RFC 7093 section 2 method 1 over `spki`; raises DerError if it is no SubjectPublicKeyInfo."""
-    return hashlib.sha256(key_bits(spki)).digest()[:20]
+    return hashlib.sha256(key_bits(spki)).digest()[:KEY_IDENTIFIER_SIZE]
 
 
 def key_bits(spki: bytes) -> bytes:

@@ -13,7 +13,7 @@ from cryptography import x509
 
 from pki import der
 from pki.candidate import Candidate
-from pki.certificates import raw_certificate
+from pki.certificates import raw_fields
 from pki.clauses import CLAUSES
 from pki.errors import DerError, IssuanceError, LintError
 from pki.reading import UNREADABLE, tolerant
@@ -90,10 +90,12 @@ def read_back(tbs: bytes, plan: Plan) -> Candidate:
             found = tuple(certificate.extensions)
             _ = certificate.subject
         return Candidate(
-            raw=raw_certificate(encoded),
+            raw=raw_fields(der.whole(tbs, der.SEQUENCE), outer_algorithm=plan.issuer.algorithm.identifier),
             certificate=certificate,
             extensions={extension.oid.dotted_string: extension for extension in found},
             values={type(extension.value): extension.value for extension in found},
+            start=certificate.not_valid_before_utc,
+            end=certificate.not_valid_after_utc,
             plan=plan,
         )
     except x509.DuplicateExtension as cause:

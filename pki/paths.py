@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pki.certificates import load_certificate, raw_certificate
+from pki.certificates import key_info, load_certificate
 from pki.constraints import ComparableName, comparable_name
 from pki.errors import PathError
 from pki.reading import Value
@@ -70,7 +70,7 @@ def node(certificate: bytes | x509.Certificate) -> Node:
         der=encoded,
         subject=comparable_name(parsed.subject),
         issuer=comparable_name(parsed.issuer),
-        spki=raw_certificate(encoded).spki,
+        spki=key_info(encoded),
         subject_key_id=None if subject_key is None else subject_key.value.digest,
         authority_key_id=None if authority_key is None else authority_key.value.key_identifier,
         extensions=extensions,

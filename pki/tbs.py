@@ -14,9 +14,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from cryptography import x509
 
 from pki import der, names
-from pki.keys import SubjectKey
+from pki.keys import KEY_IDENTIFIER_SIZE, SubjectKey
 from pki.profile import CaTerms, KeyUsageBit, Terms, Use
-from pki.publication import Publication, distribution_points, shard_of
+from pki.publication import SHARDS, Publication, distribution_points, shard_of
 from pki.signatures import SignatureAlgorithm
 
 SERIAL_ENTROPY = 16  # octets; four times the 64 bits that the CA/Browser Forum asks against chosen prefixes
@@ -108,7 +108,7 @@ def encode(plan: Plan) -> bytes:
         der.integer(plan.serial),
         plan.issuer.algorithm.identifier,
         plan.issuer.subject,
-        der.sequence(der.time(plan.not_before), der.time(plan.not_after)),
+        der.validity(plan.not_before, plan.not_after),
         names.encode_name(plan.subject),
         plan.key.spki,
         der.context(3, der.sequence(*_extensions(plan))),
@@ -119,27 +119,33 @@ _VERSION_3 = der.context(0, der.integer(2))
 
 
 def _extensions(plan: Plan) -> tuple[bytes, ...]:
+    terms, crl_url, ocsp_url = plan.terms, plan.crl_url, plan.ocsp_url
     found = [
         _authority_key(plan.issuer.key_identifier),
-        _extension(SUBJECT_KEY_IDENTIFIER, der.octet_string(plan.key.identifier)),
-        _constant(plan.terms.key_usage, plan.terms.uses, plan.terms.ca),
+        _SUBJECT_KEY + plan.key.identifier,
+        _constant(terms.key_usage, terms.uses, terms.ca),
     ]
     if plan.dns or plan.uri or plan.addresses:
         found.append(_extension(SUBJECT_ALT_NAME, _alternative_names(plan)))
-    if plan.crl_url is not None and plan.ocsp_url is not None:
-        found.append(_extension(CRL_DISTRIBUTION_POINTS, distribution_points(plan.crl_url)))
-        found.append(_access(plan.ocsp_url))
+    if crl_url is not None and ocsp_url is not None:
+        found.append(_places(crl_url, ocsp_url))
     return tuple(found)
 
 
-@lru_cache(maxsize=16)
-def _access(url: str) -> bytes:
-    place = der.sequence(der.oid(_ACCESS_OCSP), der.context_primitive(6, url.encode("ascii")))
-    return _extension(AUTHORITY_INFORMATION_ACCESS, der.sequence(place))
+@lru_cache(maxsize=4 * SHARDS)
+def _places(crl_url: str, ocsp_url: str) -> bytes:
+    """The extensions that say where to ask, the same for every certificate of a shard."""
+    place = der.sequence(der.oid(_ACCESS_OCSP), der.context_primitive(6, ocsp_url.encode("ascii")))
+    lists = _extension(CRL_DISTRIBUTION_POINTS, distribution_points(crl_url))
+    return lists + _extension(AUTHORITY_INFORMATION_ACCESS, der.sequence(place))
 
 
 def _extension(dotted: str, value: bytes) -> bytes:
     return der.sequence(der.oid(dotted), der.octet_string(value))
+
+
+# All of the extension but the identifier, which always has 20 octets.
+_SUBJECT_KEY = _extension(SUBJECT_KEY_IDENTIFIER, der.octet_string(bytes(KEY_IDENTIFIER_SIZE)))[:-KEY_IDENTIFIER_SIZE]
 
 
 def _critical(dotted: str, value: bytes) -> bytes:

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import re2
 from cryptography import x509
@@ -28,6 +29,10 @@ from policyengine.services.records import Device
 POLL = timedelta(seconds=1)  # how long a worker may decide by a bundle that was just replaced
 MAX_COMPILED = 8  # bundles kept ready; replay of a long history walks through them in order
 
+KEPT_PATTERNS = 1024  # of serial numbers, one for each entry of a bundle's trust anchors
+
+_pattern = lru_cache(maxsize=KEPT_PATTERNS)(re2.compile)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entitlement:
@@ -40,7 +45,7 @@ class Entitlement:
 
     def covers(self, serial: str) -> bool:
         """Tell whether the CA may speak for a device with this serial number."""
-        return self.serial is None or re2.fullmatch(self.serial, serial) is not None
+        return self.serial is None or _pattern(self.serial).fullmatch(serial) is not None
 
     def speaks_for(self, device: Device) -> bool:
         """Tell whether the CA may speak for devices of this one's vendor and model."""
