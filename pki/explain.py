@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography import x509
@@ -193,7 +193,15 @@ def _validity(certificate: x509.Certificate, now: datetime) -> str:
         return f"{span}, not valid yet"
     if now > end:
         return f"{span}, expired {(now - end).days} days ago"
-    return f"{span}, valid now, without expiry" if _never(certificate) else f"{span}, {(end - now).days} days left"
+    return f"{span}, valid now, without expiry" if _never(certificate) else f"{span}, {_span_text(end - now)} left"
+
+
+def _span_text(span: timedelta) -> str:
+    """Return a span in days, one of less than two in hours: certificates of a day are usual here."""
+    hours = int(span.total_seconds() // 3600)
+    if hours >= 48:
+        return f"{span.days} days"
+    return f"{hours} hour{'' if hours == 1 else 's'}"
 
 
 def _names(certificate: x509.Certificate) -> Lines:

@@ -30,6 +30,9 @@ _CUT = "a PEM block begins and does not end"
 _PRIVATE = b"PRIVATE KEY"
 _NUMBERS_ALONE = ((der.INTEGER,) * 2, (der.INTEGER,) * 3)  # a private key has six (DSA) or nine (RSA)
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
+_JWS = re.compile(
+    rb"eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*"
+)  # RFC 7515 section 7.1: a header is a JSON object
 
 
 class UnknownFileError(PkiError):
@@ -43,6 +46,8 @@ def explain_file(data: bytes, *, now: datetime) -> tuple[Explained, ...]:
 
     Objects that are broken come back with `defects`. Raises UnknownFileError if nothing here is known at all.
     """
+    if data.lstrip().startswith((b"{", b"[")):
+        raise UnknownFileError("this is JSON, and nothing of X.509")
     blocks = tuple(islice(_PEM.finditer(data), MAX_OBJECTS))
     if blocks:
         found = tuple(each for block in blocks for each in _block(block[1], block[2], now))
@@ -51,6 +56,8 @@ def explain_file(data: bytes, *, now: datetime) -> tuple[Explained, ...]:
         raise UnknownFileError(_CUT)
     if not data.strip():
         raise UnknownFileError("the file is empty")
+    if _JWS.fullmatch(data.strip()):
+        raise UnknownFileError("this is a JWS, and nothing of X.509: `pki trust` checks a trust bundle")
     return _der(_decoded(data), now)
 
 

@@ -23,7 +23,7 @@ from policyengine.adapters.keyfile import open_key
 from policyengine.adapters.new_keys import begin_new_key, finish_new_key
 from policyengine.adapters.rollover import issuers_ever
 from policyengine.services.records import CertificateStatus
-from policyengine.services.service_certificates import ServiceCertificate
+from policyengine.services.service_certificates import BY_HAND, ServiceCertificate
 
 Entropy = Callable[[int], bytes]
 
@@ -84,7 +84,7 @@ class OwnServices:
         )
         ledger = CeremonyLog(self.directory / "ceremony.jsonl", registrar, now=self.now)
         services = Services(
-            authority=stored.authority, ledger=ledger, now=self.now, entropy=self.entropy, by=f"by-hand:{self.by}"
+            authority=stored.authority, ledger=ledger, now=self.now, entropy=self.entropy, by=f"{BY_HAND}{self.by}"
         )
         return services, tls_issuer(stored.rollover, self.directory).read_text()
 

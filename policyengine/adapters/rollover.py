@@ -19,10 +19,12 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki.authority import Authority, issuer_of
+from pki.certificates import raw_certificate
 from pki.hierarchy import Founding, certify_issuing, certify_root, cross_check
-from pki.keys import KeyType
+from pki.keys import KeyType, spki_of
 from pki.ports import Signer
 from pki.reservation import Registrar
 from policyengine.adapters.authority import (
@@ -41,6 +43,7 @@ from policyengine.adapters.keyfile import generate, open_signer, write_key
 from policyengine.adapters.rollover_state import (
     FIRST,
     Rollover,
+    RolloverError,
     RolloverState,
     read_rollover,
     write_rollover,
@@ -70,7 +73,7 @@ class Rotation:
         now: datetime,
         entropy: Entropy,
     ) -> None:
-        """Raise RolloverError unless there is one CA, KeyFileError, PassphraseError, IssuanceError `issue.signer`."""
+        """Raise RolloverError unless there is one CA and this is its root's key, KeyFileError, PassphraseError."""
         self._directory = directory
         self._passphrase = passphrase
         self._now = now
@@ -84,6 +87,11 @@ class Rotation:
         self._token = read_place(place)[0] if place.exists() else None
         self._old_root = certificate_in(self._old / "root.pem")
         signer = open_signer(root.file, passphrase=root.passphrase)
+        if spki_of(signer.public_key) != raw_certificate(self._old_root.public_bytes(Encoding.DER)).spki:
+            name = self._old_root.subject.rfc4514_string()
+            raise RolloverError(
+                f"`{root.file}` is not the key of `{name}`, the root in service", code="rotate.root-key"
+            )
         self._above = Authority(issuer=issuer_of(self._old_root), signer=signer, registrar=self._registrar)
         self._number = next_number(directory)
 

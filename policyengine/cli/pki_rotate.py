@@ -179,9 +179,12 @@ def retire(
             count = rollovers.revoke_rest(actor, issuer, installation.services.certificates)
             typer.echo(f"{amount(count, 'certificate')} of the old CA revoked")
         rollovers.demand_unused(issuer)
+        services = rollovers.services(issuer)
         rollovers.record(actor, "retire", version=_rollover(settings).version + 1, reason=reason or "planned")
         done = retire(directory, now=SystemClock().now())
     typer.echo(f"trust bundle {done.version} tells of one CA; {RESTART}")
+    for each in services:
+        typer.echo(f"look at this: {each.serial} ({each.subject}) is of the old CA: `pki issue --role` gives another")
     for key in retired_keys(directory, done):
         typer.echo(f"destroy {key}: it signs nothing any more")
 
@@ -218,7 +221,9 @@ def status(data: Data = None) -> None:
     said |= {"since": None if found.since is None else f"{found.since:%Y-%m-%dT%H:%M:%SZ}"}
     if found.state is RolloverState.SWITCHED:
         with opened_by_person(data) as (installation, _):
-            said["devices_on_old_ca"] = installation.services.rollovers.outstanding(former_issuer(settings))
+            rollovers, issuer = installation.services.rollovers, former_issuer(settings)
+            said["devices_on_old_ca"] = rollovers.outstanding(issuer)
+            said["services_on_old_ca"] = [each.serial for each in rollovers.services(issuer)]
     typer.echo(json.dumps(said, indent=2))
 
 

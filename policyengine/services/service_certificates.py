@@ -9,6 +9,8 @@ from typing import Protocol
 from policyengine.services.acts import Act
 from policyengine.services.records import CertificateStatus
 
+BY_HAND = "by-hand:"  # how `issued_by` begins where a person had it made
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceCertificate:

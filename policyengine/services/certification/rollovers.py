@@ -9,6 +9,8 @@ from policyengine.services.changes import SALT_SIZE, Act, RecordAct
 from policyengine.services.errors import ConflictError
 from policyengine.services.ports import Clock, Entropy, Store
 from policyengine.services.reasons import stated
+from policyengine.services.records import CertificateStatus
+from policyengine.services.service_certificates import BY_HAND, ServiceCertificate
 
 REVOKED_AT_ONCE = 500  # serial numbers read at a time; each revocation is a commit of its own
 
@@ -30,11 +32,17 @@ class Rollovers:
         count = self.outstanding(issuer)
         if count:
             raise ConflictError(
-                f"{count} devices have not renewed yet: without the old CA they are locked out until they enrol again; "
-                "wait, or say --force and why, which revokes their certificates",
+                f"devices that have not renewed yet: {count}; without the old CA they are locked out until they enrol "
+                "again: wait, or say --force and why, which revokes their certificates",
                 code="rotate.in-use",
                 devices=count,
             )
+
+    def services(self, issuer: str) -> tuple[ServiceCertificate, ...]:
+        """Return what `issuer` (thumbprint) certified by hand for services, good and not over: nobody renews it."""
+        found, now = self._store.service_certificates(), self._clock.now()
+        mine = (each for each in found if each.issuer == issuer and each.issued_by.startswith(BY_HAND))
+        return tuple(each for each in mine if each.status is CertificateStatus.GOOD and each.not_after > now)
 
     def revoke_rest(self, actor: Principal, issuer: str, certificates: Certificates) -> int:
         """Revoke as superseded what is left of `issuer`, and return how many certificates that were."""

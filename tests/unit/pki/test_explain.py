@@ -236,3 +236,20 @@ def test_a_changed_byte_or_a_cut_is_explained_or_refused(data: bytes, place: int
 def test_an_ed25519_key_is_known() -> None:
     public = ed25519.Ed25519PrivateKey.generate().public_key().public_bytes(PEM, PublicFormat.SubjectPublicKeyInfo)
     assert ("key", "ed25519, 256 bits") in explained(public).lines
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"anchors": ["-----BEGIN CERTIFICATE-----AA-----END CERTIFICATE-----"]}', "JSON"),
+        (b"eyJhbGciOiJFUzI1NiJ9.e30.AAAA\n", "`pki trust`"),
+    ],
+)
+def test_other_files_of_ours_are_called_what_they_are(content: bytes, said: str) -> None:
+    with pytest.raises(UnknownFileError, match=said):
+        explain_file(content, now=NOW)
+
+
+def test_a_certificate_of_a_day_has_hours_left() -> None:
+    encoded = Chain(leaf_end=NOW + timedelta(hours=5)).leaf().public_bytes(Encoding.DER)
+    assert dict(explain_file(encoded, now=NOW)[0].lines)["validity"].endswith(", 5 hours left")
