@@ -46,39 +46,52 @@ class RawCertificate:
 
 def raw_certificate(encoded: bytes) -> RawCertificate:
     """Return the fields of a DER certificate; raises DerError, also for version 1, which has no version field."""
-    outer = der.children(der.whole(encoded, der.SEQUENCE).content)
-    if len(outer) != 3 or outer[0].tag != der.SEQUENCE:
-        raise DerError("a certificate has three parts")
-    return raw_fields(outer[0], outer_algorithm=outer[1].encoded)
+    (_, algorithm, _), fields = _parts(encoded)
+    return _raw(encoded, fields, outer_algorithm=encoded[algorithm[0] : algorithm[2]])
 
 
-def raw_fields(tbs: der.Element, *, outer_algorithm: bytes) -> RawCertificate:
+def raw_fields(tbs: bytes, *, outer_algorithm: bytes) -> RawCertificate:
     """Return the fields of a TBSCertificate, signed with `outer_algorithm`; raises DerError as `raw_certificate`."""
-    fields = der.children(tbs.content)
-    if len(fields) < 7 or fields[0].tag != 0xA0 or fields[1].tag != der.INTEGER:
-        raise DerError("certificate is not of version 3", code="der.version")
-    return RawCertificate(
-        serial=fields[1].content,
-        algorithm=fields[2].encoded,
-        outer_algorithm=outer_algorithm,
-        issuer=fields[3].encoded,
-        validity=fields[4],
-        subject=fields[5].encoded,
-        spki=fields[6].encoded,
-        rest=b"".join(field.encoded for field in fields[7:]),
-    )
+    found = der.spans(tbs, 0, len(tbs))
+    if len(found) != 1 or tbs[0] != der.SEQUENCE:
+        raise DerError("a TBSCertificate is one sequence")
+    return _raw(tbs, _fields(tbs, found[0]), outer_algorithm=outer_algorithm)
 
 
 def key_info(encoded: bytes) -> bytes:
     """Return the exact SubjectPublicKeyInfo of a DER certificate of version 3; raises DerError as `raw_certificate`."""
-    whole = der.spans(encoded, 0, len(encoded))
-    outer = der.spans(encoded, whole[0][1], whole[0][2]) if len(whole) == 1 and encoded[0] == der.SEQUENCE else []
+    _, fields = _parts(encoded)
+    return encoded[fields[6][0] : fields[6][2]]
+
+
+def _parts(encoded: bytes) -> tuple[list[der.Span], list[der.Span]]:
+    """Return where the three parts of a certificate and the fields of its TBSCertificate are; raises DerError."""
+    found = der.spans(encoded, 0, len(encoded))
+    outer = der.spans(encoded, found[0][1], found[0][2]) if len(found) == 1 and encoded[0] == der.SEQUENCE else []
     if len(outer) != 3 or encoded[outer[0][0]] != der.SEQUENCE:
         raise DerError("a certificate has three parts")
-    fields = der.spans(encoded, outer[0][1], outer[0][2])
-    if len(fields) < 7 or encoded[fields[0][0]] != 0xA0 or encoded[fields[1][0]] != der.INTEGER:
+    return outer, _fields(encoded, outer[0])
+
+
+def _fields(data: bytes, tbs: der.Span) -> list[der.Span]:
+    fields = der.spans(data, tbs[1], tbs[2])
+    if len(fields) < 7 or data[fields[0][0]] != 0xA0 or data[fields[1][0]] != der.INTEGER:
         raise DerError("certificate is not of version 3", code="der.version")
-    return encoded[fields[6][0] : fields[6][2]]
+    return fields
+
+
+def _raw(data: bytes, fields: list[der.Span], *, outer_algorithm: bytes) -> RawCertificate:
+    _, serial, algorithm, issuer, validity, subject, spki, *rest = fields
+    return RawCertificate(
+        serial=data[serial[1] : serial[2]],
+        algorithm=data[algorithm[0] : algorithm[2]],
+        outer_algorithm=outer_algorithm,
+        issuer=data[issuer[0] : issuer[2]],
+        validity=der.Element(data[validity[0]], data[validity[1] : validity[2]], data[validity[0] : validity[2]]),
+        subject=data[subject[0] : subject[2]],
+        spki=data[spki[0] : spki[2]],
+        rest=data[rest[0][0] : rest[-1][2]] if rest else b"",
+    )
 
 
 def load_certificate(encoded: bytes) -> x509.Certificate:

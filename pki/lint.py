@@ -90,7 +90,7 @@ def read_back(tbs: bytes, plan: Plan) -> Candidate:
             found = tuple(certificate.extensions)
             _ = certificate.subject
         return Candidate(
-            raw=raw_fields(der.whole(tbs, der.SEQUENCE), outer_algorithm=plan.issuer.algorithm.identifier),
+            raw=raw_fields(tbs, outer_algorithm=plan.issuer.algorithm.identifier),
             certificate=certificate,
             extensions={extension.oid.dotted_string: extension for extension in found},
             values={type(extension.value): extension.value for extension in found},
