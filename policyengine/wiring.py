@@ -32,6 +32,7 @@ from policyengine.adapters.clock import SystemClock
 from policyengine.adapters.entropy import SystemEntropy
 from policyengine.adapters.evidence_plugins import installed_formats
 from policyengine.adapters.export_folder import ExportFiles
+from policyengine.adapters.groups import Group
 from policyengine.adapters.jws import ResultKey
 from policyengine.adapters.keyfile import (
     read_or_create_passphrase,
@@ -233,6 +234,7 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
     outside = Outside(
         store=store,
         clock=clock,
+        door=Group(),
         entropy=entropy,
         nonce_key=_nonce_key(settings),
         authority=stored.authority,

@@ -82,6 +82,7 @@ from policyengine.services.supply.shelf import SupplyShelf
 from policyengine.services.supply.terms import NO_FEEDS, FeedTerms
 from policyengine.services.supply.vex import Statements
 from policyengine.services.tokens import Tokens
+from policyengine.services.turns import Door
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +170,7 @@ class Outside:
     clock: Clock
     entropy: Entropy
     nonce_key: NonceKey
+    door: Door
     authority: Authority
     ledger: CertificateLedger
     chain: tuple[x509.Certificate, ...]
@@ -351,5 +353,6 @@ def _checkins(
             appraiser=appraiser,
             issuance=issuance,
             nonce_key=outside.nonce_key,
+            door=outside.door,
         )
     )

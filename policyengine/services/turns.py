@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from types import coroutine
+from typing import Protocol
 
 
 @coroutine
@@ -18,3 +19,15 @@ def turn() -> Generator[None, None, None]:
     change it submits is guarded (services/changes.py).
     """
     yield
+
+
+class Door(Protocol):
+    """Lets callers in, one after the other or together, as an async context."""
+
+    async def __aenter__(self) -> None:
+        """Return once the caller may begin."""
+        ...
+
+    async def __aexit__(self, *_fault: object) -> None:
+        """Leave."""
+        ...

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pki.reservation import Registrar
 from policyengine.adapters.authority import FleetNames, create_authority, open_authority
 from policyengine.adapters.export_folder import ExportFiles
+from policyengine.adapters.groups import Group
 from policyengine.adapters.jws import ResultKey
 from policyengine.adapters.log_files import LogKeyFile
 from policyengine.adapters.rollover import issuers_ever
@@ -249,6 +250,7 @@ def open_site(
         Outside(
             store=store,
             clock=clock,
+            door=Group(),
             entropy=FakeEntropy(seed=seed),
             nonce_key=nonce_key,
             authority=stored.authority,

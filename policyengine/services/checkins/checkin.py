@@ -43,7 +43,7 @@ from policyengine.services.policies import PolicyShelf
 from policyengine.services.ports import CheckInReads, Clock, Entropy, Writer
 from policyengine.services.records import CertificateRecord, DeviceState, DeviceView
 from policyengine.services.requests import CheckInReply, CheckInRequest, EvidenceItem
-from policyengine.services.turns import turn
+from policyengine.services.turns import Door, turn
 
 __all__ = ["CheckInReply", "CheckInRequest", "CheckIns", "EvidenceItem"]
 
@@ -66,6 +66,7 @@ class Equipment:
     appraiser: Appraiser
     issuance: Issuance
     nonce_key: NonceKey
+    door: Door
 
 
 class CheckIns:
@@ -109,6 +110,22 @@ class CheckIns:
         raise UnavailableError("the device is changing too fast", code="state.contended", retry_after=1)
 
     async def _attempt(self, request: CheckInRequest, nonce: Nonce) -> CheckInReply:
+        async with self._with.door:
+            found = await self._appraised(request, nonce)
+        if isinstance(found, CheckInReply):
+            return found
+        await turn()
+        _demand_newest(nonce, found.claimant.view)
+        certificate = await self._issued(found)
+        try:
+            return await self._record(request, nonce, found, certificate)
+        except (ConflictError, UnavailableError) as failure:
+            if certificate is not None:
+                await self._with.issuance.abandon(certificate, reason=failure.code, now=found.now)
+            raise
+
+    async def _appraised(self, request: CheckInRequest, nonce: Nonce) -> Appraised | CheckInReply:
+        """Return what the policies make of `request`, or the stored reply where it is a byte-identical retry."""
         bound = await self._with.reads.view_at_check_in(nonce.tag) if nonce.is_bound else None
         if nonce.is_bound and bound is None:
             raise unknown_device()
@@ -121,16 +138,7 @@ class CheckIns:
         least = 0 if bound is None or bound.state is None else bound.state.generation
         active = self._with.shelf.active(at_least=least)
         await turn()
-        found = await self._with.appraiser.appraise(request, nonce, bound=bound, active=active, now=now)
-        await turn()
-        _demand_newest(nonce, found.claimant.view)
-        certificate = await self._issued(found)
-        try:
-            return await self._record(request, nonce, found, certificate)
-        except (ConflictError, UnavailableError) as failure:
-            if certificate is not None:
-                await self._with.issuance.abandon(certificate, reason=failure.code, now=now)
-            raise
+        return await self._with.appraiser.appraise(request, nonce, bound=bound, active=active, now=now)
 
     def _bound(self, nonce: Nonce) -> DeviceView | None:
         return self._with.reads.view_by_tag(nonce.tag) if nonce.is_bound else None
