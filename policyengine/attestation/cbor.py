@@ -27,6 +27,7 @@ _INTERPRETED_TAGS = (
     *(256, 258, 260, 261, 1004, 43000, 55799),
 )
 _SCALARS = frozenset({int, str, bytes, bool, type(None)})
+_KEYS = frozenset({int, str})  # by type: `True` is no integer here
 
 Reader = Callable[[bytes], Any]
 
@@ -106,14 +107,10 @@ def _require_plain(root: Any) -> None:
     for value in pending:  # grows while it is read: no recursion, no second pass
         kind = type(value)
         if kind is dict or kind is frozendict:
-            for key, inside in value.items():
-                if type(key) is not int and type(key) is not str:
-                    raise _RefusedError
-                kind = type(inside)
-                if kind is bytes or kind is str or kind is int:  # nearly always, and faster than to look in a set
-                    continue
-                if kind not in _SCALARS:
-                    pending.append(inside)
+            if not _KEYS.issuperset(map(type, value)):
+                raise _RefusedError
+            if not _SCALARS.issuperset(map(type, value.values())):
+                pending += [inside for inside in value.values() if type(inside) not in _SCALARS]
         else:
             pending += [inside for inside in _inside(value, kind) if type(inside) not in _SCALARS]
         if len(pending) > MAX_ITEMS:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from policyengine.decision import flips
+from policyengine.decision.answered import is_common, is_timeless
 from policyengine.decision.generated import Evaluate, Flips, write_conditions, write_flips
 from policyengine.decision.messages import Template
 from policyengine.decision.space import Space
@@ -52,6 +53,7 @@ class Block:
     evaluate: str
     flips: str | None
     unforeseeable: bool  # a rule reads `now` in a way whose changes cannot be foreseen
+    common: bool  # the rules read only what devices share, and no time (answered.py)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,12 +148,14 @@ def _block(
     rules: tuple[BoundRule, ...],
 ) -> Block:
     conditions = [bound.rule.require for bound in rules]
+    paths = tuple(sorted({path for bound in rules for path in bound.reads}))
     return Block(
         phases=phases,
         need=need,
         rules=rules,
-        paths=tuple(sorted({path for bound in rules for path in bound.reads})),
+        paths=paths,
         evaluate=write_conditions(space, conditions),
         flips=write_flips(space, conditions),
         unforeseeable=any(flips.opaque(node) for node in conditions),
+        common=is_common(paths) and is_timeless(conditions),
     )

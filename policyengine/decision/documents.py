@@ -36,18 +36,18 @@ def decision_id(decision: Decision) -> Digest:
 def decision_document(decision: Decision, *, commit: str | None) -> dict[str, object]:
     """Return the Decision as JSON; `commit` is where the bundle's sources stand, it is no part of the bundle."""
     return {
-        **decision_head(decision),
+        **decision_head(decision, decision_id(decision)),
         "findings": [
             _finding(found, sight, commit) for found, sight in zip(decision.findings, decision.sights, strict=True)
         ],
     }
 
 
-def decision_head(decision: Decision) -> dict[str, object]:
-    """Return the Decision as JSON without its findings."""
+def decision_head(decision: Decision, name: Digest) -> dict[str, object]:
+    """Return the Decision, whose id is `name`, as JSON without its findings."""
     previous = decision.previous_tier
     head: dict[str, object] = {
-        "decision_id": decision_id(decision),
+        "decision_id": name,
         "device_id": decision.device_id,
         "decided_at": format_timestamp(decision.decided_at),
         "phase": decision.phase.value,
@@ -123,7 +123,7 @@ class DecisionWriter:
     def written(self, decision: Decision) -> bytes:
         """Return the canonical bytes of the document of `decision`."""
         findings = self.findings(decision, range(len(decision.findings)))
-        head = quick_canonical({**decision_head(decision), "findings": []}).decode()
+        head = quick_canonical({**decision_head(decision, decision_id(decision)), "findings": []}).decode()
         before, _, after = head.partition('"findings":[]')
         return f'{before}"findings":[{findings}]{after}'.encode()
 

@@ -25,6 +25,19 @@ class DueBlock:
     passed: tuple[Finding, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Common:
+    """The blocks that apply and read only what devices share (answered.py), and what all of them say when all is well.
+
+    Told apart by identity: each is one bundle's, for one kind of device in one phase.
+    """
+
+    blocks: tuple[DueBlock, ...]
+    rules: tuple[BoundRule, ...]
+    passing: tuple[bool, ...]
+    passed: tuple[Finding, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifetime:
     """How long the facts at `paths` count for rules that want them younger than `fresh`."""
@@ -35,11 +48,12 @@ class Lifetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """The blocks that devices of one kind are judged by.
+    """The blocks that devices of one kind are judged by: the common ones, then each other.
 
-    `ordered` puts findings, made block by block, into a decision's order, in which `rules` stand already.
+    `ordered` puts findings, made in that order, into a decision's, in which `rules` stand already.
     """
 
+    common: Common
     blocks: tuple[DueBlock, ...]
     ordered: Callable[[Findings], tuple[Finding, ...]]
     rules: tuple[tuple[BoundRule, Need], ...]
@@ -60,16 +74,25 @@ def due_block(block: Block, functions: Functions, *, certain: bool) -> DueBlock:
 
 def due_of(blocks: tuple[DueBlock, ...]) -> Due:
     """Return what is due where `blocks` apply."""
-    rules = [(bound, due.block.need) for due in blocks for bound in due.block.rules]
+    common = _common(tuple(due for due in blocks if due.certain and due.block.common))
+    others = tuple(due for due in blocks if not (due.certain and due.block.common))
+    rules = [(bound, due.block.need) for due in (*common.blocks, *others) for bound in due.block.rules]
     order = sorted(range(len(rules)), key=lambda at: rules[at][0].order)
     certain = [due.block for due in blocks if due.certain]
     return Due(
-        blocks=blocks,
+        common=common,
+        blocks=others,
         ordered=_picking(order),
         rules=tuple(rules[at] for at in order),
         lifetimes=_lifetimes(certain),
         unforeseeable=any(block.unforeseeable for block in certain),
     )
+
+
+def _common(blocks: tuple[DueBlock, ...]) -> Common:
+    rules = tuple(bound for due in blocks for bound in due.block.rules)
+    passed = tuple(finding for due in blocks for finding in due.passed)
+    return Common(blocks=blocks, rules=rules, passing=(True,) * len(rules), passed=passed)
 
 
 def _picking(order: list[int]) -> Callable[[Findings], tuple[Finding, ...]]:

@@ -87,14 +87,35 @@ def quick_canonical(document: object) -> bytes:
     ASCII text (UTF-8 and UTF-16 sort that alike) without floating point numbers; what else there is takes the longer
     way.
     """
-    if not _has_float(document):
-        try:
-            content = orjson.dumps(document, _moment_text, _OPTIONS)
-        except orjson.JSONEncodeError:
-            return canonical(json_value(document))
-        if content.isascii():
-            return content
-    return canonical(json_value(document))
+    return canonical(json_value(document)) if _has_float(document) else canonical_without_floats(document)
+
+
+def canonical_without_floats(document: object) -> bytes:
+    """Return the same for a document of which the caller knows that no floating point number stands in it."""
+    try:
+        content = orjson.dumps(document, _moment_text, _OPTIONS)
+    except orjson.JSONEncodeError:
+        return canonical(json_value(document))
+    return content if content.isascii() else canonical(json_value(document))
+
+
+def written(document: object) -> bytes | None:
+    """Return a text of `document` that no other document has but in another order of keys; None if orjson writes none.
+
+    NOTE: quicker than the canonical one and no name for it: what is not canonical (NaN) has a text here too.
+    """
+    try:
+        return orjson.dumps(document, _moment_text, _OPTIONS & ~orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        return None
+
+
+def json_text(document: object) -> bytes | None:
+    """Return a text of `document` as `written` does, None also where anything in it is no JSON value yet."""
+    try:
+        return orjson.dumps(document, None, _OPTIONS & ~orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        return None
 
 
 def _moment_text(value: object) -> str:
@@ -110,10 +131,13 @@ def _has_float(document: object) -> bool:
     """Return whether a floating point number stands anywhere in `document`."""
     holders: list[Any] = [[document]]
     for holder in holders:  # grows while it is read: no recursion
-        for inner in holder.values() if type(holder) is dict else holder:
-            kind = type(inner)
-            if kind is dict or kind is list or kind is tuple:
-                holders.append(inner)
-            elif kind is float:
-                return True
+        inside = holder.values() if type(holder) is dict else holder
+        kinds = set(map(type, inside))
+        if float in kinds:
+            return True
+        if not kinds.isdisjoint(_HOLDERS):
+            holders += [inner for inner in inside if type(inner) in _HOLDERS]
     return False
+
+
+_HOLDERS = frozenset({dict, list, tuple})

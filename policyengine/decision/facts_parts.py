@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import orjson
 
-from policyengine.decision.facts_json import provenance_text, quick_canonical
+from policyengine.decision.facts_json import canonical_without_floats, provenance_text, quick_canonical, written
 from policyengine.decision.ingest import facts_of, read_groups
-from policyengine.model.facts import Facts, Provenance
+from policyengine.decision.origins import Origins, origins_of
+from policyengine.model.facts import Facts
 from policyengine.model.ids import Digest, digest_of
 from policyengine.model.schema import FactSchema
 
 KEPT_SHARED = 1024  # shared parts kept read, some kilobytes each; devices of one release have a few among them
 KEPT_LAYOUTS = 1024  # distinct ways in which paths share provenance; devices of one kind have one or two
 
-# Groups and facts that differ from device to device or from moment to moment.
+# Groups and facts that differ from device to device or from moment to moment; none of them is a floating point number.
 _OWN_GROUPS = frozenset({"cert", "csr", "ops", "pcrs", "ca"})
 _OWN_FACTS: Mapping[str, frozenset[str]] = {
     "device": frozenset({"id", "serial", "enrolled_at", "labels"}),
@@ -36,12 +37,16 @@ _OWN_FACTS: Mapping[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The two parts of facts as canonical JSON, the name of the shared one, and the name of both together."""
+    """The two parts of facts as canonical JSON, the name of the shared one, and the name of both together.
+
+    `origins` is how the facts share their provenance, in the order in which they were gathered.
+    """
 
     shared: bytes
     own: bytes
     shared_digest: Digest
     digest: Digest
+    origins: Origins = field(compare=False)
 
 
 def split(facts: Facts) -> Parts:
@@ -56,13 +61,39 @@ def split(facts: Facts) -> Parts:
             own[group] = content
         else:
             shared[group] = content
-    common = quick_canonical(shared)
+    common, name, origins = *_named(shared), origins_of(facts.provenance)
     # Written straight, as below: a device id and digests have nothing to escape, and the names are in their order.
     before = f'{{"device_id":"{facts.device_id}","facts":'.encode()
-    mine = b'%b%b,"origins":%b}' % (before, quick_canonical(own), _origins(facts.provenance).encode())
-    name = digest_of(common)
+    mine = b'%b%b,"origins":%b}' % (before, canonical_without_floats(own), _written_origins(origins).encode())
     both = digest_of(f'{{"own":"{digest_of(mine)}","shared":"{name}"}}'.encode())
-    return Parts(shared=common, own=mine, shared_digest=name, digest=both)
+    return Parts(shared=common, own=mine, shared_digest=name, digest=both, origins=origins)
+
+
+def _named(shared: dict[str, object]) -> tuple[bytes, Digest]:
+    """Return a shared part as canonical JSON and its name; most have been written for another device before."""
+    text = written(shared)
+    known = _NAMED.get(text)
+    if known is None:
+        body = quick_canonical(shared)
+        known = (body, digest_of(body))
+        if text is not None:
+            if len(_NAMED) >= KEPT_SHARED:
+                _NAMED.clear()
+            _NAMED[text] = known
+    return known
+
+
+# By their text as it comes: to put names in order and look for fractions takes longer than to write them.
+_NAMED: dict[bytes | None, tuple[bytes, Digest]] = {}
+
+
+def is_shared(path: str) -> bool:
+    """Return whether what stands at `path`, and all below it, is of the shared part whatever the facts are."""
+    group, _, rest = path.partition(".")
+    names = _OWN_FACTS.get(group)
+    if names is None:
+        return group not in _OWN_GROUPS
+    return rest != "" and rest.partition(".")[0] not in names
 
 
 def facts_digest(facts: Facts) -> Digest:
@@ -77,27 +108,22 @@ def _part(
     shared: dict[str, object],
     own: dict[str, object],
 ) -> None:
-    common = {name: value for name, value in content.items() if name not in names}
-    mine = {name: value for name, value in content.items() if name in names}
+    common = dict(content)
+    mine = {name: common.pop(name) for name in names if name in common}
     if common:
         shared[group] = common
     if mine or not content:
         own[group] = mine
 
 
-def _origins(provenance: Mapping[str, Provenance]) -> str:
+def _written_origins(origins: Origins) -> str:
     """Return, as canonical JSON, each distinct provenance with all the paths that have it, by their first paths."""
-    marks: list[int] = []
-    known: dict[int, int] = {}
-    texts: dict[str, int] = {}
-    for kept in provenance.values():
-        mark = known.get(id(kept))
-        if mark is None:
-            mark = known[id(kept)] = texts.setdefault(provenance_text(kept), len(texts))
-        marks.append(mark)
-    written = list(texts)
-    rows = _paths_by_mark(tuple(provenance), tuple(marks))
-    return f"[{','.join([f'[{written[mark]},{paths}' for mark, paths in rows])}]"
+    texts, marks = list(map(provenance_text, origins.distinct)), origins.marks
+    numbers = {text: number for number, text in reversed([*enumerate(texts)])}
+    if len(numbers) < len(texts):  # some are equal, and one for the reader of what is written
+        marks = tuple([numbers[texts[mark]] for mark in marks])
+    rows = _paths_by_mark(origins.paths, marks)
+    return f"[{','.join([f'[{texts[mark]},{paths}' for mark, paths in rows])}]"
 
 
 @lru_cache(maxsize=KEPT_LAYOUTS)

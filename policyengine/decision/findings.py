@@ -71,10 +71,10 @@ class Case:
         return self.prior.rules.get(bound.finding.name, _NO_HISTORY)
 
 
-def conclude(case: Case, bound: BoundRule, answer: Answer, view: View) -> None:
+def conclude(case: Case, bound: BoundRule, answer: Answer) -> None:
     """Add the finding that `answer` (False, or the reason of an unknown) means to `case`."""
     outcome = Outcome.FAIL if answer is False else Outcome.UNKNOWN
-    reason = _explained(case, bound, answer, view) if isinstance(answer, str) else "rule.false"
+    reason = answer if isinstance(answer, str) else "rule.false"
     finding = _finding(case, bound, outcome, reason)
     case.told.append(finding)
     if bound.mode is Mode.ENFORCE and bound.action > case.strictest and _acts(case, bound, finding):
@@ -131,15 +131,15 @@ class Sights(Sequence[Sight]):
         return kept
 
 
-def _explained(case: Case, bound: BoundRule, reason: str, view: View) -> str:
-    """Return why an absent fact is absent: the device has it, but it is too weak or too old for the rule."""
-    if reason != "fact.absent" or not view.refused:
-        return reason
+def explained(case: Case, bound: BoundRule, answer: Answer, view: View) -> Answer:
+    """Return `answer`, or why an absent fact is absent: the device has it, but it is too weak or old for the rule."""
+    if answer != "fact.absent" or not view.refused:
+        return answer
     for path in bound.reads:
         refusal = view.refused.get(case.views.prefix(path) or "")
         if refusal is not None and case.seen[path] is not None:
             return refusal
-    return reason
+    return answer
 
 
 def _waiver(case: Case, bound: BoundRule, outcome: Outcome) -> Waiver | None:

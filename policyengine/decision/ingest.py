@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
+from policyengine.decision.facts_json import json_text
 from policyengine.decision.messages import found
 from policyengine.errors import PolicyEngineError, quoted
 from policyengine.model.canonical import MAX_INTEGER
@@ -19,6 +20,7 @@ MAX_TEXT = 65_536  # characters of one fact; a certificate subject or log line i
 MAX_ITEMS = 4096  # of a list or map whose declaration names no bound
 MAX_PROVENANCE = 256
 KEPT_SCHEMAS = 16  # one per bundle in memory
+KEPT_TEXTS, MAX_KEPT_TEXT = 512, 8192  # lists of one group kept read, and bytes of one: at most some tens of megabytes
 
 _SOURCES = {source.name.lower(): source for source in Source}
 _DOCUMENT_KEYS = frozenset({"device_id", "facts", "provenance"})
@@ -110,7 +112,11 @@ class _Readers:
     def __init__(self, schema: FactSchema) -> None:
         self._schema = schema
         self.prefixes: set[str] = set()  # paths found to be of facts or groups: as many as are declared
-        self.groups = {name: self._of(declared.type, declared.maximum) for name, declared in schema.roots.items()}
+        self.groups = {name: self._group(declared.type, declared.maximum) for name, declared in schema.roots.items()}
+
+    def _group(self, kind: Type, maximum: int | None) -> _Read:
+        read = self._of(kind, maximum)
+        return _once(read) if kind.kind is Kind.LIST else read
 
     def _of(self, kind: Type, maximum: int | None) -> _Read:
         scalar = _SCALARS.get(kind.kind)
@@ -147,6 +153,28 @@ def _list(element: _Read, limit: int) -> _Read:
         return tuple([element(item, (path, at)) for at, item in enumerate(value)])
 
     return read
+
+
+def _once(read: _Read) -> _Read:
+    """Return `read` for what many devices say alike, as the list of their software: each text is read once.
+
+    INVARIANT: what `read` makes of a value follows from its JSON text, and nothing changes facts that were read.
+    """
+    known: dict[bytes, object] = {}
+
+    def remembering(value: object, path: _Path) -> object:
+        text = json_text(value)
+        if text is None or len(text) > MAX_KEPT_TEXT:
+            return read(value, path)
+        found = known.get(text)
+        if found is None:
+            found = read(value, path)
+            if len(known) >= KEPT_TEXTS:
+                known.clear()
+            known[text] = found
+        return found
+
+    return remembering
 
 
 def _map(element: _Read, limit: int) -> _Read:

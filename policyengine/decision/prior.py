@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
@@ -44,8 +45,30 @@ def _history(found: Finding) -> RuleHistory:
     return RuleHistory(failing_since=found.failing_since, unknown_since=found.unknown_since, decisive=found.decisive)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Carried:
+    """What was last asked of a carried state: whether a decision with these findings and tiers carries it on."""
+
+    findings: tuple[Finding, ...]
+    tiers: tuple[Tier, Tier]
+    answer: bool
+
+
 def carries_on(decision: Decision, before: Prior) -> bool:
-    """Return whether `prior_of(decision) == before`, at a quarter of the cost of making and comparing it."""
+    """Return whether `prior_of(decision) == before`; the last answer is kept with `before`.
+
+    Findings are told by identity: that of decisions which came to the same is the same (settled.py).
+    """
+    tiers = (decision.tier, decision.decided_tier)
+    last = before.settled.get(_Carried)
+    if isinstance(last, _Carried) and last.findings is decision.findings and last.tiers == tiers:
+        return last.answer
+    answer = _carries_on(decision, before)
+    before.settled[_Carried] = _Carried(findings=decision.findings, tiers=tiers, answer=answer)
+    return answer
+
+
+def _carries_on(decision: Decision, before: Prior) -> bool:
     rules = before.rules
     return (
         decision.tier is before.tier

@@ -6,21 +6,23 @@ has no finding in a Decision; `Program.skipped` gives them to people who ask why
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import cast
 
-from policyengine.decision.binding import Functions, Unit, unit_of
-from policyengine.decision.due import Due, DueBlock, due_block, due_of
-from policyengine.decision.facts_parts import facts_digest
-from policyengine.decision.findings import Case, SeenFacts, Sights, conclude
+from policyengine.decision.answered import Answers, Memory
+from policyengine.decision.binding import BoundRule, Functions, Unit, unit_of
+from policyengine.decision.due import Common, Due, DueBlock, due_block, due_of
+from policyengine.decision.facts_parts import Parts, split
+from policyengine.decision.findings import Case, SeenFacts, Sights, conclude, explained
 from policyengine.decision.generated import Evaluate, Flips
+from policyengine.decision.origins import Origins, origins_of
 from policyengine.decision.prior import prior_digest
 from policyengine.decision.selection import Answer, applies, conjunction, identity, keys_read, selects
-from policyengine.decision.settled import Answers, settle, settled
+from policyengine.decision.settled import ordered, settle, settled
 from policyengine.decision.space import Space
-from policyengine.decision.views import Needs, View, Views
+from policyengine.decision.views import Needs, Views
 from policyengine.model.decision import Decision, Finding, FindingTerms, Prior, Result, Tier
 from policyengine.model.facts import Facts
 from policyengine.model.ids import Digest
@@ -55,17 +57,23 @@ def compile_program(bundle: Bundle, digest: Digest) -> Program:
         for unit in units
         for block in unit.blocks
     }
-    return Program(bundle, digest, tuple(units), functions)
+    return Program(bundle, digest, tuple(units), functions, needs.lifetimes())
 
 
 class Program:
-    """A compiled bundle; decides devices, remembers nothing of them."""
+    """A compiled bundle; decides devices, remembers nothing of them but what all of their kind answer."""
 
     def __init__(
-        self, bundle: Bundle, digest: Digest, units: tuple[Unit, ...], functions: Mapping[str, Functions]
+        self,
+        bundle: Bundle,
+        digest: Digest,
+        units: tuple[Unit, ...],
+        functions: Mapping[str, Functions],
+        lifetimes: tuple[timedelta, ...],
     ) -> None:
         self.bundle, self.digest, self.units = bundle, digest, units
         self._functions = functions
+        self._lifetimes, self._memory = lifetimes, Memory()
         self._key_names = keys_read(bundle.policies.values(), bundle.bindings)
         self._version_keys = _version_keys(bundle)
         self._applying = lru_cache(maxsize=KEPT_SELECTIONS)(self._selected)
@@ -73,16 +81,21 @@ class Program:
 
     def decide(self, facts: Facts, *, prior: Prior | None, now: datetime, phase: Phase) -> Decision:
         """Return the decision on a device with `facts` at `now` (aware UTC); `prior` is what the last one left."""
-        return self.decide_named(facts, facts_digest(facts), prior=prior, now=now, phase=phase)
+        return self.decide_parted(facts, split(facts), prior=prior, now=now, phase=phase)
 
-    def decide_named(self, facts: Facts, name: Digest, *, prior: Prior | None, now: datetime, phase: Phase) -> Decision:
-        """Return the same for a caller that stores `facts` and so has their digest, `name`, already."""
-        case = self._case(facts, prior, now)
+    def decide_parted(
+        self, facts: Facts, parts: Parts, *, prior: Prior | None, now: datetime, phase: Phase
+    ) -> Decision:
+        """Return the same for a caller that stores `facts` and so has their `parts` already."""
+        case = self._case(facts, parts.origins, prior, now)
         due = self._due[phase](tuple(map(case.keys.get, self._key_names)))
+        asked = (due.common, parts.shared_digest, case.views.standing(self._lifetimes))
+        answers = self._memory.of(asked, lambda: _common_answers(case, due.common))
+        _tell(case, due.common, due.common, due.common.rules, answers)
         for block in due.blocks:
             _judge(case, block)
         _note_deadlines(case, due)
-        return self._decision(case, due, name, phase)
+        return self._decision(case, due, parts.digest, phase)
 
     def skipped(self, facts: Facts, *, now: datetime, phase: Phase) -> tuple[Finding, ...]:
         """Return a SKIP finding for each rule that does not apply, sorted by rule.
@@ -90,7 +103,7 @@ class Program:
         Its reason is `selector.no-match` or `phase.other`. Skips are no part of a Decision: they would repeat in every
         stored document what the bundle and the device already say.
         """
-        case = self._case(facts, None, now)
+        case = self._case(facts, origins_of(facts.provenance), None, now)
         selected = {unit.policy.name for unit, _ in self._applying(tuple(map(case.keys.get, self._key_names)))}
         return tuple(
             _skip(policy, rule, "phase.other" if name in selected else "selector.no-match")
@@ -99,8 +112,8 @@ class Program:
             if name not in selected or phase not in rule.phases
         )
 
-    def _case(self, facts: Facts, prior: Prior | None, now: datetime) -> Case:
-        views = Views(facts, now)
+    def _case(self, facts: Facts, origins: Origins, prior: Prior | None, now: datetime) -> Case:
+        views = Views(facts, origins, now)
         keys: Mapping[str, str | None] = identity(facts, views)
         version_key = self._version_keys.get(keys.get("model") or "", _no_scheme)
         return Case(views=views, seen=SeenFacts(views), keys=keys, prior=prior, now=now, version_key=version_key)
@@ -146,7 +159,7 @@ class Program:
             tier=Tier.FULL if observes and admitted else decided,
             previous_tier=None if case.prior is None else case.prior.tier,
             valid_until=valid_until,
-            findings=due.ordered(case.told),
+            findings=due.ordered(case.told) if case.prior is None else ordered(case.prior, case.told, due.ordered),
             sights=Sights(due.rules, case.seen),
             reason=None if admitted else "decision.no-policy",
             next_checkin_after=_next_checkin(valid_until, case.now),
@@ -162,41 +175,49 @@ def _where(unit: Unit, base: Answer, keys: Mapping[str, str | None]) -> Answer:
     return base if unit.binding is None else conjunction(base, selects(unit.binding.where, keys))
 
 
+def _common_answers(case: Case, common: Common) -> Answers:
+    return tuple([answer for due in common.blocks for answer in _answers(case, due)])
+
+
 def _judge(case: Case, due: DueBlock) -> None:
-    block, view = due.block, case.views.of(due.block.need)
+    block = due.block
     if not due.certain:
         for bound in block.rules:
-            conclude(case, bound, "selector.unknown", view)
+            conclude(case, bound, "selector.unknown")
         return
-    functions = due.functions
-    answers = functions.evaluate(view.values, view.complete, case.now, case.version_key)
-    if answers == due.passing:
-        case.told += due.passed
-    else:
-        _conclude_all(case, due, answers, view)
-    if functions.flips is not None:
-        for moment in functions.flips(view.values, view.complete, case.now, case.version_key):
+    _tell(case, due, due.functions.evaluate, block.rules, _answers(case, due))
+    if due.functions.flips is not None:
+        view = case.views.of(block.need)
+        for moment in due.functions.flips(view.values, view.complete, case.now, case.version_key):
             case.until(moment if moment > case.now else moment + _MICROSECOND)  # `<=` flips just after
 
 
-def _conclude_all(case: Case, due: DueBlock, answers: Answers, view: View) -> None:
-    """Add the findings of a block in which not all pass."""
-    prior, block = case.prior, due.functions.evaluate
-    if view.refused and "fact.absent" in answers:
-        prior = None  # which fact is absent, and which is only refused, is the view's to say
-    known = None if prior is None else settled(prior, block, answers, case.now)
+def _answers(case: Case, due: DueBlock) -> Answers:
+    view = case.views.of(due.block.need)
+    answers = due.functions.evaluate(view.values, view.complete, case.now, case.version_key)
+    if not view.refused or "fact.absent" not in answers:
+        return answers
+    return tuple([explained(case, *pair, view) for pair in zip(due.block.rules, answers, strict=True)])
+
+
+def _tell(case: Case, due: DueBlock | Common, who: Hashable, rules: tuple[BoundRule, ...], answers: Answers) -> None:
+    """Add the findings that `answers` by `rules` come to; `who` answers is what a carried state remembers them by."""
+    if answers == due.passing:
+        case.told += due.passed
+        return
+    known = None if case.prior is None else settled(case.prior, who, answers, case.now)
     if known is not None:
         case.told += known.findings
         case.strictest = max(case.strictest, known.strictest)
         return
     start = len(case.told)
-    for bound, answer in zip(due.block.rules, answers, strict=True):
+    for bound, answer in zip(rules, answers, strict=True):
         if answer is True:
             case.told.append(bound.passed)
         else:
-            conclude(case, bound, answer, view)
-    if prior is not None:
-        settle(prior, block, answers, due.block.rules, case.told[start:])
+            conclude(case, bound, answer)
+    if case.prior is not None:
+        settle(case.prior, who, answers, rules, case.told[start:])
 
 
 def _note_deadlines(case: Case, due: Due) -> None:

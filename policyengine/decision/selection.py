@@ -18,11 +18,13 @@ def identity(facts: Facts, views: Views) -> dict[str, str]:
     """
     keys = {"device": str(facts.device_id)}
     device, provenance = facts.values.get("device"), facts.provenance
-    for name, value in device.items() if isinstance(device, dict) else ():
-        key = views.prefix(f"device.{name}")
+    if not isinstance(device, dict):
+        return keys
+    for name, key in zip(device, views.prefixes("device", tuple(device)), strict=True):
         if key is None or provenance[key].source is Source.REPORTED:
             continue
-        if isinstance(value, str):
+        value = device[name]
+        if type(value) is str:
             keys[name] = value
         elif isinstance(value, dict):
             keys.update((f"{name}.{inner}", text) for inner, text in value.items())

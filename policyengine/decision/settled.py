@@ -1,4 +1,4 @@
-"""What a carried state has made of a block's answers before, where nothing but a change of either makes it differ.
+"""What a carried state has made of answers before, where nothing but a change of either makes it differ.
 
 A rule that has been failing since last week says the same at each check-in. Its finding follows from the answer and the
 carried state alone, unless a waiver or a hold is in play: those depend on the moment. Devices that carry the same state
@@ -7,37 +7,57 @@ share it, and it goes with that state.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from policyengine.decision.answered import Answers
 from policyengine.decision.binding import BoundRule
-from policyengine.decision.generated import Answer, Evaluate
 from policyengine.model.decision import Finding, Prior, Result, RuleHistory
 from policyengine.model.policy import Action
 
 MAX_SETTLED = 256  # outcomes kept with one carried state; a device of the starter pack has five
 
-Answers = tuple[Answer, ...]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """The findings of a block and the strictest action they ask for, as long as it is not before `since`."""
+    """Findings of a block, or of all common ones, and the strictest action they ask for; not before `since`."""
 
     findings: tuple[Finding, ...]
     strictest: Action
     since: datetime | None
 
 
-def settled(prior: Prior, block: Evaluate, answers: Answers, now: datetime) -> Settled | None:
-    """Return what `answers` of `block` came to under `prior` before; None if nothing settles it."""
-    kept = prior.settled.get((block, answers))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ordered:
+    """What the last decision on a carried state was told, by identity, and the same findings in a decision's order."""
+
+    marks: tuple[int, ...]
+    told: tuple[Finding, ...]  # kept, so that no other finding gets the identity of one of them
+    findings: tuple[Finding, ...]
+
+
+def ordered(
+    prior: Prior, told: Sequence[Finding], order: Callable[[Sequence[Finding]], tuple[Finding, ...]]
+) -> tuple[Finding, ...]:
+    """Return `told` by `order`; the same tuple as before while it holds the same findings."""
+    marks = tuple(map(id, told))
+    last = prior.settled.get(Ordered)
+    if isinstance(last, Ordered) and last.marks == marks:
+        return last.findings
+    findings = order(told)
+    prior.settled[Ordered] = Ordered(marks=marks, told=tuple(told), findings=findings)
+    return findings
+
+
+def settled(prior: Prior, who: Hashable, answers: Answers, now: datetime) -> Settled | None:
+    """Return what `answers` by `who` came to under `prior` before; None if nothing settles it."""
+    kept = prior.settled.get((who, answers))
     return kept if isinstance(kept, Settled) and (kept.since is None or kept.since <= now) else None
 
 
 def settle(
-    prior: Prior, block: Evaluate, answers: Answers, rules: Sequence[BoundRule], findings: Sequence[Finding]
+    prior: Prior, who: Hashable, answers: Answers, rules: Sequence[BoundRule], findings: Sequence[Finding]
 ) -> None:
     """Remember that `answers` came to `findings` under `prior`, unless the moment had a part in that."""
     told = [each for each in zip(rules, findings, strict=True) if each[1].result is not Result.PASS]
@@ -45,7 +65,7 @@ def settle(
         return
     if len(prior.settled) >= MAX_SETTLED:
         prior.settled.clear()
-    prior.settled[block, answers] = Settled(
+    prior.settled[who, answers] = Settled(
         findings=tuple(findings),
         strictest=max((bound.enforced for bound, _ in told), default=Action.NOTIFY),
         since=max((finding.unknown_since for _, finding in told if finding.unknown_since is not None), default=None),

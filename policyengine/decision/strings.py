@@ -130,12 +130,14 @@ def _inside(function: str, whole: str, position: object) -> int:
 
 def lower_ascii(text: object) -> str:
     """Return `text.lowerAscii()`; other letters stay as they are."""
-    return "".join(sign.lower() if sign.isascii() else sign for sign in _text("lowerAscii", text))
+    whole = _text("lowerAscii", text)
+    return whole.lower() if whole.isascii() else "".join(sign.lower() if sign.isascii() else sign for sign in whole)
 
 
 def upper_ascii(text: object) -> str:
     """Return `text.upperAscii()`; other letters stay as they are."""
-    return "".join(sign.upper() if sign.isascii() else sign for sign in _text("upperAscii", text))
+    whole = _text("upperAscii", text)
+    return whole.upper() if whole.isascii() else "".join(sign.upper() if sign.isascii() else sign for sign in whole)
 
 
 def replace(text: object, old: object, new: object, limit: object = -1) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
 from policyengine.decision.messages import Shown
+from policyengine.decision.origins import Origins
 from policyengine.model.facts import Facts, Provenance, Source
 
 KEPT_LAYOUTS = 256  # distinct sets of provenance paths; every device of a kind has the same
@@ -22,7 +24,7 @@ class _Layout:
     there; none when it is given by whole groups only.
     """
 
-    __slots__ = ("_keys", "branches", "groups", "prefixes")
+    __slots__ = ("_keys", "branches", "groups", "inner", "prefixes")
 
     def __init__(self, provenance: tuple[str, ...]) -> None:
         self._keys = frozenset(provenance)
@@ -31,6 +33,7 @@ class _Layout:
         self.branches = {path: frozenset(key for key in provenance if _says(key, path)) for path in inner}
         self.prefixes: dict[str, str | None] = {}
         self.groups: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self.inner: dict[tuple[str, tuple[str, ...]], tuple[str | None, ...]] = {}
 
     def prefix(self, path: str) -> str | None:
         """Return the longest provenance key that `path` stands below, None if there is none."""
@@ -39,6 +42,16 @@ class _Layout:
         except KeyError:
             found = self.prefixes[path] = self._longest(path)
             return found
+
+    def below(self, path: str, names: tuple[str, ...]) -> tuple[str | None, ...]:
+        """Return the prefix of each of `names` below `path`; all facts of a kind have the same names."""
+        asked = (path, names)
+        found = self.inner.get(asked)
+        if found is None:
+            if len(self.inner) >= KEPT_LAYOUTS:
+                self.inner.clear()
+            found = self.inner[asked] = tuple([self.prefix(f"{path}.{name}") for name in names])
+        return found
 
     def _longest(self, path: str) -> str | None:
         key = path
@@ -76,19 +89,8 @@ def _plan(
     return tuple(found)
 
 
-def _origins(provenance: Mapping[str, Provenance]) -> list[tuple[Provenance, list[str]]]:
-    """Return each distinct provenance with the paths that have it."""
-    paths: dict[int, tuple[Provenance, list[str]]] = {}
-    for path, kept in provenance.items():
-        known = paths.get(id(kept))
-        if known is None:
-            paths[id(kept)] = (kept, [path])
-        else:
-            known[1].append(path)
-    return list(paths.values())
-
-
 _NOTHING = timedelta()
+_FUTURE = -1  # of the age of what was observed in the future: fresh for nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,10 @@ class Needs:
         """Return the one need that asks for `minimum` and `fresh`."""
         new = Need(number=len(self._known), minimum=minimum, fresh=fresh)
         return self._known.setdefault((minimum, fresh), new)
+
+    def lifetimes(self) -> tuple[timedelta, ...]:
+        """Return the distinct ages that facts must be below, ascending."""
+        return tuple(sorted({fresh for _, fresh in self._known if fresh is not None}))
 
 
 class Completeness(dict[str, bool]):
@@ -144,52 +150,56 @@ class View:
 class Views:
     """The views of one device's facts at one moment, each made once."""
 
-    def __init__(self, facts: Facts, now: datetime) -> None:
+    def __init__(self, facts: Facts, origins: Origins, now: datetime) -> None:
         self.facts = facts
         self._made: dict[int, View] = {}
-        self._by_need: dict[tuple[Source | None, timedelta | None], View] = {}
         self._alike: dict[tuple[str | None, ...], View] = {}
-        self._origins = _origins(facts.provenance)
-        self._aged = [(kept.source, now - kept.observed_at) for kept, _ in self._origins]
-        ages = [age for _, age in self._aged]
-        self._youngest, self._oldest = min(ages, default=_NOTHING), max(ages, default=_NOTHING)
-        self._layout = _layout(tuple(facts.provenance))
-        self.prefix = self._layout.prefix
+        self._origins = origins
+        self._aged = [(kept.source, now - kept.observed_at) for kept in origins.distinct]
+        self._layout = _layout(origins.paths)
+        self.prefix, self.prefixes = self._layout.prefix, self._layout.below
 
     def of(self, need: Need) -> View:
         """Return the facts that count for `need`."""
         found = self._made.get(need.number)
         if found is None:
-            found = self._made[need.number] = self._view(need.minimum, self._demanded(need.fresh))
+            found = self._made[need.number] = self._view(need.minimum, need.fresh)
         return found
 
-    def _demanded(self, fresh: timedelta | None) -> timedelta | None:
-        """Return `fresh`, None if all facts are as fresh as that."""
-        return None if fresh is None or (self._youngest >= _NOTHING and self._oldest < fresh) else fresh
+    def standing(self, lifetimes: tuple[timedelta, ...]) -> Hashable:
+        """Return all that decides which facts count for any need whose `fresh` is one of `lifetimes`, ascending.
+
+        That is: which paths share a provenance; of each how strong it is, whether all was listed, and which of
+        `lifetimes` it has outlived.
+        """
+        ages = [_FUTURE if age < _NOTHING else bisect_right(lifetimes, age) for _, age in self._aged]
+        pairs = zip(self._origins.distinct, ages, strict=True)
+        return (
+            self._layout,
+            self._origins.marks,
+            tuple([(kept.source._value_, kept.complete, age) for kept, age in pairs]),
+        )
 
     def _view(self, minimum: Source | None, fresh: timedelta | None) -> View:
         """Return the view that these needs make; needs that refuse the same share one."""
-        known = self._by_need.get((minimum, fresh))
+        reasons = tuple(
+            [
+                "fact.weak"
+                if minimum is not None and source < minimum
+                else "fact.stale"  # half-open; observed in the future counts as too old
+                if fresh is not None and not (_NOTHING <= age < fresh)
+                else None
+                for source, age in self._aged
+            ]
+        )
+        known = self._alike.get(reasons)
         if known is None:
-            reasons = tuple(
-                [
-                    "fact.weak"
-                    if minimum is not None and source < minimum
-                    else "fact.stale"  # half-open; observed in the future counts as too old
-                    if fresh is not None and not (_NOTHING <= age < fresh)
-                    else None
-                    for source, age in self._aged
-                ]
-            )
-            known = self._alike.get(reasons)
-            if known is None:
-                known = self._alike[reasons] = self._refusing(reasons)
-            self._by_need[minimum, fresh] = known
+            known = self._alike[reasons] = self._refusing(reasons)
         return known
 
     def _refusing(self, reasons: tuple[str | None, ...]) -> View:
-        pairs = zip(self._origins, reasons, strict=True)
-        refused = {key: reason for (_, keys), reason in pairs if reason is not None for key in keys}
+        pairs = zip(self._origins.paths, self._origins.marks, strict=True)
+        refused = {key: reason for key, mark in pairs if (reason := reasons[mark]) is not None}
         values = self._below("", self.facts.values, tuple(refused)) if refused else self.facts.values
         complete = Completeness(self.facts.provenance, self._layout, refused)
         return View(values=values, complete=complete, refused=refused, shown=Shown(values))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
 
 def base64url(content: bytes) -> str:
     """Return `content` as base64url without padding."""
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+    return binascii.b2a_base64(content, newline=False).translate(_URL_SAFE, b"=").decode()
 
 
 def from_base64url(text: str) -> bytes | None:

@@ -13,9 +13,10 @@ from weakref import WeakKeyDictionary
 
 from policyengine.decision.documents import DecisionWriter, decision_id
 from policyengine.decision.facts_parts import Parts, SharedFacts, split
+from policyengine.decision.origins import Origins
 from policyengine.decision.prior import carries_on, prior_bytes, prior_of, read_prior
 from policyengine.decision.program import Program
-from policyengine.model.decision import Decision, Prior, Result, Tier
+from policyengine.model.decision import Decision, Finding, Prior, Result, Tier
 from policyengine.model.facts import Facts
 from policyengine.model.ids import DeviceId, Digest, digest_of
 from policyengine.model.policy import Mode, Phase
@@ -78,19 +79,13 @@ class Judged:
         Audited rules are recorded, not told (DESIGN section 6), and a device on a slow link needs no list of what is
         well; the whole Decision is at `/v1/decisions/{decision_id}`.
         """
-        findings = self.decision.findings
-        places = [
-            at
-            for at, found in enumerate(findings)
-            if found.result is not Result.PASS and found.terms.mode is not Mode.AUDIT
-        ]
-        return self.writer.findings(self.decision, places)
+        return self.writer.findings(self.decision, spoken_of(self.decision.findings).told)
 
 
 def judge(policies: Policies, facts: Facts, *, prior: Prior | None, now: datetime, phase: Phase) -> Judged:
     """Return the decision on `facts` at `now`; pure."""
     parts = split(facts)
-    decision = policies.program.decide_named(facts, parts.digest, prior=prior, now=now, phase=phase)
+    decision = policies.program.decide_parted(facts, parts, prior=prior, now=now, phase=phase)
     return _judged(policies, parts, decision, facts, prior)
 
 
@@ -100,7 +95,7 @@ async def judge_in_turns(
     """Return what `judge` does, step by step with the others that are at hand (services/turns.py)."""
     parts = split(facts)
     await turn()
-    decision = policies.program.decide_named(facts, parts.digest, prior=prior, now=now, phase=phase)
+    decision = policies.program.decide_parted(facts, parts, prior=prior, now=now, phase=phase)
     await turn()
     return _judged(policies, parts, decision, facts, prior)
 
@@ -108,7 +103,7 @@ async def judge_in_turns(
 def _judged(policies: Policies, parts: Parts, decision: Decision, facts: Facts, prior: Prior | None) -> Judged:
     shared_facts = Document(digest=parts.shared_digest, kind="facts", body=parts.shared)
     carried = _carried(decision, prior)
-    verdicts, name = _digest_of_verdicts(decision, facts), decision_id(decision)
+    verdicts, name = _digest_of_verdicts(decision, parts.origins), decision_id(decision)
     return Judged(
         decision=decision,
         id=name,
@@ -165,18 +160,56 @@ def effective_tier(decision: Decision, restriction: Restriction | None) -> Tier:
     return decision.tier if restriction is None else max(decision.tier, restriction.tier)
 
 
-def _digest_of_verdicts(decision: Decision, facts: Facts) -> bytes:
+def _digest_of_verdicts(decision: Decision, origins: Origins) -> bytes:
     """Return a digest that is the same as long as every rule says the same under the same terms, by the same sources.
 
     A certificate request comes and goes with each renewal and says nothing new.
     """
-    sources = [
-        f"{path} {kept.source._value_}" if kept.reporter is None else f"{path} {kept.source._value_} {kept.reporter}"
-        for path, kept in facts.provenance.items()
-        if path[:3] != "csr"
-    ]
-    lines = [found.line for found in decision.findings]
-    return hashlib.sha256("\n\n".join([*lines, *sorted(sources)]).encode()).digest()
+    kinds = tuple([(kept.source._value_, kept.reporter) for kept in origins.distinct])
+    said = spoken_of(decision.findings).digest.copy()
+    said.update(_sources(origins.paths, origins.marks, kinds))
+    return said.digest()
+
+
+@lru_cache(maxsize=MAX_PRIORS)  # devices of one kind have the same
+def _sources(paths: tuple[str, ...], marks: tuple[int, ...], kinds: tuple[tuple[int, DeviceId | None], ...]) -> bytes:
+    """Return what is digested of the sources of facts: each path with the number of its source, and who reported it."""
+    lines = []
+    for path, mark in zip(paths, marks, strict=True):
+        source, reporter = kinds[mark]
+        if path[:3] != "csr":
+            lines.append(f"{path} {source}" if reporter is None else f"{path} {source} {reporter}")
+    return "\n\n".join(sorted(lines)).encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """What the findings of a decision say: a digest to go on with, and the places of those that a device hears."""
+
+    findings: tuple[Finding, ...]
+    digest: hashlib._Hash
+    told: tuple[int, ...]
+
+
+_SPOKEN: dict[int, Spoken] = {}
+
+
+def spoken_of(findings: tuple[Finding, ...]) -> Spoken:
+    """Return what `findings` say; decisions that came to the same share their findings (decision/settled.py)."""
+    known = _SPOKEN.get(id(findings))
+    if known is None or known.findings is not findings:
+        if len(_SPOKEN) >= MAX_PRIORS:
+            _SPOKEN.clear()
+        known = _SPOKEN[id(findings)] = Spoken(
+            findings=findings,
+            digest=hashlib.sha256("".join([f"{found.line}\n\n" for found in findings]).encode()),
+            told=tuple([at for at, found in enumerate(findings) if _is_told(found)]),
+        )
+    return known
+
+
+def _is_told(found: Finding) -> bool:
+    return found.result is not Result.PASS and found.terms.mode is not Mode.AUDIT
 
 
 class Documents(Protocol):

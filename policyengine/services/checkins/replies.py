@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from policyengine.decision.documents import decision_head
-from policyengine.decision.facts_json import quick_canonical
+from policyengine.decision.facts_json import canonical_without_floats
 from policyengine.model.base64url import base64url
 from policyengine.model.decision import Tier
 from policyengine.model.times import format_timestamp
@@ -45,16 +45,16 @@ class Rest:
                 "certificate": base64url(self.certificate),
                 "chain": [base64url(issuer) for issuer in self.chain],
             }
-        return quick_canonical(document)
+        return canonical_without_floats(document)
 
 
 def compose(judged: Judged, *, rest: bytes, tier: Tier, restriction: Restriction | None) -> bytes:
     """Return the reply's JSON: the Decision as the device hears it, the effective tier, and `rest`."""
-    head = decision_head(judged.decision) | {"tier": tier.name.lower()}
+    head = decision_head(judged.decision, judged.id) | {"tier": tier.name.lower()}
     del head["next_checkin_after"]  # `rest` has the one that this device was given
     if restriction is not None:
         head["restriction"] = restriction_document(restriction)
-    return b'%b,"findings":[%b],%b' % (quick_canonical(head)[:-1], judged.told().encode(), rest[1:])
+    return b'%b,"findings":[%b],%b' % (canonical_without_floats(head)[:-1], judged.told().encode(), rest[1:])
 
 
 def restriction_document(restriction: Restriction) -> Mapping[str, object]:

@@ -16,6 +16,7 @@ from policyengine.model.canonical import canonical
 from policyengine.model.facts import Facts, Provenance, Source
 from policyengine.model.ids import DeviceId, Digest, digest_of
 from policyengine.model.schema import CORE_SCHEMA
+from policyengine.model.types import Kind, Type
 
 NOW = datetime(2026, 11, 23, 1, 2, 3, 456789, tzinfo=UTC)
 
@@ -114,3 +115,19 @@ def test_provenance_written_straight_is_its_document(
     assert [provenance_text(each).encode() for each in (kept, whole)] == [
         canonical(provenance_document(each)) for each in (kept, whole)
     ]
+
+
+def test_no_fact_of_one_device_is_a_fraction() -> None:
+    """Its part is written by an encoder whose form of such numbers is not RFC 8785's."""
+    kinds = {
+        kind.kind
+        for group, declared in CORE_SCHEMA.roots.items()
+        for kind in [declared.type, *fields_below(declared.type)]
+        if group in {"cert", "csr", "ops", "pcrs", "ca", "device", "identity", "evidence", "boot"}
+    }
+    assert Kind.DOUBLE not in kinds
+
+
+def fields_below(kind: Type) -> list[Type]:
+    inside = [declared.type for declared in CORE_SCHEMA.structs[kind.name].values()] if kind.kind is Kind.STRUCT else []
+    return [found for each in (*inside, *kind.parameters) for found in (each, *fields_below(each))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -46,6 +47,13 @@ def test_opened_nonce_says_what_it_was_made_of(at: datetime, tag: bytes, seconds
     lifetime = timedelta(seconds=seconds)
     opened = open_nonce(make_nonce(KEY, tag=tag, issued_us=micros(at), lifetime=lifetime, random=b"abc"), key=KEY)
     assert (opened.issued_at, opened.tag, opened.expires_at - opened.issued_at) == (at, tag, lifetime)
+
+
+@pytest.mark.parametrize("size", [1, 32, 64, 65], ids=lambda size: f"{size} bytes")
+def test_nonce_ends_with_the_code_that_the_standard_library_makes(size: int) -> None:
+    """RFC 2104 section 2, cut to 16 bytes; a key longer than a block of SHA-256 is hashed first."""
+    made = nonce(key=NonceKey(secret=b"s" * size, epoch=1))
+    assert made[-16:] == hmac.digest(b"s" * size, made[:-16], "sha256")[:16]
 
 
 @given(at=st.integers(min_value=0, max_value=NONCE_SIZE - 1), bit=st.integers(min_value=0, max_value=7))
