@@ -1,7 +1,8 @@
 """What the server does beside answering.
 
-It decides again about devices whose decision has ended, forgets old nonces, tells webhooks what changed, and, as one of
-several workers, tells the others what it has counted and hears from them that another bundle is in force.
+It decides again about devices whose decision has ended, forgets old nonces, notices what is about to end, tells
+webhooks what changed, and, as one of several workers, tells the others what it has counted and hears from them that
+another bundle is in force.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from policyengine.adapters.shared_counts import SharedCounts
 from policyengine.adapters.sql.hints import has_hints, listen
 from policyengine.errors import PolicyEngineError
 from policyengine.services.events.overseeing import Webhooks
+from policyengine.services.events.reminding import Reminders
 from policyengine.services.events.webhooks import Webhook
 from policyengine.services.policies import PolicyShelf
 from policyengine.services.registry.sweep import Sweep
@@ -25,6 +27,7 @@ SWEEP_SECONDS = 1.0  # how late a silent device's tier may follow the clock
 SWEEP_BATCH = 64  # decided in one go, some 30 ms, so that check-ins never wait long for the interpreter
 STOP_SECONDS = 10
 COUNT_SECONDS = 1.0  # how late a worker's counts may reach the others
+NOTICE_SECONDS = 60.0  # how late one may hear that something is about to end, of which days are left
 TELL_SECONDS = 1.0  # how late a webhook may hear of a change
 
 log = logging.getLogger("policyengine.sweep")
@@ -77,6 +80,22 @@ def hearing(database: str, policies: PolicyShelf) -> Iterator[None]:
     loops = {"hints": partial(listen, database, policies.look_again)} if has_hints(database) else {}
     with _beside(loops):
         yield
+
+
+@contextmanager
+def reminding(reminders: Reminders) -> Iterator[None]:
+    """Notice once a minute what only time brings, for the length of the block."""
+    with _beside({"reminders": partial(_notice, reminders)}):
+        yield
+
+
+def _notice(reminders: Reminders, stop: threading.Event) -> None:
+    while not stop.wait(NOTICE_SECONDS):
+        try:
+            while not stop.is_set() and reminders.run():
+                pass
+        except PolicyEngineError as refusal:
+            log.warning("reminders wait", extra={"code": refusal.code})
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def answer(
     With `shared`, the server is one of several and counts with the others.
     """
     from api.logs import configure
-    from policyengine.cli.background import counting, hearing, sweeping, telling
+    from policyengine.cli.background import counting, hearing, reminding, sweeping, telling
     from policyengine.cli.telemetry import tracing
 
     configure(sys.stderr, level=settings.log_level)
@@ -53,6 +53,7 @@ def answer(
         counted,
         hearing(settings.storage_url, installation.services.policies),
         sweeping(installation.services.sweep),
+        reminding(installation.services.reminders),
         telling(installation.services.webhooks),
         tracing(application, settings) as traced,
     ):

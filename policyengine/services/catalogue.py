@@ -41,7 +41,8 @@ from policyengine.services.compliance.report import Compliance
 from policyengine.services.events.delivering import Deliveries
 from policyengine.services.events.overseeing import Webhooks
 from policyengine.services.events.ports import NOBODY as NO_COURIER
-from policyengine.services.events.ports import Courier, EventReads
+from policyengine.services.events.ports import Courier, EventReads, ReminderStore
+from policyengine.services.events.reminding import Reminders
 from policyengine.services.events.webhooks import Webhook
 from policyengine.services.exports.exporting import Exports, Keys
 from policyengine.services.exports.jobs import ExportFolder, ExportJobs
@@ -117,6 +118,7 @@ class Services:
     workloads: Workloads
     logins: Logins
     sweep: Sweep
+    reminders: Reminders
     health: HealthCheck
     releases: Releases
     sboms: Sboms
@@ -143,7 +145,7 @@ class Services:
     trust_bundle: bytes
 
 
-class WholeStore(ExportStore, EventReads, Protocol):
+class WholeStore(ExportStore, EventReads, ReminderStore, Protocol):
     """All of storage, with what telling others reads."""
 
 
@@ -277,6 +279,7 @@ def assemble(outside: Outside) -> Services:
         workloads=workloads,
         logins=Logins(outside.issuers, outside.provider, workloads=workloads, tokens=tokens, entropy=entropy),
         sweep=Sweep(store, store, clock, redecider),
+        reminders=Reminders(store, clock, entropy, shelf=shelf, terms=outside.feeds),
         health=HealthCheck(store, shelf),
         releases=Releases(store, clock, shelf),
         sboms=Sboms(store, shelf, cabinet),

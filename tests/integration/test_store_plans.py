@@ -10,6 +10,7 @@ import pytest
 
 from policyengine.adapters.sql import tables
 from policyengine.adapters.sql.migration import upgrade
+from policyengine.adapters.sql.reminder_reads import ending
 from policyengine.adapters.sql.statements import Reading
 from policyengine.adapters.sql.store import SqlStore, open_store
 
@@ -53,3 +54,15 @@ def test_open_reservations_are_found_among_themselves(store: SqlStore) -> None:
         rows = connection.execute(f"EXPLAIN QUERY PLAN {wanted}").fetchall()
     connection.close()
     assert [row[-1] for row in rows] == ["SEARCH certificate USING INDEX ix_certificate_open (reserved_at<?)"]
+
+
+def test_certificates_about_to_end_are_found_by_when_they_end(store: SqlStore) -> None:
+    """Every server looks once a minute, and most certificates have long ended."""
+    clause = ending(5, until=9, share=6, untold="x/").compile(
+        store._engines.read, compile_kwargs={"literal_binds": True}
+    )
+    with sqlite3.connect(str(store._engines.read.url.database)) as connection:
+        rows = connection.execute(f"EXPLAIN QUERY PLAN {clause}").fetchall()
+    connection.close()
+    assert rows[0][-1] == "SEARCH certificate USING INDEX ix_certificate_not_after (not_after>? AND not_after<?)"
+    assert not [row for row in rows if "SCAN" in row[-1]]

@@ -58,7 +58,7 @@ def _occurrence(connection: Connection, row: Row[Any]) -> Occurrence | None:
     if told is None or found is None:
         return None
     (kind, _), (subject, data) = told, found
-    if kind == events.ACTIVATED:
+    if kind in events.OF_NO_DEVICE:
         return Occurrence(
             index=row.log_index, at=moment(row.at), type=kind, device_id=None, model=None, subject=subject, data=data
         )
@@ -157,11 +157,29 @@ def _activated(_connection: Connection, record: Said) -> Told | None:
     return record["subject"], {"bundle": record["subject"], "generation": record["detail"]["generation"]}
 
 
+def _expiring(_connection: Connection, record: Said) -> Told | None:
+    detail = record["detail"]
+    told = {name: detail[name] for name in ("issuer", "not_after")}
+    return detail["device"], {"serial": record["subject"], **told}
+
+
+def _waiver(_connection: Connection, record: Said) -> Told | None:
+    return record["subject"], {"waiver": record["subject"], **record["detail"]}
+
+
+def _feed(_connection: Connection, record: Said) -> Told | None:
+    return record["subject"], {"feed": record["subject"], **record["detail"]}
+
+
 _Tell = tuple[str, Callable[[Connection, Said], Told | None]]
 _TOLD_ACTS: dict[str, _Tell] = {
     "device.pending": (events.PENDING, _pending),
     "device.retire": (events.RETIRED, _retired),
     "bundle.activate": (events.ACTIVATED, _activated),
+    events.REMINDERS[events.EXPIRING]: (events.EXPIRING, _expiring),
+    events.REMINDERS[events.WAIVER_EXPIRING]: (events.WAIVER_EXPIRING, _waiver),
+    events.REMINDERS[events.WAIVER_EXPIRED]: (events.WAIVER_EXPIRED, _waiver),
+    events.REMINDERS[events.FEED_STALE]: (events.FEED_STALE, _feed),
 }
 _TOLD: dict[str, _Tell] = {
     "enrolment": (events.ENROLLED, _enrolled),

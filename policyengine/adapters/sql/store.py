@@ -17,6 +17,7 @@ from policyengine.adapters.sql.log_reads import SqlLogReads
 from policyengine.adapters.sql.migration import demand_current
 from policyengine.adapters.sql.past_reads import SqlPastReads
 from policyengine.adapters.sql.record_reads import SqlRecordReads
+from policyengine.adapters.sql.reminder_reads import SqlReminderReads
 from policyengine.adapters.sql.revocation_reads import SqlRevocationReads
 from policyengine.adapters.sql.service_certificates import SqlServiceCertificateReads
 from policyengine.adapters.sql.writer import GroupWriter
@@ -39,6 +40,7 @@ class SqlStore(
     SqlEventReads,
     SqlFiledReads,
     SqlServiceCertificateReads,
+    SqlReminderReads,
 ):
     """Implements the Store port of services."""
 
@@ -48,6 +50,7 @@ class SqlStore(
         SqlExportReads.__init__(self, engines.read)
         SqlGateReads.__init__(self, engines.read)
         SqlEventReads.__init__(self, engines.read)
+        SqlReminderReads.__init__(self, engines.read)
         self._engines = engines
         self._writer = GroupWriter(engines.write)
 

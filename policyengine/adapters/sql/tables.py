@@ -256,6 +256,7 @@ certificate = Table(
     PrimaryKeyConstraint("issuer", "serial"),
     UniqueConstraint("device_id", "lineage"),
     Index(None, "serial"),
+    Index(None, "not_after"),
     # INVARIANT: none by state alone: nearly all are `issued`, and SQLite would go through them for each serial number
     Index("ix_certificate_open", "reserved_at", sqlite_where=OPEN, postgresql_where=OPEN),
 )

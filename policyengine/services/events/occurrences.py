@@ -21,7 +21,19 @@ STATUS = "policyengine.certificate.status-changed"
 PENDING = "policyengine.device.pending"
 RETIRED = "policyengine.device.retired"
 ACTIVATED = "policyengine.bundle.activated"
-TYPES = frozenset({ENROLLED, CHANGED, ISSUED, STATUS, PENDING, RETIRED, ACTIVATED})
+EXPIRING = "policyengine.certificate.expiring"
+WAIVER_EXPIRING = "policyengine.waiver.expiring"
+WAIVER_EXPIRED = "policyengine.waiver.expired"
+FEED_STALE = "policyengine.feed.stale"
+# What only time brings, and the act of the system that tells it (reminding.py).
+REMINDERS: Mapping[str, str] = {
+    EXPIRING: "certificate.expiring",
+    WAIVER_EXPIRING: "waiver.expiring",
+    WAIVER_EXPIRED: "waiver.expired",
+    FEED_STALE: "feed.stale",
+}
+OF_NO_DEVICE = frozenset({ACTIVATED, WAIVER_EXPIRING, WAIVER_EXPIRED, FEED_STALE})
+TYPES = frozenset({ENROLLED, CHANGED, ISSUED, STATUS, PENDING, RETIRED, ACTIVATED, *REMINDERS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -906,6 +906,7 @@ def services() -> Services:
         workloads=FakeWorkloads(),
         logins=FakeLogins(),
         sweep=None,
+        reminders=None,
         health=FakeHealth(),
         releases=FakeReleases(),
         sboms=FakeSboms(),
