@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import shutil
 import socket
 import ssl
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from policyengine.adapters.demo_site import DemoSite
 from policyengine.simulation.device import SimulatedDevice
+from tests.integration.radius_server import SECRET, STOCK, write_server, write_supplicant
 from tests.integration.real_site import Running, enrolled, expect, publish, running
 from tests.integration.tls_server import leaf, new_ca
 from tests.support.ports import free_port
@@ -90,7 +92,7 @@ def _configure(etc: Path, server: Running, token: str) -> None:
     (etc / "gate.token").write_text(token + "\n")
     ca = new_ca("edge")
     (etc / "edge-ca.pem").write_text(ca.pem)
-    for name in ("proxy", "broker"):
+    for name in ("proxy", "broker", "radius"):
         leaf(ca, etc, name)
 
 
@@ -284,3 +286,48 @@ def test_device_has_no_part_in_another_device_s_topics(site: Fixture, broker: Br
     subprocess.run([program("mosquitto_pub"), *foreign, "-m", "forged", "-r"], capture_output=True, check=False)
     read = [program("mosquitto_sub"), *foreign, "-C", "1", "-W", "1"]
     assert subprocess.run(read, capture_output=True, check=False, timeout=10).stdout == b""
+
+
+# FreeRADIUS.
+
+
+@pytest.fixture(scope="module")
+def radius(site: Fixture) -> Iterator[int]:
+    """The port of a FreeRADIUS with deploy/freeradius behind EAP-TLS."""
+    freeradius, port = program("freeradius"), free_port()
+    if not STOCK.is_dir():
+        pytest.skip("FreeRADIUS has no stock configuration here (tests/system-packages.txt)")
+    program("eapol_test")
+    module = site.written(
+        "freeradius/mods-available-policyengine", **{"localhost:8443": f"localhost:{site.server.port}"}
+    )
+    write_server(site.etc, module=module, site=site.written("freeradius/site-post-auth"), port=port)
+    token = (site.etc / "gate.token").read_text().strip()
+    log = site.etc / "radius.out"
+    command = ("env", f"POLICYENGINE_GATE_TOKEN={token}", freeradius, "-d", str(site.etc), "-n", "radiusd")
+    with process(*command, "-f", "-l", "stdout", "-xx", log=log):
+        assert until(lambda: b"Ready to process requests" in log.read_bytes(), within=PATIENCE), log.read_text()
+        yield port
+
+
+def joins(site: Fixture, port: int, device: str) -> tuple[bool, str]:
+    """Tell whether a device with its certificate is let into the network, and what the switch was told."""
+    command = [program("eapol_test"), "-c", str(write_supplicant(site.etc, device)), "-a", "127.0.0.1", "-p", str(port)]
+    done = subprocess.run(
+        [*command, "-s", SECRET, "-t", "20"], capture_output=True, text=True, check=False, timeout=60, cwd=site.etc
+    )
+    return done.returncode == 0, done.stdout
+
+
+def test_freeradius_puts_a_healthy_device_into_the_network_of_its_tier(site: Fixture, radius: int) -> None:
+    let_in, told = joins(site, radius, site.good)
+    assert let_in, told[-2000:] + (site.etc / "radius.out").read_text()[-4000:]
+    assert re.search(r"Tunnel-Private-Group-Id\) length=4\s+Value: 3130", told), told  # VLAN "10"
+    assert re.search(r"Session-Timeout\) length=6\s+Value: [1-9]", told), told
+
+
+def test_freeradius_shuts_a_quarantined_device_out_until_it_is_released(site: Fixture, radius: int) -> None:
+    site.act(site.bad, "quarantine")
+    shut = not joins(site, radius, site.bad)[0]
+    site.act(site.bad, "release")
+    assert (shut, joins(site, radius, site.bad)[0]) == (True, True)
