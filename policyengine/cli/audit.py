@@ -56,6 +56,7 @@ def consistent(
     url: Url,
     vkey: Vkey,
     ca: Ca = None,
+    output: Form = Output.TABLE,
 ) -> None:
     """Prove that the log of one checkpoint contains that of another; exit code 1 when it does not."""
     from policyengine.adapters.log_client import LogClient
@@ -65,7 +66,10 @@ def consistent(
     key = _key(vkey)
     before, after = (open_checkpoint(file.read_bytes(), key=key) for file in (old, new))
     prove_extension(before, after, LogClient(url, ca=ca).fetch)
-    typer.echo(f"{after.origin}: the {after.size} leaves contain the {before.size} as they were")
+    if output is Output.JSON:
+        typer.echo(json.dumps({"origin": after.origin, "old_size": before.size, "size": after.size}))
+    else:
+        typer.echo(f"{after.origin}: the {after.size} leaves contain the {before.size} as they were")
 
 
 @app.command()

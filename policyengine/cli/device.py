@@ -69,7 +69,7 @@ def list_devices(
 
 
 @app.command()
-def show(device: Id, data: Data = None) -> None:
+def show(device: Id, output: Format = Output.TABLE, data: Data = None) -> None:
     """Say what is known of a device and why it is in its tier."""
     from policyengine.model.ids import device_id
 
@@ -77,6 +77,9 @@ def show(device: Id, data: Data = None) -> None:
         detail = services.devices.show(actor, device_id(device))
         row = _row(detail.device, detail.state)
         why = services.audit.explain_device(actor, device_id(device)).text if detail.state is not None else None
+    if output is Output.JSON:
+        typer.echo(json.dumps(row | {"explanation": why}))
+        return
     for name, value in row.items():
         typer.echo(f"{name}: {'-' if value is None else value}")
     if why is not None:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from policyengine.cli.compiled import PoliciesInvalidError
-from policyengine.cli.options import moment_at
+from policyengine.cli.options import Output, moment_at
 from policyengine.errors import PolicyEngineError
 from policyengine.model.policy import Phase
 
@@ -33,8 +33,9 @@ def evaluate(
     prior: Annotated[
         Path | None, typer.Option(help="The previous decision on this device (JSON).", metavar="FILE")
     ] = None,
+    output: Annotated[Output, typer.Option(help="The whole Decision, or a table of its findings.")] = Output.JSON,
 ) -> None:
-    """Print the Decision on one device as JSON; refused input is a problem document on stderr and exit 2.
+    """Print the Decision on one device, as JSON unless said; refused input is a problem document on stderr and exit 2.
 
     Rules that do not apply are listed too, as `skip`.
     """
@@ -45,10 +46,21 @@ def evaluate(
     except (PolicyEngineError, OSError) as error:
         typer.echo(json.dumps(problem_document(error)), err=True)
         raise typer.Exit(exit_code(error)) from error
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    if output is Output.JSON:
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        _print_findings(document)
 
 
-def _evaluated(policies: Path, facts: Path, now: str | None, phase: Phase, prior: Path | None) -> Mapping[str, object]:
+def _print_findings(document: Mapping[str, Any]) -> None:
+    from policyengine.cli.rows import print_rows
+
+    print_rows(document["findings"], ("rule", "binding", "result", "mode", "action", "reason"), Output.TABLE)
+    decided = "" if document["tier"] == document["decided_tier"] else f" (decided {document['decided_tier']})"
+    typer.echo(f"\n{document['device_id']}: {document['tier']}{decided} until {document['valid_until']}")
+
+
+def _evaluated(policies: Path, facts: Path, now: str | None, phase: Phase, prior: Path | None) -> Mapping[str, Any]:
     from policyengine.adapters.clock import SystemClock
     from policyengine.adapters.git import commit_of
     from policyengine.adapters.tree import read_tree

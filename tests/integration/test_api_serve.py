@@ -48,7 +48,7 @@ def _bytes(text: object) -> bytes:
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     site = DemoSite(directory=tmp_path_factory.mktemp("site"))
     with running(site.data) as server:
-        found = Fleet(server, publish(site, server, count=6))
+        found = Fleet(server, publish(site, server, count=7))
         yield found
         found.people.close()
 
@@ -103,6 +103,13 @@ def test_policies_in_force_are_listed_with_their_places(fleet: Fleet) -> None:
     policies = expect(fleet.people.get("/v1/policies"), 200).document["items"]
     assert len(policies) > 5
     assert all(rule["file"].endswith(".yaml") and rule["line"] > 0 for found in policies for rule in found["rules"])
+
+
+def test_a_device_is_shown_on_the_command_line_as_json(fleet: Fleet) -> None:
+    device, reply = fleet.enrolled(6)
+    shown = _told(fleet, "device", "show", device.planned.device_id, "--output", "json")
+    assert (shown["tier"], shown["decision_id"]) == ("full", reply["decision_id"])
+    assert device.planned.device_id in shown["explanation"]
 
 
 def test_a_report_filed_on_the_command_line_is_read_over_http(fleet: Fleet, tmp_path: Path) -> None:

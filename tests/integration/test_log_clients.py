@@ -91,6 +91,14 @@ def test_a_monitor_remembers_and_proves(served: Running, tmp_path: Path) -> None
     assert "leaves are intact" in second.stdout, second.stderr
 
 
+def test_two_checkpoints_are_proved_consistent_and_told_as_json(served: Running, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    audit("monitor", f"{served.url}/log", "--state", str(seen), *trust(served))
+    proved = audit("consistent", str(seen), str(seen), f"{served.url}/log", *trust(served), "--output", "json")
+    found = json.loads(proved.stdout)
+    assert (found["old_size"], found["size"] > 0) == (found["size"], True)
+
+
 def test_a_monitor_with_another_key_believes_nothing(served: Running, tmp_path: Path) -> None:
     other = "log.example/kestrel+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
     refused = audit(

@@ -118,6 +118,19 @@ def test_a_decision_has_the_published_shape(tree: Path) -> None:
     jsonschema.validate(decision(evaluate(tree, facts(secure=True))), SHAPE)
 
 
+def test_a_table_of_the_findings_ends_with_the_tier_and_until_when_it_holds(tree: Path) -> None:
+    shown = evaluate(tree, facts(secure=False), "--output", "table").stdout.splitlines()
+    assert shown[1].split() == [
+        "engineering/boot#secure",
+        "engineering/boot",
+        "fail",
+        "enforce",
+        "quarantine",
+        "rule.false",
+    ]
+    assert shown[-1].startswith("gw-0001: quarantine until 2026-11-")
+
+
 def test_a_failure_names_rule_file_line_and_fact(tree: Path) -> None:
     found = decision(evaluate(tree, facts(secure=False)))
     (finding,) = found["findings"]
