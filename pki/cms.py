@@ -28,6 +28,7 @@ from pki.signatures import SignatureRefusedError, check_signature
 MAX_MESSAGE_BYTES = 64 * 1024  # a signature and its chain have some kilobytes, with ML-DSA some tens
 MAX_CERTIFICATES = 16  # one chain, and cross-certificates
 
+_TEXT_FORMS = (b"-----BEGIN", b"MIME-Version")  # what `openssl cms` writes unless told otherwise
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
 _CONTENT_TYPE = "1.2.840.113549.1.9.3"
 _MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
@@ -80,6 +81,8 @@ def verify_detached(message: bytes, content: bytes, *, types: frozenset[str]) ->
     """
     if len(message) > MAX_MESSAGE_BYTES:
         raise CmsError(f"the signature has {len(message)} bytes, the limit is {MAX_MESSAGE_BYTES}")
+    if message.startswith(_TEXT_FORMS):
+        raise CmsError("the signature is text (PEM or S/MIME), DER is expected: `-outform DER`")
     try:
         kind, certificates, info = _signed_data(message)
         if kind not in types:

@@ -39,6 +39,7 @@ class Way(Enum):
     TO_DEVICE = "to-device"
 
 
+_WAYS = tuple(each.value for each in Way)
 _PEER = {Way.FROM_DEVICE: ("dst", "destination"), Way.TO_DEVICE: ("src", "source")}  # the end that is not the device
 
 
@@ -152,10 +153,10 @@ def _is_answer(transport: Mapping[str, Any], way: Way, path: str) -> bool:
     NOTE: only TCP entries can say so (RFC 8520 section 3.19). Of others, one that fixes the sender's port and leaves
     the receiver's open is taken for the way back, else a device that asks for the time would have every port open.
     """
-    started = transport.get(_STARTED_BY)
-    if started is not None and started not in {each.value for each in Way}:
-        raise _READ.refused("one of from-device, to-device is expected", f"{path}.tcp['{_STARTED_BY}']")
-    if started is not None:
+    if _STARTED_BY in transport:
+        started = transport[_STARTED_BY]
+        if started not in _WAYS:
+            raise _READ.refused("one of from-device, to-device is expected", f"{path}.tcp['{_STARTED_BY}']")
         return bool(started != way.value)
     _ranges(transport, "source-port", path)
     return "source-port" in transport and "destination-port" not in transport

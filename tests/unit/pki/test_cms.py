@@ -92,6 +92,12 @@ def test_a_message_beyond_the_limit_is_refused_unread() -> None:
     assert code_of(SIGNED + bytes(MAX_MESSAGE_BYTES)) == "cms.malformed"
 
 
+@pytest.mark.parametrize("form", ["PEM", "SMIME"])
+def test_a_signature_in_another_form_is_refused_with_what_to_do(tmp_path: Path, form: str) -> None:
+    with pytest.raises(CmsError, match="-outform DER"):
+        verify_detached(openssl_signed(tmp_path, SIGNER, "-outform", form), CONTENT, types=DATA)
+
+
 def test_two_signers_are_refused() -> None:
     builder = pkcs7.PKCS7SignatureBuilder().set_data(CONTENT)
     for key in (KEY, ec.derive_private_key(3, ec.SECP384R1())):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -162,3 +165,31 @@ def test_a_file_beyond_the_limit_is_refused_by_its_size_alone() -> None:
     with pytest.raises(SupplyError) as refused:
         read_mud(b"[" * (MAX_MUD_BYTES + 1))
     assert refused.value.code == "mud.json"
+
+
+JUNK = (None, True, 0, -1, 10**30, 1.5, "", "x", "\u2028", [], [None], [[]], {}, [{}], {"": {}})
+
+
+def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield where everything in a document stands."""
+    yield path
+    inside = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for step, value in inside:
+        yield from places(value, (*path, step))
+
+
+def replaced(node: Any, path: tuple[Any, ...], value: object) -> Any:
+    if not path:
+        return value
+    changed = copy(node)
+    changed[path[0]] = replaced(node[path[0]], path[1:], value)
+    return changed
+
+
+@pytest.mark.parametrize("file", ["sound.json", "rfc8520-section-9.json"])
+def test_whatever_stands_in_any_place_is_read_or_refused_and_nothing_else(file: str) -> None:
+    document = json.loads((VECTORS / file).read_text())
+    for path in places(document):
+        for junk in JUNK:
+            with suppress(SupplyError):
+                read_mud(json.dumps(replaced(document, path, junk)).encode())
