@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from http import HTTPStatus
 from time import perf_counter
 
 from starlette.requests import ClientDisconnect
@@ -132,11 +133,13 @@ class _Exchange:
         await self._send(message)
 
     def account(self) -> None:
-        seconds, route, level = perf_counter() - self._started, route_name(self.scope), _level(self.status)
+        seconds, route = perf_counter() - self._started, route_name(self.scope)
+        code: str | None = self.scope["state"].get("code")
+        level = _level(self.status if code is None else max(self.status, HTTPStatus.BAD_REQUEST))
         self.edge.metrics.answered(route, self.method, self.status, seconds)
         if log.isEnabledFor(level):
             told = {"request_id": self.id, "method": self.method, "route": route, "status": self.status}
-            if (code := self.scope["state"].get("code")) is not None:
+            if code is not None:
                 told |= {"code": code}  # of a fault, the client is told its request id only
             if is_pretended(self.scope, trusted_proxies=self.edge.options.trusted_proxies):
                 told |= {"ignored": "client-cert"}

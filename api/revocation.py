@@ -86,6 +86,7 @@ async def _bounded(request: Request) -> bytes:
 
 def _answered(request: Request, answer: Published | Refusal) -> Response:
     if isinstance(answer, Refusal):  # never kept: it is true of this question at this moment only
+        request.state.code = f"ocsp.{answer.name.lower().replace('_', '-')}"  # HTTP has nothing to complain of: 200
         return Response(answer.der, media_type=ANSWER, headers={"Cache-Control": "no-store"})
     return _conditional(request, answer, ANSWER, _headers_of_answer(answer))
 

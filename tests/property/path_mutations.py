@@ -186,8 +186,8 @@ def crossed(part: Part, random: Random) -> Part:
     return replace(part, signer=other) if random.random() < 0.5 else replace(part, key=other)
 
 
-DOMAINS = ["devices.example", "gw.devices.example", "a.gw.devices.example", "elsewhere.example", "example"]
-HOSTS = [*DOMAINS, "*.devices.example"]
+DOMAINS = ["devices.example", "gw.devices.example", "a.gw.devices.example", "elsewhere.example", "example", "example."]
+HOSTS = [*DOMAINS, "*.devices.example", "gw.devices.example.", "*.devices.example."]
 MAILS = ["a@devices.example", "b@gw.devices.example", "A@devices.example"]
 
 

@@ -57,6 +57,14 @@ def test_a_refusal_is_logged_by_its_code(lines: io.StringIO) -> None:
     assert json.loads(lines.getvalue())["code"] == "object.missing"
 
 
+def test_a_question_that_is_refused_under_status_200_is_logged(lines: io.StringIO) -> None:
+    """RFC 6960 section 2.3: an OCSP error is no error of HTTP."""
+    client = fakes.Client(fakes.application(fakes.services()))
+    client.post("/pki/ocsp", content=b"nonsense", headers={"Content-Type": "application/ocsp-request"})
+    logged = json.loads(lines.getvalue())
+    assert (logged["status"], logged["code"]) == (200, "ocsp.malformed-request")
+
+
 def test_a_client_certificate_that_is_only_claimed_is_logged_as_ignored(lines: io.StringIO) -> None:
     """RFC 9440 section 4: the header counts from configured proxies alone."""
     client = fakes.Client(fakes.application(fakes.services()))
