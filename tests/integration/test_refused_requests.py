@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from cryptography import x509
@@ -11,14 +12,16 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pki.errors import PkiError
+from pki.errors import PkiError, RequestError
 from policyengine.adapters.authority import certificate_in
 from policyengine.errors import PolicyEngineError
 from policyengine.services.certification.misfits import misfits
 from policyengine.services.errors import UnavailableError
 from policyengine.services.identification.est_identity import Credentials
 from policyengine.services.ports import PageRequest
+from policyengine.simulation import device as simulated
 from tests.support.site import Site, authority_directory, ready_site
+from tests.support.site import request as as_sent
 from tests.unit.pki.making import KEYS, csr
 
 NOBODY = Credentials(certificates=(), token=None)
@@ -82,6 +85,17 @@ def test_what_a_device_asks_for_in_vain_stands_on_its_timeline(
     name, given = known
     assert refusal(site, request_of(), given) == code
     assert (code, name) in recorded(site)
+
+
+def test_a_check_in_whose_request_proves_nothing_stands_on_the_devices_timeline(
+    site: Site, known: tuple[str, Credentials]
+) -> None:
+    device = next(each for each in site.of("healthy") if each.planned.device_id == known[0])
+    nonce = site.services.challenges.issue(device.planned.device_id).nonce
+    asked = replace(as_sent(simulated.renewal(device, nonce)), csr=unproven())
+    with pytest.raises(RequestError):
+        asyncio.run(site.services.checkins.check_in(asked))
+    assert ("csr.possession", known[0]) in recorded(site)
 
 
 def test_nonsense_of_a_stranger_is_answered_and_not_stored(site: Site) -> None:

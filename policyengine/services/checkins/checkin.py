@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pki.errors import KeyRefusedError, PkiError, RequestError
 from policyengine.attestation.errors import MalformedEvidenceError, UnsupportedMediaTypeError
 from policyengine.model.ids import DeviceId
 from policyengine.services.certification.issuing import Grant, Issuance, issues, renew_at
@@ -79,10 +80,10 @@ class CheckIns:
     async def check_in(self, request: CheckInRequest) -> CheckInReply:
         """Return the decision on the device that proves itself in `request`, once it is durable.
 
-        Raises, nothing changed: MalformedEvidenceError, UnsupportedMediaTypeError, InvalidRequestError, RequestError
-        and KeyRefusedError of pki, FactError (400); RefusedError (403, `fields["check"]`, also recorded as a security
-        event); ConflictError (409: id held by another key, registry disagrees); UnavailableError (503: storage, or no
-        bundle active).
+        Raises, nothing changed: MalformedEvidenceError, UnsupportedMediaTypeError, InvalidRequestError, FactError,
+        RequestError and KeyRefusedError of pki (400); RefusedError (403, `fields["check"]`); ConflictError (409: id
+        held by another key, registry disagrees); UnavailableError (503: storage, or no bundle active). Refusals,
+        conflicts and the two of pki are recorded as security events.
         """
         check_bounds(request)
         try:
@@ -96,7 +97,7 @@ class CheckIns:
         except UnannouncedError as stranger:
             await self._keep_stranger(stranger)
             raise
-        except (RefusedError, ConflictError) as refusal:
+        except (RefusedError, ConflictError, RequestError, KeyRefusedError) as refusal:
             await self._remember(refusal, self._claimed(request, nonce))
             raise
 
@@ -240,7 +241,7 @@ class CheckIns:
         except (MalformedEvidenceError, UnsupportedMediaTypeError):
             return None
 
-    async def _remember(self, refusal: ServiceError, claimed: DeviceId | None) -> None:
+    async def _remember(self, refusal: ServiceError | PkiError, claimed: DeviceId | None) -> None:
         now = self._with.clock.now()
         salt = self._with.entropy.draw(SALT_SIZE)
         await self._with.writer.submit(security_event(refusal, device_id=claimed, now=now, salt=salt))

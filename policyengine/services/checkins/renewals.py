@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pki.certificates import load_certificate
-from pki.errors import PathError
+from pki.errors import KeyRefusedError, PathError, RequestError
 from pki.profile import Profile
 from pki.request import ProvenRequest, parse_request
 from policyengine.attestation.checks import Outcome
@@ -98,12 +98,13 @@ class Renewals:
         """Return the next certificate of the lineage, or that evidence is missing for it.
 
         Raises, nothing issued: MalformedEvidenceError, UnsupportedMediaTypeError, InvalidRequestError, RequestError,
-        KeyRefusedError (400); RefusedError (403, `fields["check"]`, also a security event); UnavailableError (503).
+        KeyRefusedError (400); RefusedError (403, `fields["check"]`); UnavailableError (503). Those of pki and refusals
+        are security events.
         """
         record = self._claimed(request)
         try:
             return await self._attempts(self._proven(request, record))
-        except (RefusedError, ConflictError) as refusal:
+        except (RefusedError, ConflictError, RequestError, KeyRefusedError) as refusal:
             device = None if record is None else record.device_id
             salt = self._entropy.draw(SALT_SIZE)
             await self._store.submit(security_event(refusal, device_id=device, now=self._clock.now(), salt=salt))
