@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from json.encoder import encode_basestring
 
 from policyengine.decision.binding import BoundRule
 from policyengine.decision.facts_json import SOURCE_NAMES, json_value, quick_canonical
 from policyengine.decision.findings import SeenFacts, Sights
+from policyengine.decision.messages import KEPT_PATHS, Template
 from policyengine.decision.messages import found as at_path
 from policyengine.decision.views import Need
 from policyengine.model.canonical import canonical
@@ -117,7 +119,7 @@ class DecisionWriter:
     def __init__(self, commit: str | None) -> None:
         self._commit, self._bundle = commit, ""
         self._fixed: dict[tuple[RuleName, BindingName | None], _Fixed] = {}
-        self._texts: dict[int, tuple[Finding, _Fixed, str, str]] = {}
+        self._texts: dict[int, _Said] = {}
         self._seen: dict[str, _Written] = {}
 
     def written(self, decision: Decision) -> bytes:
@@ -141,14 +143,16 @@ class DecisionWriter:
         """Return the text of `found`; what `bound` saw is written straight, as nobody else asks for it as a Sight."""
         known = self._texts.get(id(found))
         if known is None or known[0] is not found:
-            known = self._said(found)
-        _, fixed, before, after = known
-        facts = ",".join([text for path in bound.reads if (text := texts[path])])
-        message = bound.template.filled(texts.views.of(need).shown)
-        return f"{fixed.start}{facts}{before}{encode_basestring(message)}{after}"
+            known = self._said(found, bound)
+        _, start, before, template, after = known
+        reads = bound.reads
+        facts = texts[reads[0]] if len(reads) == 1 else ",".join([text for path in reads if (text := texts[path])])
+        if template is None:
+            return f"{start}{facts}{before}{after}"
+        return f"{start}{facts}{before}{encode_basestring(template.filled(texts.views.of(need).shown))}{after}"
 
-    def _said(self, found: Finding) -> tuple[Finding, _Fixed, str, str]:
-        """Return what stands in the text of `found` before and after its message, and remember it."""
+    def _said(self, found: Finding, bound: BoundRule) -> _Said:
+        """Return what stands in the text of `found` around its facts and message, and remember it."""
         fixed = self._fixed.get(found.terms.name)
         if fixed is None:
             fixed = self._fixed[found.terms.name] = _Fixed(found, self._commit)
@@ -157,17 +161,23 @@ class DecisionWriter:
             f'}},"failing_since":{_quoted(found.failing_since)}'
             f',"held_until":{_quoted(found.held_until)},"last_decisive":{decisive},"message":'
         )
+        constant = bound.template.constant
         after = (
+            f"{'' if constant is None else encode_basestring(constant)}"
             f'{fixed.middle}"reason":"{found.reason}"{fixed.remediation}"result":"{found.result.value}"'
             f'{fixed.end}"unknown_since":{_quoted(found.unknown_since)}'
             f',"waiver":{"null" if found.waiver is None else _text(found.waiver)}}}'
         )
         if len(self._texts) >= KEPT_FINDINGS:
             self._texts.clear()
+        template = bound.template if constant is None else None
         # By identity, and kept alive by it: a finding is a frozen value, and slow to hash.
-        known = self._texts[id(found)] = (found, fixed, before, after)
+        known = self._texts[id(found)] = (found, fixed.start, before, template, after)
         return known
 
+
+# A finding, its text before and after its facts, its message, and the rest; with the message, if that shows no fact.
+_Said = tuple[Finding, str, str, Template | None, str]
 
 _text = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -233,22 +243,19 @@ def _value_text(value: object) -> str:
     return _text(value) if plain else quick_canonical(_shown(value)).decode()
 
 
-class _Names(dict[str, str]):
-    """Fact paths as keys of an object."""
-
-    def __missing__(self, path: str) -> str:
-        text = self[path] = _text(path) + ":"
-        return text
+@lru_cache(maxsize=KEPT_PATHS)
+def _key(path: str) -> str:
+    """Return a fact's path as a key of an object."""
+    return f"{encode_basestring(path)}:"
 
 
 class _Fixed:
     """The pieces of a finding's bytes that its rule and binding fix, in the order of canonical JSON."""
 
-    __slots__ = ("end", "middle", "names", "remediation", "start")
+    __slots__ = ("end", "middle", "remediation", "start")
 
     def __init__(self, found: Finding, commit: str | None) -> None:
         place = {"commit": commit, "file": found.place.file, "line": found.place.line}
-        self.names = _Names()
         self.start = (
             f'{{"action":"{found.action.name.lower()}","binding":{_text(found.binding)}'
             f',"controls":{_bytes(list(found.controls))},"facts":{{'

@@ -19,16 +19,20 @@ _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_:-]+)*)\}")
 class Template:
     """A message with places for facts, split once."""
 
-    __slots__ = ("_form", "_paths")
+    __slots__ = ("_form", "_paths", "constant")
 
     def __init__(self, text: str) -> None:
         parts = _PLACE.split(text)
         self._form = "%s".join(part.replace("%", "%%") for part in parts[::2])
         self._paths = parts[1::2]
+        self.constant = None if self._paths else text  # what it always says, if it shows no fact
 
     def filled(self, shown: Shown) -> str:
         """Return the message with each fact's value, `unknown` where it is absent."""
-        return self._form % tuple([shown[path] for path in self._paths])
+        paths = self._paths
+        if len(paths) == 1:
+            return self._form % (shown[paths[0]],)
+        return self._form % tuple([shown[path] for path in paths])
 
 
 class Shown(dict[str, str]):

@@ -66,9 +66,8 @@ def test_the_writer_writes_the_same_where_what_rules_saw_was_made_before() -> No
 
 def test_the_writer_agrees_with_the_document_on_random_rules_and_facts() -> None:
     random, writer = Random(7), DecisionWriter(None)
-    rules = [
-        rule(Rules(random).condition(), name=f"r{at}", message="{boot.mode} {net.open_ports} %s") for at in range(60)
-    ]
+    messages = ("{boot.mode} {net.open_ports} %s", "{boot.mode} at 100 %", 'shows "no" fact: %s')
+    rules = [rule(Rules(random).condition(), name=f"r{at}", message=messages[at % 3]) for at in range(60)]
     compiled = program(policy(*rules), bindings=(binding(),))
     for _ in range(20):
         device = facts({**random_facts(random, 0.2), "device": {}})
