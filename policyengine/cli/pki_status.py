@@ -59,21 +59,25 @@ def revoke(
     with opened_by_person(data, token_file) as (installation, actor):
         if certificate is not None:
             own = installation.services.service_certificates
-            _say_revoked(installation, own.revoke_shown(actor, _shown(certificate), reason=wanted), reason)
+            _say_revoked(installation, actor, own.revoke_shown(actor, _shown(certificate), reason=wanted), reason)
             return
         number = _plain(serial or "")
         proposal = installation.services.revocations.revoke(actor, number, reason=wanted)
         if proposal is None:
-            _say_revoked(installation, number, reason)
+            _say_revoked(installation, actor, number, reason)
             return
     typer.echo(f"{number} waits for the second party until {proposal.expires_at:%Y-%m-%dT%H:%M:%SZ}:")
     typer.echo(f"policyengine pki confirm {number} {proposal.id} --token-file FILE")
 
 
-def _say_revoked(installation: Installation, serial: str, reason: Cause) -> None:
+def _say_revoked(installation: Installation, actor: Principal, serial: str, reason: Cause) -> None:
     from policyengine.adapters.authority import certificate_in
 
+    services = installation.services
     typer.echo(f"{serial} is revoked: {reason.value}")
+    revoked = services.service_certificates.find(actor, serial) or services.certificates.show(actor, serial)
+    if not services.lists.tells_of(revoked.issuer):
+        typer.echo("its CA was retired: no list and no answer tells of it; who trusts that CA still must be told")
     if f"{certificate_in(installation.tls_chain).serial_number:x}" == serial:
         typer.echo("it is this server's own: `pki renew --own tls --new-key`, then start the server again")
 

@@ -188,3 +188,9 @@ def test_a_rollover_tells_of_the_services_that_nobody_renews(site: Site) -> None
     carried = replace(basis, serial="1ab", profile=TLS, issued_by="by-hand:local:sven")
     own.keep([carried, replace(carried, serial="1ac", not_after=site.clock.now() - timedelta(seconds=1))])
     assert [each.serial for each in site.services.rollovers.services(basis.issuer)] == ["1ab"]
+
+
+def test_lists_tell_of_the_cas_in_service_alone(site: Site) -> None:
+    """A certificate of a CA that was retired can be revoked, and whoever does it must hear that nobody will."""
+    issuer = site.services.service_certificates.list(SYSTEM)[0].issuer
+    assert (site.services.lists.tells_of(issuer), site.services.lists.tells_of("sha256:00")) == (True, False)

@@ -65,6 +65,10 @@ class RevocationLists:
         self._kept: dict[tuple[str, str], tuple[Hashable, Published]] = {}
         self._last_number = 0
 
+    def tells_of(self, issuer: str) -> bool:
+        """Tell whether the lists of a CA (by the thumbprint of its key) are served: not of one that was retired."""
+        return any(each.issuer.thumbprint == issuer for each in self._lists.values())
+
     def complete(self, issuer: str) -> Published:
         """Return the list of everything that is revoked or on hold. Raises MissingError for another issuer."""
         return self._current(self._of(issuer), "complete", EVERYTHING, url=None, freshest=None)
