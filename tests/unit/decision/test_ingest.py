@@ -57,6 +57,23 @@ def test_a_whole_number_is_a_double_where_one_is_declared() -> None:
     assert [type(row["cvss"]) for row in vulnerabilities] == [float]  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("wrong", [[{"name": 7}], [{"name": "app", "secret": 1}], [True], {"name": "app"}])
+def test_list_that_was_read_before_lets_no_other_in(wrong: object) -> None:
+    """Lists that many devices send alike are read once, by their text."""
+    good = [{"name": "app"}, {"name": "app"}]
+    read = [read_facts(changed("facts/software", good), schema=CORE_SCHEMA).values["software"] for _ in range(2)]
+    assert read == [tuple(good)] * 2
+    with pytest.raises(FactError):
+        read_facts(changed("facts/software", wrong), schema=CORE_SCHEMA)
+
+
+@pytest.mark.parametrize("score", [7, 7.0, 7.5])
+def test_number_that_was_read_before_keeps_its_type(score: float) -> None:
+    document = changed("facts/vuln", [{"cvss": score}])
+    found = [read_facts(document, schema=CORE_SCHEMA).values["vuln"] for _ in range(2)]
+    assert [(values, type(values[0]["cvss"])) for values in found] == [(({"cvss": score},), float)] * 2
+
+
 def test_provenance_is_kept_by_path() -> None:
     provenance = read_facts(DOCUMENT, schema=CORE_SCHEMA).provenance
     assert (provenance[""].source, provenance["device"].complete) == (Source.ATTESTED, True)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from policyengine.decision.prior import prior_of
+from policyengine.decision.prior import carries_on, prior_of
 from policyengine.decision.program import Program
 from policyengine.decision.settled import MAX_SETTLED
 from policyengine.model.decision import Decision, Prior, Result
@@ -100,3 +100,18 @@ def test_failure_of_last_week_is_made_once() -> None:
     prior = prior_of(decide(compiled, facts(BAD), now=NOW - timedelta(days=7)))
     first, second = deciding_again(compiled, facts(BAD), prior, [NOW, NOW + HOUR])
     assert (first.findings[0].result, first.findings[0] is second.findings[0]) == (Result.FAIL, True)
+
+
+def test_decisions_that_come_to_the_same_share_their_findings() -> None:
+    compiled = program(policy(rule(SECURE)), bindings=(binding(),))
+    prior = prior_of(decide(compiled, facts(BAD), now=NOW - DAY))
+    first, second = deciding_again(compiled, facts(BAD), prior, [NOW, NOW + HOUR])
+    assert first.findings is second.findings
+
+
+def test_what_one_decision_carries_on_is_not_said_of_another() -> None:
+    """The answer is kept with the carried state, by the findings that it was given for."""
+    compiled = program(policy(rule(SECURE)), bindings=(binding(),))
+    before = prior_of(decide(compiled, facts(GOOD), now=NOW - HOUR))
+    again = [decide(compiled, facts(values), prior=before) for values in (GOOD, BAD, GOOD)]
+    assert [carries_on(decision, before) for decision in again] == [True, False, True]
