@@ -31,17 +31,13 @@ from policyengine.adapters.authority import (
 from policyengine.adapters.clock import SystemClock
 from policyengine.adapters.entropy import SystemEntropy
 from policyengine.adapters.evidence_plugins import installed_formats
+from policyengine.adapters.examination import reading
 from policyengine.adapters.export_folder import ExportFiles
 from policyengine.adapters.groups import Group
 from policyengine.adapters.jws import ResultKey
-from policyengine.adapters.keyfile import (
-    read_or_create_passphrase,
-    read_passphrase,
-    read_private,
-    sync_directory,
-    write_private,
-)
+from policyengine.adapters.keyfile import read_or_create_passphrase, read_passphrase, write_private
 from policyengine.adapters.log_files import CheckpointFile, found_log, open_log_key
+from policyengine.adapters.nonce_file import found_nonce_key, read_nonce_key, replace_nonce_key
 from policyengine.adapters.oidc_keys import OidcKeys
 from policyengine.adapters.own_services import certified
 from policyengine.adapters.rollover import issuers_ever
@@ -60,11 +56,9 @@ from policyengine.services.actors import SYSTEM, PersonRole
 from policyengine.services.catalogue import OtherIssuer, Outside, Services, assemble, recover, recover_beside_others
 from policyengine.services.checkins.attestation_result import Audience
 from policyengine.services.events.webhooks import Webhook, read_webhooks
-from policyengine.services.nonces import NonceKey
 from policyengine.services.supply.terms import NO_FEEDS, FeedTerms, read_feed_terms
 from policyengine.settings import Settings
 
-NONCE_SECRET_BYTES = 32
 ADMIN_LIFETIME = timedelta(days=30)  # long enough to make scoped tokens; `policyengine token create` makes another
 
 
@@ -84,6 +78,12 @@ class NoInstallationError(PolicyEngineError):
     """No server has ever started on the data directory."""
 
     code = "data.missing"
+
+
+class KeysMissingError(PolicyEngineError):
+    """The database has a history and its keys are gone: other keys would certify a fleet that trusts the lost ones."""
+
+    code = "keys.missing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,9 +133,10 @@ class Installation:
 def build(settings: Settings) -> Installation:
     """Return a ready installation: keys, schema and the first admin token are made when they are missing.
 
-    Raises what the adapters raise: KeyFileError, PassphraseError, UnavailableError, OSError.
+    Raises what the adapters raise: KeyFileError, PassphraseError, UnavailableError, OSError; KeysMissingError.
     """
     settings.layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _demand_keys(settings)
     passphrase = _passphrase(settings)
     _found(settings, passphrase)
     upgrade(settings.storage_url)
@@ -183,12 +184,8 @@ def end_nonces(settings: Settings) -> None:
     """
     demand_installation(settings)
     demand_stopped(settings)
-    key, file = _nonce_key(settings), _nonce_file(settings)
-    fresh = file.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    write_private(fresh, json.dumps({"epoch": key.epoch + 1, "secret": key.secret.hex()}).encode())
-    fresh.replace(file)
-    sync_directory(file.parent)
+    key = read_nonce_key(_nonce_file(settings))
+    replace_nonce_key(_nonce_file(settings), replace(key, epoch=key.epoch + 1))
 
 
 def demand_stopped(settings: Settings) -> None:
@@ -207,8 +204,26 @@ def demand_installation(settings: Settings) -> None:
     """Raise NoInstallationError unless a server has started on the data directory before."""
     if not settings.layout.keys.is_dir():
         root = settings.layout.root
+        if settings.database_url is None and settings.layout.database.exists():
+            raise _keys_missing(settings)
         advice = f"start `policyengine serve --data {root}` first, or name another directory with --data"
         raise NoInstallationError(f"`{root}` is no data directory of a server; {advice}", path=str(root))
+
+
+def _demand_keys(settings: Settings) -> None:
+    """Raise KeysMissingError where new keys would be made for a database that others have written to."""
+    if authority_directory(settings).exists():
+        return
+    upgrade(settings.storage_url)
+    with reading(settings.storage_url) as store:
+        if store.log_head().size:
+            raise _keys_missing(settings)
+
+
+def _keys_missing(settings: Settings) -> KeysMissingError:
+    directory = authority_directory(settings)
+    advice = "restore them from a backup, copy them from another server of this database, or begin with an empty one"
+    return KeysMissingError(f"`{directory}` is missing and the database has a history: {advice}")
 
 
 def _joined(settings: Settings, passphrase: bytes) -> Installation:
@@ -236,7 +251,7 @@ def _open(settings: Settings, passphrase: bytes) -> Installation:
         clock=clock,
         door=Group(),
         entropy=entropy,
-        nonce_key=_nonce_key(settings),
+        nonce_key=read_nonce_key(_nonce_file(settings)),
         authority=stored.authority,
         ledger=SqlLedger(store, registrar),
         chain=stored.chain,
@@ -303,9 +318,7 @@ def _found(settings: Settings, passphrase: bytes) -> None:
     else:
         create_authority(directory, passphrase=passphrase, names=names, now=now, entropy=draw)
     found_log(settings.layout.keys, name=settings.log_origin, passphrase=passphrase, entropy=draw)
-    if not _nonce_file(settings).exists():
-        document = {"epoch": 1, "secret": draw(NONCE_SECRET_BYTES).hex()}
-        write_private(_nonce_file(settings), json.dumps(document).encode())
+    found_nonce_key(_nonce_file(settings), SystemEntropy())
 
 
 def _grant_first_admin(settings: Settings, services: Services) -> None:
@@ -314,11 +327,6 @@ def _grant_first_admin(settings: Settings, services: Services) -> None:
     made = services.tokens.create(SYSTEM, name="first admin", role=PersonRole.ADMIN, lifetime=ADMIN_LIFETIME)
     settings.layout.admin_token.unlink(missing_ok=True)  # of a database that is gone
     write_private(settings.layout.admin_token, made.secret.encode() + b"\n")
-
-
-def _nonce_key(settings: Settings) -> NonceKey:
-    document = json.loads(read_private(_nonce_file(settings)))
-    return NonceKey(secret=bytes.fromhex(document["secret"]), epoch=document["epoch"])
 
 
 def _result_key(stored: StoredAuthority) -> ResultKey:

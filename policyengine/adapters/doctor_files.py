@@ -10,7 +10,8 @@ from pathlib import Path
 
 from cryptography import x509
 
-from policyengine.adapters.keyfile import KeyFileError, open_key, read_passphrase, read_private
+from policyengine.adapters.keyfile import KeyFileError, PassphraseError, open_key, read_passphrase
+from policyengine.adapters.nonce_file import NonceFileError, read_nonce_key
 from policyengine.errors import PolicyEngineError
 from policyengine.services.findings import Finding, error, warning
 
@@ -18,6 +19,7 @@ LEFT_OF_LIFE = 10  # a tenth: three days of a TLS certificate, which a restart r
 MIN_FREE_BYTES = 256 * 1024 * 1024  # a day of a small fleet; with less, the next backup or migration may not fit
 LOW_FREE_BYTES = 2 * 1024 * 1024 * 1024
 MAX_WAL_BYTES = 256 * 1024 * 1024  # SQLite empties it at every 4 MiB; one so large was held up by a reader for hours
+_RESTORE = "restore the file from a backup of the same server"
 RESTART = "restart the server, which renews its own certificates"
 
 
@@ -34,14 +36,13 @@ def examine_keys(keys: Path, passphrase: Path) -> Iterator[Finding]:
             f"the passphrase lies beside the keys it opens: `{passphrase}`",
             "name another place in POLICYENGINE_PASSPHRASE_FILE and move it there",
         )
-    for path in sorted(keys.rglob("*.key")):
-        try:
-            open_key(path, passphrase=secret)
-        except PolicyEngineError as cause:
-            yield _key_finding(path, cause)
+    yield from _absent(keys)
+    yield from _closed(keys, secret, passphrase)
     nonces = keys / "nonce.json"
     try:
-        read_private(nonces)
+        read_nonce_key(nonces)
+    except NonceFileError as cause:
+        yield error(cause.code, cause.message, "delete it and restart the server: devices ask for new nonces")
     except KeyFileError as cause:
         if nonces.exists():
             yield _key_finding(nonces, cause)
@@ -53,10 +54,36 @@ def examine_keys(keys: Path, passphrase: Path) -> Iterator[Finding]:
         )
 
 
+def _absent(keys: Path) -> Iterator[Finding]:
+    """Yield what a server cannot start without; its other keys may be elsewhere, in a safe or a security module."""
+    if not (keys / "ca").is_dir():
+        message = f"`{keys / 'ca'}` is missing: the CA that certified the devices"
+        yield error("keys.missing", message, "restore it from a backup of the same server; do not start one without it")
+        return
+    for path in (keys / "log.key", keys / "ca" / "tls.key"):
+        if not path.exists():
+            yield error("keyfile.unreadable", f"`{path}` is missing", _RESTORE)
+
+
+def _closed(keys: Path, secret: bytes, passphrase: Path) -> Iterator[Finding]:
+    """Yield which key files do not open; where none does, it is the passphrase that is wrong."""
+    files, found = sorted(keys.rglob("*.key")), dict[Path, PolicyEngineError]()
+    for path in files:
+        try:
+            open_key(path, passphrase=secret)
+        except PolicyEngineError as cause:
+            found[path] = cause
+    if len(files) > 1 and [cause.code for cause in found.values()] == [PassphraseError.code] * len(files):
+        message = f"none of the {len(files)} key files opens with the passphrase in `{passphrase}`"
+        yield error(PassphraseError.code, message, "put the passphrase there that the keys were made with, mode 0600")
+        return
+    yield from (_key_finding(path, cause) for path, cause in found.items())
+
+
 def _key_finding(path: Path, cause: PolicyEngineError) -> Finding:
     if cause.code == "keyfile.permissions":
         return error(cause.code, cause.message, f"chmod 600 {path}; if others could read it for long, replace the key")
-    return error(cause.code, cause.message, "restore the file from a backup of the same server")
+    return error(cause.code, cause.message, _RESTORE)
 
 
 def examine_directory(data: Path) -> Iterator[Finding]:

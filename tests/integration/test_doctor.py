@@ -20,7 +20,7 @@ from policyengine.adapters.sql.examining import examine_engine
 from policyengine.adapters.sql.migration import upgrade
 from policyengine.cli.main import app
 from policyengine.settings import Settings
-from policyengine.wiring import build
+from policyengine.wiring import KeysMissingError, build
 from tests.support import postgres
 from tests.support.site import ready_site
 
@@ -89,6 +89,22 @@ def lose_passphrase(data: Path) -> None:
     (data / "keys" / "passphrase").unlink()
 
 
+def mistake_passphrase(data: Path) -> None:
+    (data / "keys" / "passphrase").write_text("not the one they were made with\n")
+
+
+def lose_authority(data: Path) -> None:
+    shutil.rmtree(data / "keys" / "ca")
+
+
+def lose_log_key(data: Path) -> None:
+    (data / "keys" / "log.key").unlink()
+
+
+def empty_nonce_file(data: Path) -> None:
+    (data / "keys" / "nonce.json").write_text("{}")
+
+
 def let_others_write(data: Path) -> None:
     data.chmod(0o777)
 
@@ -154,6 +170,10 @@ def record_tomorrow(data: Path) -> None:
 FAULTS: list[tuple[Callable[[Path], None], str]] = [
     (let_others_read, "keyfile.permissions"),
     (lose_passphrase, "keyfile.unreadable"),
+    (mistake_passphrase, "keyfile.passphrase"),
+    (lose_authority, "keys.missing"),
+    (lose_log_key, "keyfile.unreadable"),
+    (empty_nonce_file, "keyfile.damaged"),
     (let_others_write, "data.permissions"),
     (change_shared_facts, "document.damaged"),
     (truncate_decision, "document.damaged"),
@@ -177,6 +197,35 @@ def test_fault_is_found_and_named(data: Path, fault: Callable[[Path], None], cod
     fault(data)
     exit_code, codes = examined(data)
     assert (exit_code, code in codes) == (1, True), codes
+
+
+def test_a_wrong_passphrase_is_told_once_and_not_as_damaged_key_files(data: Path) -> None:
+    mistake_passphrase(data)
+    done = CliRunner().invoke(app, ["doctor", "--data", str(data), "--output", "json"])
+    (found,) = [each for each in json.loads(done.stdout)["findings"] if each["severity"] == "error"]
+    assert (found["code"], "passphrase" in found["advice"]) == ("keyfile.passphrase", True)
+
+
+@pytest.mark.parametrize("lost", ["keys", "keys/ca"])
+def test_no_new_keys_are_made_for_a_database_with_a_history(data: Path, lost: str) -> None:
+    """A fleet trusts the keys that are gone: others would certify it anew, and sign another log over the same rows."""
+    shutil.rmtree(data / lost)
+    with pytest.raises(KeysMissingError):
+        build(Settings(data=data))
+    assert not (data / "keys" / "ca").exists()
+
+
+def test_a_database_whose_keys_are_gone_is_not_taken_for_no_installation(data: Path) -> None:
+    """Its advice would be to start a server there."""
+    shutil.rmtree(data / "keys")
+    done = CliRunner().invoke(app, ["doctor", "--data", str(data)])
+    assert isinstance(done.exception, KeysMissingError)
+
+
+def test_a_database_that_holds_nothing_yet_gets_its_keys_at_the_first_start(tmp_path: Path) -> None:
+    upgrade(f"sqlite:///{tmp_path / 'policyengine.db'}")
+    build(Settings(data=tmp_path)).close()
+    assert (tmp_path / "keys" / "ca").is_dir()
 
 
 def test_missing_database_is_not_made_by_looking(data: Path) -> None:

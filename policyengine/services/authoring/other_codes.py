@@ -119,6 +119,7 @@ _SUBJECTS: Mapping[str, Subject] = {
     "jwks": Subject("published keys cannot be read"),
     "key": Subject("the public key is weak, known to be compromised, of another kind, or none", f"{_PKI}#profiles"),
     "keyfile": Subject("a key file is not there, not private, or its passphrase is another", _PKI),
+    "keys.missing": Subject("the database has a history and its keys are gone; no others are made", _OPERATOR),
     "lint": Subject("a certificate or list would have broken a rule, and was not signed", _PKI),
     "log": Subject("the transparency log, or what somebody shows of it, is not believed", _LOG),
     "login": Subject("the sign-in was not completed or is not believed", f"{_OPERATOR}#who-may-sign-in"),
