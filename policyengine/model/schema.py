@@ -32,7 +32,7 @@ MAX_VULNERABILITIES = 1024
 MAX_LIST = 256  # ports, names, services of one device
 MAX_MAP = 256  # labels and PCR values
 MAX_FLOWS = 256  # kinds of connections that a MUD file allows one way; those in public have some tens
-PEER_KINDS = (  # of a MUD file's connections (RFC 8520 sections 2, 3 and 8)
+PEER_KINDS = (  # of a MUD file's connections (RFC 8520 sections 4 and 8)
     "dns",
     "network",
     "local-networks",

@@ -1,4 +1,4 @@
-"""What the access lists of a MUD file allow, as connections by who opens them (RFC 8520 sections 3, 8 and 9).
+"""What the access lists of a MUD file allow, as connections by who opens them (RFC 8520 sections 4 and 8, RFC 8519).
 
 A list is a filter of packets; a policy asks who may call whom, and at which ports. What cannot be said so exactly is
 left out, and then the connections are not whole: no rule passes on more than is allowed.
@@ -28,12 +28,12 @@ _TRANSPORTS = {"tcp": ("tcp",), "udp": ("udp",), "icmp": ("icmp", "icmpv6")}
 _ACTIONS = frozenset({"accept", "drop", "reject"})
 _CLASSES = "ietf-mud:mud"
 _STARTED_BY = "ietf-mud:direction-initiated"
-_EMPTY = ("same-manufacturer", "local-networks", "my-controller")  # RFC 8520 section 3.12: leaves without a value
+_EMPTY = ("same-manufacturer", "local-networks", "my-controller")  # RFC 8520 section 4: leaves without a value
 _VALUED = ("manufacturer", "model", "controller")
 
 
 class Way(Enum):
-    """Which way packets go; the value says it as RFC 8520 section 3.19 does."""
+    """Which way packets go; the value says it as RFC 8520 section 4.8 does."""
 
     FROM_DEVICE = "from-device"
     TO_DEVICE = "to-device"
@@ -150,7 +150,7 @@ def _flows(matches: Mapping[str, Any], layer: str, way: Way, path: str) -> tuple
 def _is_answer(transport: Mapping[str, Any], way: Way, path: str) -> bool:
     """Return whether an entry is for packets of connections that the other end opened.
 
-    NOTE: only TCP entries can say so (RFC 8520 section 3.19). Of others, one that fixes the sender's port and leaves
+    NOTE: only TCP entries can say so (RFC 8520 section 4.8). Of others, one that fixes the sender's port and leaves
     the receiver's open is taken for the way back, else a device that asks for the time would have every port open.
     """
     if _STARTED_BY in transport:

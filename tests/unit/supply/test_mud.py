@@ -99,7 +99,7 @@ def test_a_protocol_without_ports_has_none() -> None:
 
 
 def test_answers_to_what_the_device_asked_open_no_port() -> None:
-    """As makers write it for UDP, which has no direction (RFC 8520 section 3.19)."""
+    """As makers write it for UDP, which has no direction (RFC 8520 section 4.8)."""
     source = {"source-port": {"operator": "eq", "port": 123}}
     found = read((made.entry("ntp", ipv4={"protocol": 17}, udp=source),)).inbound
     assert (found.found, found.left_out) == ((), ())
@@ -150,7 +150,7 @@ def test_an_entry_that_says_more_than_facts_can_is_left_out(matches: dict[str, A
     ],
 )
 def test_the_other_end_is_said_by_its_class(classes: dict[str, Any], peer: tuple[str, str | None]) -> None:
-    """RFC 8520 section 8."""
+    """RFC 8520 section 4."""
     found = read(outbound=(made.entry("x", ipv4=TCP, tcp=made.at(443), mud=classes),)).outbound.found
     assert [(flow.peer_kind, flow.peer) for flow in found] == [peer]
 
