@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -80,7 +80,7 @@ def unproven() -> bytes:
     ids=["weak-key", "wrong-proof", "no-request", "foreign-names"],
 )
 def test_what_a_device_asks_for_in_vain_stands_on_its_timeline(
-    site: Site, known: tuple[str, Credentials], request_of: object, code: str
+    site: Site, known: tuple[str, Credentials], request_of: Callable[[], bytes], code: str
 ) -> None:
     name, given = known
     assert refusal(site, request_of(), given) == code

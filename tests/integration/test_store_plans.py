@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -30,10 +31,13 @@ def plan(store: SqlStore, reading: str) -> str:
     assert isinstance(statement, Reading)
     written = statement._statement.text
     named = set(re.findall(r":(\w+)", written))
-    with sqlite3.connect(str(store._engines.read.url.database)) as connection:
-        rows = connection.execute(f"EXPLAIN QUERY PLAN {written}", dict.fromkeys(named, "x")).fetchall()
-    connection.close()
-    return "\n".join(row[-1] for row in rows)
+    return "\n".join(steps(store, written, **dict.fromkeys(named, "x")))
+
+
+def steps(store: SqlStore, written: str, **values: str) -> list[str]:
+    """Return the steps in which SQLite says that it would carry out a statement."""
+    with closing(sqlite3.connect(str(store._engines.read.url.database))) as connection:
+        return [row[-1] for row in connection.execute(f"EXPLAIN QUERY PLAN {written}", values)]
 
 
 @pytest.mark.parametrize("reading", ["_issued", "_gate_by_serial"])
@@ -50,10 +54,7 @@ def test_no_read_of_a_request_goes_through_a_table(store: SqlStore, reading: str
 def test_open_reservations_are_found_among_themselves(store: SqlStore) -> None:
     """A server that starts closes what a crash left open, and reads no other certificate for it."""
     wanted = f"SELECT serial FROM certificate WHERE {tables.OPEN} AND reserved_at < 5"
-    with sqlite3.connect(str(store._engines.read.url.database)) as connection:
-        rows = connection.execute(f"EXPLAIN QUERY PLAN {wanted}").fetchall()
-    connection.close()
-    assert [row[-1] for row in rows] == ["SEARCH certificate USING INDEX ix_certificate_open (reserved_at<?)"]
+    assert steps(store, wanted) == ["SEARCH certificate USING INDEX ix_certificate_open (reserved_at<?)"]
 
 
 def test_certificates_about_to_end_are_found_by_when_they_end(store: SqlStore) -> None:
@@ -61,8 +62,6 @@ def test_certificates_about_to_end_are_found_by_when_they_end(store: SqlStore) -
     clause = ending(5, until=9, share=6, untold="x/").compile(
         store._engines.read, compile_kwargs={"literal_binds": True}
     )
-    with sqlite3.connect(str(store._engines.read.url.database)) as connection:
-        rows = connection.execute(f"EXPLAIN QUERY PLAN {clause}").fetchall()
-    connection.close()
-    assert rows[0][-1] == "SEARCH certificate USING INDEX ix_certificate_not_after (not_after>? AND not_after<?)"
-    assert not [row for row in rows if "SCAN" in row[-1]]
+    found = steps(store, str(clause))
+    assert found[0] == "SEARCH certificate USING INDEX ix_certificate_not_after (not_after>? AND not_after<?)"
+    assert not [step for step in found if "SCAN" in step]
