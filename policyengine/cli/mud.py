@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,7 +45,7 @@ def check(file: File) -> None:
 
     found = read_mud(file.read_bytes())
     left_out = [*found.inbound.left_out, *found.outbound.left_out]
-    told = {"mud": facts_of(found), "valid_hours": int(found.validity.total_seconds()) // 3600, "left_out": left_out}
+    told = {"mud": facts_of(found), "valid_hours": found.validity // timedelta(hours=1), "left_out": left_out}
     typer.echo(json.dumps(told))
 
 

@@ -25,6 +25,7 @@ from policyengine.services.scope import missing
 from policyengine.services.supply.cabinet import Cabinet, Draft
 from policyengine.services.supply.entitled import demand_own, demand_own_model, demand_visible
 from policyengine.services.supply.shelf import ALL_RELEASES, Documents, content_of
+from policyengine.services.supply.supplied import usage_ends
 from policyengine.supply.mud import MudFile, read_mud, verified_signer
 from policyengine.supply.mud_flows import Flow
 
@@ -189,7 +190,7 @@ def _draft(actor: Principal, now: datetime, *, about: tuple[str, str], sent: Sig
 
 def _filed_mud(reads: Documents, filed: Filed, now: datetime) -> FiledMud:
     found = content_of(reads, filed.content)
-    until = filed.filed_at + timedelta(hours=found["validity"])
+    until = usage_ends(filed, found)
     return FiledMud(
         filed=filed,
         facts=found["mud"],

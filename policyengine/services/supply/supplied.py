@@ -13,6 +13,14 @@ from policyengine.model.schema import CORE_SCHEMA
 from policyengine.model.times import parse_timestamp
 from policyengine.services.filed import Filed
 
+PARTS = frozenset({"sbom", "vuln"})
+USAGE = frozenset({"mud"})
+SUPPLIED = PARTS | USAGE
+REPORTED = frozenset({"net", "config"})
+
+_ADVISORIES = "osv"
+_TOLD_BY = {"kev": "kev", "epss": "epss"}  # feed: field of the facts
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supplied:
@@ -37,10 +45,6 @@ class Supplied:
         )
 
 
-PARTS = frozenset({"sbom", "vuln"})
-USAGE = frozenset({"mud"})
-SUPPLIED = PARTS | USAGE
-REPORTED = frozenset({"net", "config"})
 NOTHING = Supplied(values={}, origins={}, known=frozenset())
 
 
@@ -50,9 +54,14 @@ def absent(group: str, known: frozenset[str], now: datetime) -> Supplied:
     return Supplied(values={group: {"present": False}}, origins={group: seen}, known=known)
 
 
+def usage_ends(filed: Filed, found: Mapping[str, Any]) -> datetime:
+    """Return when a MUD file must be fetched again and counts no more (RFC 8520 section 3.5)."""
+    return filed.filed_at + timedelta(hours=found["validity"])
+
+
 def usage_of(filed: Filed, found: Mapping[str, Any], now: datetime) -> Supplied:
-    """Return what a MUD file says; nothing once it must be fetched again (RFC 8520 section 3.5)."""
-    until = filed.filed_at + timedelta(hours=found["validity"])
+    """Return what a MUD file says; nothing once it counts no more."""
+    until = usage_ends(filed, found)
     if now >= until:
         return Supplied(values={}, origins={}, known=USAGE)
     said, lists = (
@@ -127,7 +136,3 @@ def _add_vulnerabilities(
         complete=found["whole"],
     )
     return min(at + max_age[name] for name, at in fresh.items())
-
-
-_ADVISORIES = "osv"
-_TOLD_BY = {"kev": "kev", "epss": "epss"}  # feed: field of the facts
