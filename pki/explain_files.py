@@ -30,9 +30,7 @@ _CUT = "a PEM block begins and does not end"
 _PRIVATE = b"PRIVATE KEY"
 _NUMBERS_ALONE = ((der.INTEGER,) * 2, (der.INTEGER,) * 3)  # a private key has six (DSA) or nine (RSA)
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
-_JWS = re.compile(
-    rb"eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*"
-)  # RFC 7515 section 7.1: a header is a JSON object
+_JWS = re.compile(rb"eyJ[\w-]*\.[\w-]*\.[\w-]*")  # RFC 7515 section 7.1; a header is a JSON object: `{"`
 
 
 class UnknownFileError(PkiError):

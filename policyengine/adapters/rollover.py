@@ -22,7 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki.authority import Authority, issuer_of
-from pki.certificates import raw_certificate
+from pki.certificates import key_info
 from pki.hierarchy import Founding, certify_issuing, certify_root, cross_check
 from pki.keys import KeyType, spki_of
 from pki.ports import Signer
@@ -87,7 +87,7 @@ class Rotation:
         self._token = read_place(place)[0] if place.exists() else None
         self._old_root = certificate_in(self._old / "root.pem")
         signer = open_signer(root.file, passphrase=root.passphrase)
-        if spki_of(signer.public_key) != raw_certificate(self._old_root.public_bytes(Encoding.DER)).spki:
+        if spki_of(signer.public_key) != key_info(self._old_root.public_bytes(Encoding.DER)):
             name = self._old_root.subject.rfc4514_string()
             raise RolloverError(
                 f"`{root.file}` is not the key of `{name}`, the root in service", code="rotate.root-key"

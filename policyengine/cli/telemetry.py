@@ -27,7 +27,7 @@ def tracing(application: ASGIApp, settings: Settings) -> Iterator[ASGIApp]:
         yield application
         return
     if traces_protocol() != PROTOCOL:
-        log.warning("no traces are sent: only the protocol http/protobuf is spoken")
+        log.warning("no traces are sent: only the protocol %s is spoken", PROTOCOL)
         yield application
         return
     try:

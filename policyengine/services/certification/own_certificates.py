@@ -11,10 +11,11 @@ from collections.abc import Iterable
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki.certificates import load_certificate, thumbprint
 from pki.revocation import Reason
+from policyengine.model.ids import digest_of
 from policyengine.services.actors import Principal, Right, demand, demand_whole_fleet
 from policyengine.services.changes import SALT_SIZE, Act
 from policyengine.services.errors import ConflictError, MissingError
@@ -97,7 +98,7 @@ class ServiceCertificates:
             key_thumbprint=thumbprint(certificate),
             not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,
-            sha256="sha256:" + certificate.fingerprint(SHA256()).hex(),
+            sha256=digest_of(certificate.public_bytes(Encoding.DER)),
             status=CertificateStatus.GOOD,
             status_reason=None,
             status_at=self._clock.now(),
