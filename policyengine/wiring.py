@@ -53,7 +53,9 @@ from policyengine.errors import PolicyEngineError
 from policyengine.language.bundle import decode
 from policyengine.services.access.issuers import Issuer, read_issuers
 from policyengine.services.actors import SYSTEM, PersonRole
-from policyengine.services.catalogue import OtherIssuer, Outside, Services, assemble, recover, recover_beside_others
+from policyengine.services.assembling import assemble
+from policyengine.services.catalogue import OtherIssuer, Outside, Services
+from policyengine.services.certification.orphans import recover, recover_beside_others
 from policyengine.services.checkins.attestation_result import Audience
 from policyengine.services.events.webhooks import Webhook, read_webhooks
 from policyengine.services.supply.terms import NO_FEEDS, FeedTerms, read_feed_terms

@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from policyengine.model.ids import DeviceId
 from policyengine.services.actors import SYSTEM
-from policyengine.services.catalogue import ABANDONED_AFTER, recover, recover_beside_others
+from policyengine.services.certification.orphans import ABANDONED_AFTER, recover, recover_beside_others
 from tests.support.site import ROOT, FakeEntropy, Site, announced, open_site, ready_site
 
 CHILD = """

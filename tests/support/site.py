@@ -31,7 +31,8 @@ from policyengine.language.bundle import BundleFile, encode_file
 from policyengine.language.compiler import Compilation, compile_tree
 from policyengine.model.ids import digest_of
 from policyengine.services.actors import SYSTEM
-from policyengine.services.catalogue import OtherIssuer, Outside, Services, assemble
+from policyengine.services.assembling import assemble
+from policyengine.services.catalogue import OtherIssuer, Outside, Services
 from policyengine.services.checkins.attestation_result import Audience
 from policyengine.services.checkins.checkin import CheckInReply, CheckInRequest, EvidenceItem
 from policyengine.services.events.ports import NOBODY, Courier
