@@ -15,14 +15,23 @@ from typing import Any
 
 import orjson
 
-from policyengine.decision.facts_json import canonical_without_floats, provenance_text, quick_canonical, written
+from policyengine.decision.facts_json import (
+    canonical_without_floats,
+    provenance_text,
+    quick_canonical,
+    trimmed,
+    written,
+)
 from policyengine.decision.ingest import facts_of, read_groups
+from policyengine.decision.kept import Kept
 from policyengine.decision.origins import Origins, origins_of
 from policyengine.model.facts import Facts
 from policyengine.model.ids import Digest, digest_of
 from policyengine.model.schema import FactSchema
 
-KEPT_SHARED = 1024  # shared parts kept read, some kilobytes each; devices of one release have a few among them
+KEPT_SHARED = 1024  # shared parts kept, some kilobytes each; devices of one release have a few among them
+KEPT_NAMED_BYTES = 32 * 1024 * 1024  # of their texts, as they come and canonical: one from a hostile device has 512 KiB
+KEPT_READ_BYTES = 2 * 1024 * 1024  # of those kept read: what is read of a text takes up to 25 times as much
 KEPT_LAYOUTS = 1024  # distinct ways in which paths share provenance; devices of one kind have one or two
 
 # Groups and facts that differ from device to device or from moment to moment; none of them is a floating point number.
@@ -72,19 +81,17 @@ def split(facts: Facts) -> Parts:
 def _named(shared: dict[str, object]) -> tuple[bytes, Digest]:
     """Return a shared part as canonical JSON and its name; most have been written for another device before."""
     text = written(shared)
-    known = _NAMED.get(text)
+    known = None if text is None else _NAMED.get(text)
     if known is None:
-        body = quick_canonical(shared)
+        body = trimmed(quick_canonical(shared))
         known = (body, digest_of(body))
         if text is not None:
-            if len(_NAMED) >= KEPT_SHARED:
-                _NAMED.clear()
-            _NAMED[text] = known
+            _NAMED.keep(trimmed(text), known, len(text) + len(body))
     return known
 
 
 # By their text as it comes: to put names in order and look for fractions takes longer than to write them.
-_NAMED: dict[bytes | None, tuple[bytes, Digest]] = {}
+_NAMED = Kept[bytes, tuple[bytes, Digest]](entries=KEPT_SHARED, size=KEPT_NAMED_BYTES)
 
 
 def is_shared(path: str) -> bool:
@@ -151,7 +158,7 @@ class SharedFacts:
 
     def __init__(self, schema: FactSchema) -> None:
         self._schema = schema
-        self._groups = lru_cache(maxsize=KEPT_SHARED)(self._read)
+        self._known = Kept[bytes, Mapping[str, object]](entries=KEPT_SHARED, size=KEPT_READ_BYTES)
 
     def join(self, shared: bytes, own: bytes) -> Facts:
         """Return the facts whose parts these are; the inverse of `split`. Raises FactError for damaged parts."""
@@ -166,5 +173,9 @@ class SharedFacts:
         provenance = {path: kept for kept, *paths in mine["origins"] for path in paths}
         return facts_of(mine["device_id"], values, provenance, schema=self._schema)
 
-    def _read(self, shared: bytes) -> Mapping[str, object]:
-        return read_groups(json.loads(shared), schema=self._schema)
+    def _groups(self, shared: bytes) -> Mapping[str, object]:
+        known = self._known.get(shared)
+        if known is None:
+            known = read_groups(json.loads(shared), schema=self._schema)
+            self._known.keep(shared, known, len(shared))
+        return known

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from policyengine.decision.facts_json import json_text
+from policyengine.decision.facts_json import json_text, trimmed
+from policyengine.decision.kept import Kept
 from policyengine.decision.messages import found
 from policyengine.errors import PolicyEngineError, quoted
 from policyengine.model.canonical import MAX_INTEGER
@@ -20,7 +21,10 @@ MAX_TEXT = 65_536  # characters of one fact; a certificate subject or log line i
 MAX_ITEMS = 4096  # of a list or map whose declaration names no bound
 MAX_PROVENANCE = 256
 KEPT_SCHEMAS = 16  # one per bundle in memory
-KEPT_TEXTS, MAX_KEPT_TEXT = 512, 8192  # lists of one group kept read, and bytes of one: at most some tens of megabytes
+KEPT_TEXTS, MAX_KEPT_TEXT = 512, 8192  # lists of one group kept read, and bytes of one
+KEPT_TEXT_BYTES = 1024 * 1024  # of all of them: what is read of a text takes up to 25 times as much, so some 25 MB
+
+_ZERO = 0.0  # makes 0.0 of -0.0: RFC 8785 section 3.2.2.3 writes both `0`, and facts of one name must be one
 
 _SOURCES = {source.name.lower(): source for source in Source}
 _DOCUMENT_KEYS = frozenset({"device_id", "facts", "provenance"})
@@ -160,7 +164,7 @@ def _once(read: _Read) -> _Read:
 
     INVARIANT: what `read` makes of a value follows from its JSON text, and nothing changes facts that were read.
     """
-    known: dict[bytes, object] = {}
+    known = Kept[bytes, object](entries=KEPT_TEXTS, size=KEPT_TEXT_BYTES)
 
     def remembering(value: object, path: _Path) -> object:
         text = json_text(value)
@@ -169,9 +173,7 @@ def _once(read: _Read) -> _Read:
         found = known.get(text)
         if found is None:
             found = read(value, path)
-            if len(known) >= KEPT_TEXTS:
-                known.clear()
-            known[text] = found
+            known.keep(trimmed(text), found, len(text))
         return found
 
     return remembering
@@ -244,7 +246,7 @@ def _double(value: object, path: _Path) -> float:
         raise FactError("a number is expected", code="facts.type", path=path)
     if not math.isfinite(value):
         raise FactError("the number is not finite", code="facts.number", path=path)
-    return value
+    return value + _ZERO
 
 
 def _timestamp(value: object, path: _Path) -> datetime:

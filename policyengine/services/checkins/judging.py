@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from policyengine.decision.documents import DecisionWriter, decision_id
 from policyengine.decision.facts_parts import Parts, SharedFacts, split
+from policyengine.decision.kept import Kept
 from policyengine.decision.origins import Origins
 from policyengine.decision.prior import carries_on, prior_bytes, prior_of, read_prior
 from policyengine.decision.program import Program
@@ -29,6 +30,7 @@ from policyengine.services.turns import turn
 
 MAX_PRIORS = 4096  # carried states kept parsed; devices that pass everything share a few
 MAX_SHARED = 1024  # shared parts of facts kept, some kilobytes each; devices of one release have a few among them
+MAX_SHARED_BYTES = 16 * 1024 * 1024  # of all of them: a hostile device can fill 512 KiB with one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,7 +228,7 @@ class Memory:
     def __init__(self, reads: Documents) -> None:
         self._reads = reads
         self._prior = lru_cache(maxsize=MAX_PRIORS)(self._read_prior)
-        self._shared = lru_cache(maxsize=MAX_SHARED)(self._document)
+        self._known = Kept[Digest, bytes](entries=MAX_SHARED, size=MAX_SHARED_BYTES)
 
     def prior(self, digest: Digest | None) -> Prior | None:
         """Return the carried state that `digest` names. Raises MissingError."""
@@ -250,6 +252,13 @@ class Memory:
         """Return a stored decision, made again from its inputs."""
         facts = self.facts(record.facts_shared, record.facts_own, policies=policies)
         return judge(policies, facts, prior=self.prior(record.prior), now=record.decided_at, phase=record.phase)
+
+    def _shared(self, digest: Digest) -> bytes:
+        known = self._known.get(digest)
+        if known is None:
+            known = self._document(digest)
+            self._known.keep(digest, known, len(known))
+        return known
 
     def _read_prior(self, digest: Digest) -> Prior:
         return read_prior(json.loads(self._document(digest)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyengine.decision.facts_json import provenance_document, provenance_text
-from policyengine.decision.facts_parts import SharedFacts, facts_digest, split
+from policyengine.decision.facts_parts import KEPT_NAMED_BYTES, SharedFacts, facts_digest, split
 from policyengine.model.canonical import canonical
 from policyengine.model.facts import Facts, Provenance, Source
 from policyengine.model.ids import DeviceId, Digest, digest_of
@@ -131,3 +132,17 @@ def test_no_fact_of_one_device_is_a_fraction() -> None:
 def fields_below(kind: Type) -> list[Type]:
     inside = [declared.type for declared in CORE_SCHEMA.structs[kind.name].values()] if kind.kind is Kind.STRUCT else []
     return [found for each in (*inside, *kind.parameters) for found in (each, *fields_below(each))]
+
+
+def test_a_hostile_device_cannot_fill_what_is_kept_of_shared_parts() -> None:
+    """A request may have 512 KiB, so a thousand of the largest would be a gigabyte."""
+    texts = [f"{number:04}" + "x" * 60_000 for number in range(400)]
+
+    def names() -> list[bytes]:
+        return [split(replace(facts_of("gw-1"), values={"org": {"motto": text}})).shared for text in texts]
+
+    tracemalloc.start()
+    first = digest_of(b"".join(names()))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (held < 1.1 * KEPT_NAMED_BYTES, digest_of(b"".join(names()))) == (True, first)

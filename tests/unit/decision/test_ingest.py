@@ -74,6 +74,13 @@ def test_number_that_was_read_before_keeps_its_type(score: float) -> None:
     assert [(values, type(values[0]["cvss"])) for values in found] == [(({"cvss": score},), float)] * 2
 
 
+@pytest.mark.parametrize("first", [0.0, -0.0])
+def test_a_fact_has_one_zero(first: float) -> None:
+    """RFC 8785 section 3.2.2.3 writes both zeros `0`: facts of one digest that divide differently had two answers."""
+    (row,) = read_facts(changed("facts/vuln", [{"cvss": first}]), schema=CORE_SCHEMA).values["vuln"]  # type: ignore[misc]
+    assert str(row["cvss"]) == "0.0"
+
+
 def test_provenance_is_kept_by_path() -> None:
     provenance = read_facts(DOCUMENT, schema=CORE_SCHEMA).provenance
     assert (provenance[""].source, provenance["device"].complete) == (Source.ATTESTED, True)
