@@ -78,7 +78,8 @@ def _decoded(data: bytes) -> bytes:
 def _block(label: bytes, body: bytes, now: datetime) -> tuple[Explained, ...]:
     text = label.decode()
     if _PRIVATE in label:
-        return (_private(f"{text.lower()}{', encrypted' if b'ENCRYPTED' in label + body else ''}"),)
+        what = text.removeprefix("ENCRYPTED ").lower()
+        return (_private(f"{what}{', encrypted' if b'ENCRYPTED' in label + body else ''}"),)
     try:
         encoded = base64.b64decode(b"".join(_HEADER.sub(b"", body).split()), validate=True)
     except binascii.Error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from cryptography import x509
 from cryptography.x509 import ocsp
 
 from pki.certificates import name_text
@@ -46,6 +47,12 @@ def explain_status(data: bytes, *, now: datetime) -> Explained:
         return unreadable("ocsp-response", f"response cannot be read: {str(cause)[:200] or type(cause).__name__}")
 
 
+def _carried(value: x509.ExtensionType) -> tuple[str, str]:
+    if isinstance(value, x509.OCSPNonce):  # RFC 9654 section 2
+        return ("nonce", f"{len(value.nonce)} octets, to be those of the request")
+    return ("also carries", value.oid.dotted_string)
+
+
 def _successful(response: ocsp.OCSPResponse, now: datetime) -> Explained:
     lines: Lines = [("made", moment_text(response.produced_at_utc)), ("answered by", _responder(response))]
     warnings: list[str] = []
@@ -55,8 +62,7 @@ def _successful(response: ocsp.OCSPResponse, now: datetime) -> Explained:
             warnings.append("it does not say until when it holds")
         elif not single.this_update_utc <= now <= single.next_update_utc:
             warnings.append("it is not current")
-    for found in response.extensions:
-        lines.append(("also carries", found.oid.dotted_string))
+    lines += [_carried(found.value) for found in response.extensions]
     if response.signature_algorithm_oid.dotted_string not in BELIEVED_ALGORITHMS:
         warnings.append(f"its signature algorithm {response.signature_algorithm_oid.dotted_string} is not believed")
     lines += [("with certificate", name_text(each.subject)) for each in response.certificates]

@@ -72,7 +72,10 @@ def _read(content: bytes) -> ReportIn:
     from policyengine.model.strict_json import read_json
 
     try:
-        return ReportIn.model_validate(read_json(content))
+        document = read_json(content)
+        if not isinstance(document, dict):
+            raise ReportFileError("the document is no object with `observed_at` and `devices`", path="the document")
+        return ReportIn.model_validate(document)
     except ValidationError as cause:
         first = cause.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the document"

@@ -119,6 +119,7 @@ def test_model_that_the_fleet_does_not_have_is_refused(site: Site) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         site.services.devices.announce(SYSTEM, [unknown])
     assert refused.value.code == "request.model"
+    assert refused.value.message.startswith("device `x-1`: ")
 
 
 def test_genuine_device_that_nobody_announced_waits_for_a_person_where_the_fleet_says_so(database: str) -> None:
@@ -209,6 +210,20 @@ def test_revocation_is_for_good(site: Site) -> None:
     for act in (site.services.certificates.release, site.services.certificates.hold):
         with pytest.raises(ConflictError):
             act(SYSTEM, serial, reason="please")
+
+
+def test_who_cannot_hold_a_certificate_is_told_what_it_is(site: Site) -> None:
+    serial = site.store.view(enrolled(site).planned.device_id).certificate.serial
+    site.services.certificates.hold(SYSTEM, serial, reason="lost")
+    with pytest.raises(ConflictError) as held:
+        site.services.certificates.hold(SYSTEM, serial, reason="lost")
+    site.services.certificates.release(SYSTEM, serial, reason="found")
+    with pytest.raises(ConflictError) as released:
+        site.services.certificates.release(SYSTEM, serial, reason="found")
+    assert [held.value.message, released.value.message] == [
+        "the certificate is on hold already",
+        "the certificate is good, and not on hold",
+    ]
 
 
 def test_persons_hold_outlives_a_check_in_at_full_tier(site: Site) -> None:

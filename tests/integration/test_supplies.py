@@ -419,12 +419,13 @@ def test_a_report_says_nothing_but_network_and_configuration(site: Site) -> None
     with pytest.raises(InvalidRequestError) as refused:
         site.services.reports.file(SCANNER, site.clock.now(), [told])
     assert refused.value.code == "report.groups"
+    assert told.device_id in refused.value.message
 
 
 def test_an_ill_typed_report_is_refused_with_its_place(site: Site) -> None:
     with pytest.raises(FactError) as refused:
         site.services.reports.file(SCANNER, site.clock.now(), [seen(site.of("healthy")[0], open_ports=["ssh"])])
-    assert refused.value.path == "net.open_ports[0]"
+    assert refused.value.path == "devices[0].net.open_ports[0]"
 
 
 def test_a_device_that_a_sensor_may_not_see_answers_like_one_that_is_not_there(site: Site) -> None:

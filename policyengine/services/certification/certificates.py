@@ -27,6 +27,7 @@ from policyengine.services.records import (
 )
 
 _SERIAL = re.compile(r"[0-9a-f]{1,40}")
+_IS = {CertificateStatus.GOOD: "good", CertificateStatus.HOLD: "on hold", CertificateStatus.REVOKED: "revoked"}
 
 
 class Certificates:
@@ -89,7 +90,7 @@ class Certificates:
         demand(actor, Right.CERTIFY)
         record = self.show(actor, serial)
         if record.status is not CertificateStatus.GOOD:
-            raise ConflictError("the certificate is not good", code="certificate.status")
+            raise ConflictError(f"the certificate is {_IS[record.status]} already", code="certificate.status")
         self._set(actor, record, CertificateStatus.HOLD, f"person: {stated(reason)}")
 
     def release(self, actor: Principal, serial: str, *, reason: str) -> None:
@@ -101,7 +102,8 @@ class Certificates:
         said = f"person: {stated(reason)}"
         record = self.show(actor, serial)
         if record.status is not CertificateStatus.HOLD:
-            raise ConflictError("the certificate is not on hold", code="certificate.status")
+            message = f"the certificate is {_IS[record.status]}, and not on hold"
+            raise ConflictError(message, code="certificate.status")
         if record.status_reason == HELD_BY_TIER:
             raise ConflictError("the device's tier holds the certificate", code="certificate.held-by-tier")
         if any(each.expires_at > self._clock.now() for each in self._store.revocation_proposals(serial)):

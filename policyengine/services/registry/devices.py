@@ -305,7 +305,7 @@ class Devices:
             model = models.get(device.model)
             if model is None or model.vendor != device.vendor:
                 raise InvalidRequestError(
-                    f"model `{device.model}` of vendor `{device.vendor}` is not in the fleet",
+                    f"device `{device.id}`: model `{device.model}` of vendor `{device.vendor}` is not in the fleet",
                     code="request.model",
                     field="model",
                     device_id=device.id,

@@ -136,7 +136,7 @@ class Registration:
             known = None if models is None else models.get(device.model)
             if models is not None and (known is None or known.vendor != device.vendor):
                 raise InvalidRequestError(
-                    f"model `{device.model}` of vendor `{device.vendor}` is not in the fleet",
+                    f"device `{device.id}`: model `{device.model}` of vendor `{device.vendor}` is not in the fleet",
                     code="request.model",
                     field="model",
                     device_id=device.id,

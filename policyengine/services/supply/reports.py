@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from policyengine.decision.ingest import read_groups
+from policyengine.decision.ingest import FactError, read_groups
 from policyengine.model.canonical import canonical
 from policyengine.model.ids import DeviceId, Digest, digest_of
 from policyengine.model.schema import CORE_SCHEMA
@@ -67,7 +67,9 @@ class Reports:
         demand(actor, Right.OPERATE)
         now = self._clock.now()
         if observed_at > now + AHEAD:
-            raise InvalidRequestError("the report is of the future", code="report.future", path="observed_at")
+            seen_at, here = format_timestamp(observed_at), format_timestamp(now)
+            message = f"the report is of the future: `observed_at` is {seen_at}, and here it is {here}"
+            raise InvalidRequestError(message, code="report.future", path="observed_at")
         _demand_form(seen)
         self._demand_visible(actor, seen)
         self._demand_newest(observed_at, seen)
@@ -167,9 +169,14 @@ def _demand_form(seen: Sequence[Seen]) -> None:
         raise InvalidRequestError("a device stands there twice", code="report.devices", path="devices")
     for at, each in enumerate(seen):
         if not each.groups or not each.groups.keys() <= REPORTED:
-            groups = " and ".join(sorted(REPORTED))
-            raise InvalidRequestError(f"groups are {groups}", code="report.groups", path=f"devices[{at}]")
-        read_groups(dict(each.groups), schema=CORE_SCHEMA)
+            groups = " and ".join(f"`{name}`" for name in sorted(REPORTED))
+            message = f"device `{each.device_id}` needs facts of {groups}, or of one of them, and of no others"
+            raise InvalidRequestError(message, code="report.groups", path=f"devices[{at}]")
+        try:
+            read_groups(dict(each.groups), schema=CORE_SCHEMA)
+        except FactError as cause:
+            message = f"device `{each.device_id}`: {cause.path}: {cause.message}"
+            raise FactError(message, code=cause.code, path=f"devices[{at}].{cause.path}") from cause
 
 
 def _row(seen: Seen) -> dict[str, object]:

@@ -28,3 +28,11 @@ def test_what_is_no_report_is_refused_with_its_place(tmp_path: Path, document: o
     refused = CliRunner().invoke(app, ["add", str(file), "--data", str(tmp_path / "none")]).exception
     assert isinstance(refused, ReportFileError)
     assert refused.fields["path"] == place
+
+
+def test_what_is_no_object_is_told_what_a_report_has(tmp_path: Path) -> None:
+    """The names of our classes mean nothing to who wrote the file."""
+    file = tmp_path / "scan.json"
+    file.write_text("[]")
+    refused = CliRunner().invoke(app, ["add", str(file), "--data", str(tmp_path / "none")]).exception
+    assert str(refused) == "the document is no object with `observed_at` and `devices`"

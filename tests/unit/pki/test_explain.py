@@ -60,6 +60,7 @@ ANSWER = (
         revocation_reason=x509.ReasonFlags.key_compromise,
     )
     .responder_id(ocsp.OCSPResponderEncoding.HASH, SOUND.issuing())
+    .add_extension(x509.OCSPNonce(b"n" * 32), critical=False)
     .sign(KEYS[1], hashes.SHA256())
     .public_bytes(DER)
 )
@@ -91,7 +92,7 @@ KINDS: dict[str, tuple[bytes, str, str]] = {
     "sec1": (private(DER, PrivateFormat.TraditionalOpenSSL), "private-key", "private key"),
     "sec1-pem": (private(PEM, PrivateFormat.TraditionalOpenSSL), "private-key", "ec private key"),
     "encrypted": (private(DER, PrivateFormat.PKCS8, b"secret"), "private-key", "private key, encrypted"),
-    "encrypted-pem": (private(PEM, PrivateFormat.PKCS8, b"secret"), "private-key", "encrypted private key, encrypted"),
+    "encrypted-pem": (private(PEM, PrivateFormat.PKCS8, b"secret"), "private-key", "private key, encrypted"),
     "pkcs12": (
         pkcs12.serialize_key_and_certificates(b"gw", KEYS[2], SOUND.leaf(), None, BestAvailableEncryption(b"secret")),
         "pkcs12",
@@ -134,6 +135,11 @@ def test_a_held_certificate_is_said_to_be_held() -> None:
 
 def test_an_answer_says_what_was_revoked_and_why() -> None:
     assert any("keyCompromise" in meaning for _, meaning in explained(ANSWER).lines)
+
+
+def test_the_nonce_of_an_answer_is_named() -> None:
+    """RFC 9654 section 2.1."""
+    assert ("nonce", "32 octets, to be those of the request") in explained(ANSWER).lines
 
 
 def warned(certificate: x509.Certificate) -> str:
