@@ -197,7 +197,12 @@ def _prior(outer: Mapping[str, object], rows: Iterable[tuple[object, object, obj
 def _name(rule: object, binding: object) -> tuple[RuleName, BindingName | None]:
     if not isinstance(rule, str) or not isinstance(binding, str | None):
         raise PriorError("a rule or binding of the previous decision is not text")
-    return RuleName(rule), None if binding is None else BindingName(binding)
+    return _kept_name(RuleName(rule), None if binding is None else BindingName(binding))
+
+
+@lru_cache(maxsize=KEPT_NAMES)  # the same in all carried states: together they are most of one
+def _kept_name(rule: RuleName, binding: BindingName | None) -> tuple[RuleName, BindingName | None]:
+    return rule, binding
 
 
 def _read_history(failing: object, unknown: object, decisive: object) -> RuleHistory:

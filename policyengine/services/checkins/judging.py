@@ -28,7 +28,7 @@ from policyengine.services.policies import Policies
 from policyengine.services.records import DecisionRecord, DeviceState, Restriction
 from policyengine.services.turns import turn
 
-MAX_PRIORS = 4096  # carried states kept parsed; devices that pass everything share a few
+MAX_PRIORS = 1024  # carried states kept parsed, some 40 KB each where 60 rules fail; devices that pass share a few
 MAX_SHARED = 1024  # shared parts of facts kept, some kilobytes each; devices of one release have a few among them
 MAX_SHARED_BYTES = 16 * 1024 * 1024  # of all of them: a hostile device can fill 512 KiB with one
 
