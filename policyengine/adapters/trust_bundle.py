@@ -30,6 +30,7 @@ from pki.reading import extension
 from pki.reservation import pem_of
 from policyengine.adapters.authority import StoredAuthority, certificate_in, tls_issuer
 from policyengine.adapters.jws import ResultKey
+from policyengine.adapters.rollover import issuers_ever
 from policyengine.errors import CodedError, PolicyEngineError
 from policyengine.model.base64url import from_base64url
 from policyengine.model.strict_json import read_json
@@ -78,10 +79,9 @@ def make_trust_bundle(stored: StoredAuthority, key: ResultKey, *, issuer: str) -
         "certificates": [_text(each) for each in stored.trust],
     }
     above = certificate_in(tls_issuer(stored.rollover, stored.directory))
-    if stored.results_certificate.issuer != above.subject:  # not certified again since the switch: by the CA before
-        above = next(
-            each.issuing for each in stored.others if each.issuing.subject == stored.results_certificate.issuer
-        )
+    signer = stored.results_certificate.issuer
+    if signer != above.subject:  # not certified again since the switch: by the CA before, which may be retired by now
+        above = next(each for each in issuers_ever(stored.directory) if each.subject == signer)
     header = {"alg": _ALGORITHM, "typ": TYPE, "x5c": [_text(stored.results_certificate), _text(above)]}
     return key.sign_with(header, claims).encode()
 

@@ -148,6 +148,19 @@ def test_a_retired_ca_is_told_of_no_more(prepared: Path) -> None:
     assert certificate_in(prepared / "root.pem") not in stored.trust
 
 
+def test_commands_go_on_after_a_forced_retirement_before_any_start(prepared: Path) -> None:
+    """The key of results is certified by the retired CA until then, and each command makes the bundle."""
+    rollover.publish(prepared, now=LATER)
+    rollover.switch(prepared, now=LATER)
+    rollover.retire(prepared, now=LATER)
+    made = bundle_of(prepared)
+    with pytest.raises(TrustBundleError) as refused:
+        read_trust_bundle(made, anchors=opened(prepared).trust, at=LATER)
+    assert refused.value.code == "trust.signer"
+    renewed(prepared)
+    assert read_trust_bundle(bundle_of(prepared), anchors=opened(prepared).trust, at=LATER).version == 4
+
+
 @pytest.mark.parametrize("step", [rollover.switch, rollover.retire])
 def test_a_step_out_of_order_is_refused(prepared: Path, step: object) -> None:
     with pytest.raises(RolloverError, match="`prepared`"):
