@@ -33,7 +33,7 @@ _VALUED = ("manufacturer", "model", "controller")
 
 
 class Way(Enum):
-    """Which way packets go; the value says it as RFC 8520 section 4.8 does."""
+    """Which way packets go; the value says it as RFC 8520 section 4 does."""
 
     FROM_DEVICE = "from-device"
     TO_DEVICE = "to-device"
@@ -150,7 +150,7 @@ def _flows(matches: Mapping[str, Any], layer: str, way: Way, path: str) -> tuple
 def _is_answer(transport: Mapping[str, Any], way: Way, path: str) -> bool:
     """Return whether an entry is for packets of connections that the other end opened.
 
-    NOTE: only TCP entries can say so (RFC 8520 section 4.8). Of others, one that fixes the sender's port and leaves
+    NOTE: only TCP entries can say so (RFC 8520 section 4). Of others, one that fixes the sender's port and leaves
     the receiver's open is taken for the way back, else a device that asks for the time would have every port open.
     """
     if _STARTED_BY in transport:

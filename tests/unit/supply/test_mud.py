@@ -99,7 +99,7 @@ def test_a_protocol_without_ports_has_none() -> None:
 
 
 def test_answers_to_what_the_device_asked_open_no_port() -> None:
-    """As makers write it for UDP, which has no direction (RFC 8520 section 4.8)."""
+    """As makers write it for UDP, which has no direction (RFC 8520 section 4)."""
     source = {"source-port": {"operator": "eq", "port": 123}}
     found = read((made.entry("ntp", ipv4={"protocol": 17}, udp=source),)).inbound
     assert (found.found, found.left_out) == ((), ())
