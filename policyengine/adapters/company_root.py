@@ -69,6 +69,16 @@ def request_authority(
     return request
 
 
+def demand_request(directory: Path) -> FleetNames:
+    """Return the names for which a request waits beside `directory`.
+
+    Raises AuthorityExistsError where there is an authority, AuthorityMissingError without a request.
+    """
+    if directory.exists():
+        raise AuthorityExistsError(f"`{directory}` exists and is not overwritten")
+    return _names(directory.with_name(PENDING))
+
+
 def accept_certificate(
     directory: Path, certificates: bytes, *, passphrase: bytes, now: datetime, entropy: Entropy
 ) -> x509.Certificate:
@@ -77,10 +87,7 @@ def accept_certificate(
     Raises AuthorityExistsError, AuthorityMissingError without a request, IssuanceError `ca.*`, PathError when there is
     no path to the last certificate, LintError `within-issuer-constraints` for a host outside the company's constraints.
     """
-    if directory.exists():
-        raise AuthorityExistsError(f"`{directory}` exists and is not overwritten")
-    pending = directory.with_name(PENDING)
-    names = _names(pending)
+    names, pending = demand_request(directory), directory.with_name(PENDING)
     issuing, *above = map(load_certificate, split_certificates(certificates))
     signer = issuing_signer(pending, passphrase=passphrase)
     demand_fit(issuing, _founding(names, now), signer)

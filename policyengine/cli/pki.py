@@ -238,13 +238,12 @@ def init(  # noqa: PLR0913, PLR0917 - one command for one ceremony, whoever cert
     ] = None,
 ) -> None:
     """Found an authority: offline root (or a company's), issuing CA, keys for results and TLS."""
-    from pki.ca_request import is_bound
     from pki.hierarchy import demand_names
     from policyengine.adapters.authority import DIRECTORY, FleetNames, create_authority
     from policyengine.adapters.clock import SystemClock
-    from policyengine.adapters.company_root import accept_certificate, request_authority
+    from policyengine.adapters.company_root import request_authority
     from policyengine.adapters.entropy import SystemEntropy
-    from policyengine.adapters.keyfile import read_or_create_passphrase, read_passphrase
+    from policyengine.adapters.keyfile import read_or_create_passphrase
 
     draw = SystemEntropy().draw
     secret = passphrase_file or data / "keys" / "passphrase"
@@ -254,11 +253,7 @@ def init(  # noqa: PLR0913, PLR0917 - one command for one ceremony, whoever cert
         raise typer.BadParameter("--domain is needed: the CA is bound to the domains of the devices")
     now, directory = SystemClock().now(), data / DIRECTORY
     if certificate is not None:
-        passphrase = read_passphrase(secret)
-        made = accept_certificate(directory, _read(certificate), passphrase=passphrase, now=now, entropy=draw)
-        typer.echo(f"authority under the company's root founded in {directory}")
-        if not is_bound(made):
-            typer.echo("look at this: the certificate has no name constraints, so the CA could certify any name")
+        _complete(directory, certificate, secret, now)
         return
     names = FleetNames(fleet=fleet, domains=tuple(domain or ()), hosts=tuple(host or ("localhost", "127.0.0.1", "::1")))
     demand_names(names.fleet, (*names.domains, *names.host_names), names.host_addresses)
@@ -274,6 +269,21 @@ def init(  # noqa: PLR0913, PLR0917 - one command for one ceremony, whoever cert
     typer.echo(f"authority of `{fleet}` founded in {data / DIRECTORY}")
     typer.echo(f"move {data / DIRECTORY / 'root.key'} to a safe: `pki rotate prepare` alone asks for it again")
     typer.echo(f"keys open with the passphrase in {secret}")
+
+
+def _complete(directory: Path, certificate: Path, secret: Path, now: datetime) -> None:
+    """Complete the authority that a request to a company's CA began."""
+    from pki.ca_request import is_bound
+    from policyengine.adapters.company_root import accept_certificate, demand_request
+    from policyengine.adapters.entropy import SystemEntropy
+    from policyengine.adapters.keyfile import read_passphrase
+
+    demand_request(directory)
+    passphrase, draw = read_passphrase(secret), SystemEntropy().draw
+    made = accept_certificate(directory, _read(certificate), passphrase=passphrase, now=now, entropy=draw)
+    typer.echo(f"authority under the company's root founded in {directory}")
+    if not is_bound(made):
+        typer.echo("look at this: the certificate has no name constraints, so the CA could certify any name")
 
 
 @app.command()

@@ -43,6 +43,7 @@ def test_empty_database_is_not_opened(database: str) -> None:
     with pytest.raises(UnavailableError) as refused:
         open_store(database)
     assert refused.value.code == "store.schema"
+    assert "no tables yet" in str(refused.value)
 
 
 def test_a_database_that_cannot_be_made_says_what_the_database_itself_said(tmp_path: Path) -> None:

@@ -79,9 +79,10 @@ def demand_revision(current: str | None) -> None:
     """
     needed = needed_revision()
     if current != needed:
+        has = "no tables yet" if current is None else f"schema `{current}`"
+        way = "start the server once" if current is None else "the version that made it"
         raise UnavailableError(
-            f"the database has schema `{current}` and this version serves `{needed}`: "
-            "run `policyengine db upgrade`, or the version that made it",
+            f"the database has {has} and this version serves `{needed}`: run `policyengine db upgrade`, or {way}",
             code="store.schema",
             current=current,
             needed=needed,

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from typer.testing import CliRunner, Result
 
+from policyengine.adapters.authority import AuthorityMissingError
 from policyengine.cli.exits import Exit, exit_code
 from policyengine.cli.pki import app
 from policyengine.model.times import InvalidTimeError
@@ -172,6 +173,13 @@ def test_init_founds_an_authority_that_verify_accepts(tmp_path: Path) -> None:
 def test_init_with_names_that_no_certificate_carries_leaves_nothing(tmp_path: Path, names: tuple[str, ...]) -> None:
     assert run("init", "--data", tmp_path / "data", *names).exit_code != 0
     assert not (tmp_path / "data").exists()
+
+
+def test_a_certificate_that_no_request_waits_for_is_told_so_before_the_passphrase_is_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "given.pem").write_bytes(b"")
+    result = run("init", "--data", tmp_path / "data", "--certificate", tmp_path / "given.pem")
+    assert isinstance(result.exception, AuthorityMissingError)
+    assert "--csr-out first" in str(result.exception)
 
 
 def test_a_ceremony_is_held_and_resumed_from_the_command_line(tmp_path: Path) -> None:
