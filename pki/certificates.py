@@ -10,7 +10,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pki import der, keys
@@ -238,3 +238,12 @@ def general_name_text(name: x509.GeneralName) -> str:
         address: IPv4Address | IPv6Address | IPv4Network | IPv6Network = name.value
         return f"ip:{address}"
     return f"rid:{name.value.dotted_string}" if isinstance(name, x509.RegisteredID) else "unknown:"
+
+
+def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Return whether `issuer`, by its name and key, signed `certificate`; asks nothing else of either of them."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pki.certificates import load_certificate, thumbprint
+from pki.certificates import is_signed_by, load_certificate, thumbprint
 from pki.revocation import Reason
 from policyengine.model.ids import digest_of
 from policyengine.services.actors import Principal, Right, demand, demand_whole_fleet
@@ -86,7 +85,7 @@ class ServiceCertificates:
         return shown.serial
 
     def _shown(self, certificate: x509.Certificate, *, by: str) -> ServiceCertificate:
-        issuer = next((each for each in self._issuers if _signed(each, certificate)), None)
+        issuer = next((each for each in self._issuers if is_signed_by(certificate, each)), None)
         if issuer is None:
             raise MissingError("no CA that issues here signed the certificate", code="certificate.foreign")
         return ServiceCertificate(
@@ -103,11 +102,3 @@ class ServiceCertificates:
             status_reason=None,
             status_at=self._clock.now(),
         )
-
-
-def _signed(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
